@@ -1,0 +1,28 @@
+"""MLflow Tracing for LiteLLM: one line, every call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm import _takeover
+
+if TYPE_CHECKING:
+    from mlflow_litellm._autolog import autolog
+
+__all__ = ["__version__", "autolog"]
+
+_takeover.install()
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, because MLflow loads this package while it is itself half imported.
+    if name == "autolog":
+        from mlflow_litellm._autolog import autolog
+
+        return autolog
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mlflow_litellm")
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)

@@ -1,0 +1,165 @@
+"""The switch: configuration, and the one table of what is patched."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+from mlflow.utils.autologging_utils import (
+    AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED,
+    AUTOLOGGING_INTEGRATIONS,
+    autologging_conf_lock,
+    autologging_integration,
+)
+
+from mlflow_litellm import _callbacks, _takeover
+from mlflow_litellm._calls import Door
+from mlflow_litellm._guard import guard, logger
+from mlflow_litellm._patching import Patch, apply_all, revert_all
+from mlflow_litellm.payloads import chat, chat_stream
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+FLAVOR = "litellm"
+
+_CHAT = (SpanType.CHAT_MODEL, chat.request, chat.answer, chat_stream.Accumulator)
+
+DOORS = (
+    Door("completion", *_CHAT),
+    Door("acompletion", *_CHAT),
+)
+
+_on = False
+_patches: list[Patch] = []
+_told_missing: set[str] = set()
+# The configuration of MLflow's own flavor, where that was on when this one was switched on.
+_builtin_config: dict[str, Any] | None = None
+
+
+def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
+    """
+    Trace every LiteLLM call into MLflow, or stop doing so.
+
+    One call, one span: of type ``CHAT_MODEL`` for ``litellm.completion`` and ``acompletion``,
+    child of the active span or root of a new trace. Patches LiteLLM's public functions, and
+    rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
+    thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed; ``mlflow.autolog()``
+    calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
+
+    Args:
+        log_traces: If False, nothing is traced and LiteLLM's functions stay unpatched.
+        disable: If True, stop tracing: each patched name is its original object again.
+        silent: If True, log nothing of this package, warnings included.
+
+    Raises:
+        ImportError: LiteLLM cannot be imported.
+    """
+    # Loading it resets MLflow's configuration of the flavor, so it must be loaded before.
+    importlib.import_module(_takeover.FLAVOR_MODULE)
+    if log_traces and not disable:
+        # Before any lock is taken, as another thread may be importing it.
+        importlib.import_module("litellm")
+    _switch(log_traces=log_traces, disable=disable, silent=silent)
+
+
+# mlflow.autolog() looks the configuration up by this name.
+autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
+
+
+def patches() -> list[Patch]:
+    """Return the patches of this process, applied or not; none before tracing was first on."""
+    return list(_patches)
+
+
+def is_on() -> bool:
+    """Tell whether calls are traced."""
+    return _on
+
+
+# Defining it clears MLflow's entry for the flavor, which may be on.
+_before = AUTOLOGGING_INTEGRATIONS.get(FLAVOR)
+
+
+@autologging_integration(FLAVOR)  # type: ignore[untyped-decorator]
+def _configure(log_traces: bool, disable: bool = False, silent: bool = False) -> None:
+    """Have MLflow keep the configuration, and take back its own flavor's patches."""
+
+
+if _before:
+    AUTOLOGGING_INTEGRATIONS[FLAVOR] = _before
+
+
+# MLflow's lock and no other: mlflow.autolog() holds it while it calls autolog().
+@autologging_conf_lock  # type: ignore[untyped-decorator]
+def _switch(*, log_traces: bool, disable: bool, silent: bool) -> None:
+    wanted = log_traces and not disable
+    if wanted:
+        _remember_builtin()
+    elif not _on and _builtin_is_on():
+        _takeover.builtin_autolog()(disable=True)
+    _configure(log_traces=log_traces, disable=disable, silent=silent)
+    logger.disabled = silent
+    if wanted:
+        # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
+        AUTOLOGGING_INTEGRATIONS[FLAVOR][AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED] = True
+        _enable(sys.modules["litellm"])
+    else:
+        _disable()
+
+
+def _enable(litellm: ModuleType) -> None:
+    global _on
+    if not _patches:
+        _patches.extend(
+            Patch(litellm, door.name, door.wrapper(vars(litellm).get(door.name)), _trace_next)
+            for door in DOORS
+        )
+    apply_all(_patches)
+    _tell_missing()
+    _callbacks.take_out(litellm)
+    _on = True
+
+
+def _disable() -> None:
+    global _on, _builtin_config
+    if not _on:
+        return
+    _on = False
+    revert_all(_patches)
+    _callbacks.put_back(sys.modules["litellm"])
+    if _builtin_config is not None:
+        config, _builtin_config = _builtin_config, None
+        _takeover.builtin_autolog()(**config)
+
+
+def _trace_next() -> bool:
+    """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
+    if _on:
+        with guard("taking MLflow's callback out of LiteLLM's lists"):
+            _callbacks.take_out(sys.modules["litellm"])
+    return _on
+
+
+def _remember_builtin() -> None:
+    global _builtin_config
+    if not _on and _builtin_is_on():
+        config = AUTOLOGGING_INTEGRATIONS[FLAVOR]
+        _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
+
+
+def _builtin_is_on() -> bool:
+    config = AUTOLOGGING_INTEGRATIONS.get(FLAVOR) or {}
+    return config.get("disable") is False and bool(config.get("log_traces"))
+
+
+def _tell_missing() -> None:
+    missing = {patch.full_name for patch in _patches if patch.current is None} - _told_missing
+    if missing:
+        _told_missing.update(missing)
+        logger.warning(
+            "%s: not in this version of LiteLLM, so not traced. Everything else is.",
+            ", ".join(sorted(missing)),
+        )

@@ -1,0 +1,130 @@
+"""What happens around one call: the sync and the async wrapper over one shared body."""
+
+from __future__ import annotations
+
+import inspect
+import time
+import weakref
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._guard import guard
+from mlflow_litellm._spans import CallSpan
+from mlflow_litellm._streams import StreamRecord, is_stream, traced_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from mlflow_litellm._streams import Accumulator
+    from mlflow_litellm.payloads import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """
+    One public function of LiteLLM that reaches a model.
+
+    Attributes:
+        name: Its name in ``litellm``, such as ``"acompletion"``.
+        span_type: MLflow's type of its spans, such as ``SpanType.CHAT_MODEL``.
+        request: Makes what is recorded of the arguments, given by name.
+        answer: Makes what is recorded of a response and the arguments.
+        accumulator: Makes what joins a stream's chunks, from the arguments and the stream.
+    """
+
+    name: str
+    span_type: str
+    request: Callable[[Mapping[str, Any]], Request]
+    answer: Callable[[Any, Mapping[str, Any]], Answer]
+    accumulator: Callable[[Mapping[str, Any], Any], Accumulator]
+
+    def wrapper(self, original: Any) -> Callable[..., Any]:
+        """Return the wrapper for this door that fits `original`: sync or async."""
+        return self._wrap_async if inspect.iscoroutinefunction(original) else self._wrap_sync
+
+    def _wrap_sync(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        call = _Call(self, wrapped, args, kwargs)
+        try:
+            with call.span:
+                result = wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.span.fail(error)
+            raise
+        return call.deliver(result)
+
+    async def _wrap_async(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        call = _Call(self, wrapped, args, kwargs)
+        try:
+            with call.span:
+                result = await wrapped(*args, **kwargs)
+        except BaseException as error:
+            call.span.fail(error)
+            raise
+        return call.deliver(result)
+
+
+class _Call:
+    """One call on its way through a door."""
+
+    __slots__ = ("_arguments", "_door", "_started_at", "span")
+
+    def __init__(
+        self, door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        self._started_at = time.perf_counter()
+        self._door = door
+        self._arguments: Mapping[str, Any] = kwargs
+        self.span = CallSpan(f"litellm-{door.name}", door.span_type)
+        if self.span.recording:
+            with guard("reading a request"):
+                self._arguments = _by_name(wrapped, args, kwargs)
+                self.span.record(door.request(self._arguments))
+
+    def deliver(self, result: Any) -> Any:
+        """Return what the caller gets: `result`, or a proxy that ends the span later."""
+        if self.span.recording:
+            with guard("opening a stream"):
+                if is_stream(result):
+                    return self._stream(result)
+                if inspect.iscoroutine(result):
+                    return self._coroutine(result)
+        answer = None
+        if self.span.recording:
+            with guard("reading an answer"):
+                answer = self._door.answer(result, self._arguments)
+        self.span.finish(answer)
+        return result
+
+    def _stream(self, stream: Any) -> Any:
+        accumulator = self._door.accumulator(self._arguments, stream)
+        return traced_stream(stream, StreamRecord(self.span, accumulator, self._started_at))
+
+    def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Return a coroutine for one that a sync call gave, as ``completion`` with MCP tools does."""
+        awaited = self._awaited(coroutine)
+        # One that is never awaited must not leave its span open.
+        weakref.finalize(awaited, self.span.finish).atexit = False
+        return awaited
+
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            with self.span:
+                result = await coroutine
+        except BaseException as error:
+            self.span.fail(error)
+            raise
+        return self.deliver(result)
+
+
+def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the arguments by name. The positional order of acompletion is not completion's."""
+    if not args:
+        return kwargs
+    return {**dict(zip(_parameters(wrapped), args, strict=False)), **kwargs}
+
+
+# Reading LiteLLM's signature takes 60 us.
+@lru_cache(maxsize=64)
+def _parameters(function: Any) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)

@@ -1,0 +1,166 @@
+"""
+Puts a wrapper on a public name, finds its aliases, and takes it off again.
+
+wrapt applies patches but never removes them, and leaves names that were imported before
+(https://wrapt.readthedocs.io/en/master/monkey.html); this module is that other half.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+import sys
+import threading
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    Wrapper = Callable[[Any, Any, tuple[Any, ...], dict[str, Any]], Any]
+
+_lock = threading.RLock()
+
+
+class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[misc]
+    """
+    A wrapped function that copies and pickles as the function does.
+
+    ``wrapt.FunctionWrapper`` raises ``NotImplementedError`` there. Functions copy to themselves
+    and pickle by name, so this one does too: unpickled where nothing is patched, the name leads
+    to the original.
+    """
+
+    def __init__(
+        self, name: str, wrapped: Any, wrapper: Wrapper, is_on: Callable[[], bool]
+    ) -> None:
+        super().__init__(wrapped, wrapper, is_on)
+        self._self_name = name
+
+    def __copy__(self) -> PatchedFunction:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PatchedFunction:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        return pkgutil.resolve_name, (self._self_name,)
+
+
+class Patch:
+    """
+    One public name of a module, with a wrapper on it or without.
+
+    Args:
+        module: The module, such as ``litellm``.
+        name: The attribute to wrap, such as ``"completion"``.
+        wrapper: Called as ``wrapper(wrapped, instance, args, kwargs)`` for each call.
+        is_on: Asked at each call. While it says no, calls go straight to the original: that is
+            what makes wrappers inert that somebody captured.
+    """
+
+    def __init__(
+        self, module: ModuleType, name: str, wrapper: Wrapper, is_on: Callable[[], bool]
+    ) -> None:
+        self.module = module
+        self.name = name
+        self._wrapper = wrapper
+        self._is_on = is_on
+        self.original: Any = None
+        self.patched: PatchedFunction | None = None
+        self._installed = False
+
+    @property
+    def full_name(self) -> str:
+        """The dotted name, such as ``litellm.completion``."""
+        return f"{self.module.__name__}.{self.name}"
+
+    @property
+    def current(self) -> Any:
+        """What stands under the name now; None where the module has no such name."""
+        # Not getattr(): a module's __getattr__ may import what nobody asked for.
+        return vars(self.module).get(self.name)
+
+    @property
+    def applied(self) -> bool:
+        """Whether the wrapper stands under the name, or was left below another library's."""
+        return self._installed and self.current is not self.original
+
+    def apply(self) -> None:
+        """Put the wrapper on the name, unless it is there. Does nothing for a missing name."""
+        current = self.current
+        if current is None or self.applied:
+            return
+        if self.patched is None or current is not self.original:
+            self.original = current
+            self.patched = PatchedFunction(
+                f"{self.module.__name__}:{self.name}", current, self._wrapper, self._is_on
+            )
+        setattr(self.module, self.name, self.patched)
+        self._installed = True
+
+    def revert(self) -> None:
+        """
+        Put the original object back where the wrapper stands.
+
+        Another library's wrapper on top stays: cutting it would end that library's work. What
+        is below it is inert by then, and is remembered, so that applying again adds no second.
+        """
+        if self._installed and self.current is self.patched:
+            setattr(self.module, self.name, self.original)
+            self._installed = False
+
+
+def apply_all(patches: Iterable[Patch]) -> None:
+    """
+    Apply patches, also to names that other modules imported from the patched one before.
+
+    Is idempotent and thread-safe. Takes about 10 ms where 3,000 modules are loaded.
+    """
+    with _lock:
+        for patch in (patches := list(patches)):
+            patch.apply()
+        wrapped = [patch for patch in patches if patch.patched is not None]
+        _rebind({id(p.original): p.patched for p in wrapped}, outside=_packages(wrapped))
+
+
+def revert_all(patches: Iterable[Patch]) -> None:
+    """
+    Put the originals back, under the patched names and wherever a module holds a wrapper.
+
+    Is idempotent and thread-safe.
+    """
+    with _lock:
+        for patch in (patches := list(patches)):
+            patch.revert()
+        wrapped = [patch for patch in patches if patch.patched is not None]
+        _rebind({id(p.patched): p.original for p in wrapped}, outside=frozenset())
+
+
+def _packages(patches: Iterable[Patch]) -> frozenset[str]:
+    return frozenset(_package(patch.module.__name__) for patch in patches)
+
+
+def _package(module_name: str) -> str:
+    return module_name.partition(".")[0]
+
+
+def _rebind(replacements: Mapping[int, Any], outside: frozenset[str]) -> None:
+    """
+    Rebind names of loaded modules, the ``__main__`` of a notebook among them.
+
+    Args:
+        replacements: What to put in the place of an object, by that object's ``id``.
+        outside: Packages to leave alone.
+    """
+    for module_name, module in list(sys.modules.items()):
+        # By type(), as some objects there only claim to be modules.
+        if not issubclass(type(module), ModuleType) or _package(module_name) in outside:
+            continue
+        # Past the module's own __getattribute__, which in lazy modules loads them.
+        namespace = ModuleType.__getattribute__(module, "__dict__")
+        # A copy is made in one step of the interpreter; other threads import meanwhile.
+        for name, value in namespace.copy().items():
+            if id(value) in replacements:
+                namespace[name] = replacements[id(value)]

@@ -1,0 +1,116 @@
+"""One MLflow span's life: started, active around the call, finished or failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import SpanEvent, SpanStatus, SpanStatusCode
+from mlflow.entities.span import NoOpSpan
+from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
+
+from mlflow_litellm._experiment import root_experiment_id
+from mlflow_litellm._guard import guard
+
+if TYPE_CHECKING:
+    from mlflow_litellm.payloads import Answer, Request
+
+# "openai" is the format that the UI's chat view and the GenAI translation of OTLP read
+# LiteLLM's shapes by; they fall back to guessing for a name that they do not know.
+MESSAGE_FORMAT = "openai"
+
+
+class CallSpan:
+    """
+    The span of one call. Never raises; what fails is left out of the span.
+
+    Starts a child of the active span, or the root of a new trace. Ending it again does nothing.
+    """
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, name: str, span_type: str) -> None:
+        self._span: Any = None
+        self._token: Any = None
+        with guard("starting a span"):
+            # MLflow counts even spans that it will drop, so there is no asking first whether
+            # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
+            self._span = mlflow.start_span_no_context(
+                name, span_type=span_type, experiment_id=root_experiment_id()
+            )
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is recorded will be seen: False where tracing is off or sampled out."""
+        return self._span is not None and not isinstance(self._span, NoOpSpan)
+
+    def __enter__(self) -> CallSpan:
+        """Make the span the current one, in this context only."""
+        if self._span is not None:
+            with guard("making a span current"):
+                self._token = set_span_in_context(self._span)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Make the span that was current before so again."""
+        token, self._token = self._token, None
+        if token is not None:
+            with guard("leaving a span"):
+                detach_span_from_context(token)
+
+    def record(self, request: Request) -> None:
+        """Record a request's inputs and attributes."""
+        with guard("recording a request"):
+            attributes = {**request.attributes, SpanAttributeKey.MESSAGE_FORMAT: MESSAGE_FORMAT}
+            if request.model is not None:
+                attributes[SpanAttributeKey.MODEL] = request.model
+            if request.tools:
+                attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
+            if not request.has_media:
+                attributes[SpanAttributeKey.INPUTS] = request.inputs
+            self._span.set_attributes(attributes)
+            if request.has_media:
+                self._span.set_inputs(request.inputs)
+
+    def finish(self, answer: Answer | None = None) -> None:
+        """End the span with an answer, status OK."""
+        self._end(answer, SpanStatusCode.OK)
+
+    def fail(self, error: BaseException, answer: Answer | None = None) -> None:
+        """End the span with an exception event, status ERROR, and what was answered before."""
+        if self.recording:
+            with guard("recording an exception"):
+                # Not span.record_exception(): it refuses CancelledError, a BaseException.
+                self._span.add_event(SpanEvent.from_exception(error))  # type: ignore[arg-type]
+        self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error)))
+
+    def _end(self, answer: Answer | None, status: Any) -> None:
+        if answer is not None and self.recording:
+            self._record_answer(answer)
+        span, self._span = self._span, None
+        if span is not None:
+            with guard("ending a span"):
+                span.end(status=status)
+
+    def _record_answer(self, answer: Answer) -> None:
+        with guard("recording an answer"):
+            # MLflow reads these as they are; a None in them would cost the trace its totals.
+            own = {
+                SpanAttributeKey.CHAT_USAGE: answer.usage,
+                SpanAttributeKey.LLM_COST: answer.cost,
+                SpanAttributeKey.MODEL: answer.model,
+                SpanAttributeKey.MODEL_PROVIDER: answer.provider,
+            }
+            attributes = {key: value for key, value in own.items() if value}
+            if not answer.has_media:
+                attributes[SpanAttributeKey.OUTPUTS] = answer.outputs
+            self._span.set_attributes({**answer.attributes, **attributes})
+            if answer.has_media:
+                self._span.set_outputs(answer.outputs)
+
+
+def _describe(error: BaseException) -> str:
+    with guard("describing an exception"):
+        return f"{type(error).__name__}: {error}"
+    return type(error).__name__

@@ -1,0 +1,96 @@
+"""
+Makes ``mlflow.litellm.autolog`` this package's as soon as ``mlflow.litellm`` is loaded.
+
+MLflow has no plugin group for autologging flavors, but it loads every entry point of the group
+``mlflow.run_context_provider`` while it is being imported
+(https://mlflow.org/docs/latest/ml/plugins/), so that installing this package is enough.
+That moment is why nothing here may import mlflow, litellm, or wrapt (5 ms) at load.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+FLAVOR_MODULE = "mlflow.litellm"
+SWITCH = "MLFLOW_LITELLM_TAKEOVER"
+_BUILTIN = "_builtin_autolog"
+
+
+def install() -> None:
+    """
+    Replace ``mlflow.litellm.autolog``, now or when ``mlflow.litellm`` is imported.
+
+    Does nothing where the environment variable ``MLFLOW_LITELLM_TAKEOVER`` is ``false`` or ``0``:
+    ``mlflow.litellm`` then stays MLflow's own, and ``mlflow_litellm.autolog`` is still this
+    package's. Is idempotent.
+    """
+    if os.environ.get(SWITCH, "").lower() in {"false", "0"}:
+        return
+    if flavor := sys.modules.get(FLAVOR_MODULE):
+        _take_over(flavor)
+    if not any(isinstance(finder, _FlavorFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _FlavorFinder())
+
+
+class _FlavorFinder:
+    """Finds ``mlflow.litellm`` where it always is, and changes it right after it has run."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != FLAVOR_MODULE:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            _take_over_after(spec.loader)
+        return spec
+
+
+def _take_over_after(loader: Loader) -> None:
+    """Have this loader, which serves ``mlflow.litellm`` alone, take over what it has run."""
+    exec_module = loader.exec_module
+
+    def exec_and_take_over(module: ModuleType) -> None:
+        exec_module(module)
+        _take_over(module)
+
+    loader.exec_module = exec_and_take_over  # type: ignore[method-assign]
+
+
+def _take_over(flavor: ModuleType) -> None:
+    from mlflow_litellm._guard import guard
+
+    with guard("taking over mlflow.litellm.autolog"):
+        from mlflow_litellm._autolog import autolog
+
+        if flavor.autolog is not autolog:
+            setattr(flavor, _BUILTIN, flavor.autolog)
+            flavor.autolog = autolog  # type: ignore[attr-defined]
+
+
+def builtin_autolog() -> Any:
+    """Return the ``autolog`` that MLflow ships in ``mlflow.litellm``."""
+    flavor = sys.modules[FLAVOR_MODULE]
+    return vars(flavor).get(_BUILTIN, flavor.autolog)
+
+
+class RunContextProvider:
+    """What MLflow's plugin group asks for: a run context provider, never in context."""
+
+    def in_context(self) -> bool:
+        """Tell MLflow that there are no run tags from here."""
+        return False
+
+    def tags(self) -> dict[str, str]:
+        """Return no tags."""
+        return {}

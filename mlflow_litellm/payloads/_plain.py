@@ -1,0 +1,86 @@
+"""Turns any object into plain data that JSON can hold, and that later changes cannot reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+_PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath)
+
+
+def plain(value: Any) -> Any:
+    """
+    Copy `value` as dicts, lists, strings, numbers, booleans and None.
+
+    Pydantic models become their dict without None; a pydantic class becomes its JSON schema. In
+    the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
+    as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
+    cut where it closes. Lone surrogates, which no store takes, become ``?``.
+    """
+    return _plain(value, set())
+
+
+def _plain(value: Any, path: set[int]) -> Any:
+    if isinstance(value, str):
+        return _text(value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if id(value) in path:
+        return f"<cycle: {_type_name(value)}>"
+    path.add(id(value))
+    try:
+        return _container(value, path)
+    finally:
+        path.discard(id(value))
+
+
+def _container(value: Any, path: set[int]) -> Any:
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item, path) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, path) for item in value]
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(exclude_none=True, warnings=False), path)
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        return _plain(value.model_json_schema(), path)
+    return _object(value, path)
+
+
+def _object(value: Any, path: set[int]) -> Any:
+    if isinstance(value, Enum):
+        return _plain(value.value, path)
+    if isinstance(value, _PRINTABLE):
+        return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(value)} bytes>"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {item.name: _plain(getattr(value, item.name), path) for item in fields}
+    return f"<{_type_name(value)}>"
+
+
+def _key(key: Any) -> str:
+    return _text(key if isinstance(key, str) else str(_plain(key, set())))
+
+
+def _text(value: str) -> str:
+    # isascii() is a flag in the string, so that most strings are not encoded to find out.
+    if value.isascii():
+        return str(value)
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _type_name(value: Any) -> str:
+    kind = value if isinstance(value, type) else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"

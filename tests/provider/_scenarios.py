@@ -1,0 +1,292 @@
+"""Turn the last user message of a request into a provider-neutral answer."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Json = dict[str, Any]
+Finish = Literal["stop", "tool_calls", "refusal"]
+Quirk = Literal["choices", "empty", "late-model", "logprobs", "odd-tools", "usage-each"]
+
+OPENAI_ONLY = frozenset({"/choices", "/cumulative-model", "/logprobs", "/tools-odd", "/usage-each"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """Hold one parsed message: a command, or plain text under the empty name."""
+
+    name: str
+    args: tuple[str, ...] = ()
+    text: str = ""
+
+    @classmethod
+    def parse(cls, message: str) -> Command:
+        """Split `/name arg arg | text`; take any other message as plain text."""
+        if not message.startswith("/"):
+            return cls("", text=message)
+        head, _, text = message.partition("|")
+        name, *args = head.split()
+        return cls(name, tuple(args), text.removeprefix(" "))
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """Hold one tool call, its JSON arguments cut in stream fragments."""
+
+    id: str
+    name: str
+    arguments: Json
+    fragments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Count tokens; `fresh` are the prompt tokens that no cache served."""
+
+    fresh: int
+    completion: int
+    cache_read: int = 0
+    cache_written: int = 0
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """Say what happens to a stream after so many content deltas."""
+
+    kind: Literal["break", "error", "hold"]
+    after: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Hold an answer that either wire format can render."""
+
+    pieces: tuple[str, ...] = ()
+    reasoning: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    finish: Finish = "stop"
+    refusal: str = ""
+    usage: Usage | None = None
+    quirk: Quirk | None = None
+    hold: bool = False
+    interruption: Interruption | None = None
+
+    @property
+    def text(self) -> str:
+        """Return the whole text."""
+        return "".join(self.pieces)
+
+    @property
+    def tokens(self) -> Usage:
+        """Return the usage, which every scripted answer has."""
+        return self.usage or Usage(1, 1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Hold an HTTP error to be answered."""
+
+    status: int
+    message: str = "scripted failure"
+
+
+@dataclass(frozen=True)
+class Event:
+    """Hold one server-sent event, and whether it carries a content delta."""
+
+    data: bytes
+    content: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """Read the fields of a request body that scenarios depend on."""
+
+    body: Json
+
+    @property
+    def model(self) -> str:
+        """Return the requested model."""
+        return str(self.body.get("model", ""))
+
+    @property
+    def stream(self) -> bool:
+        """Tell whether a stream is wanted."""
+        return bool(self.body.get("stream"))
+
+    @property
+    def n(self) -> int:
+        """Return how many choices are wanted."""
+        return int(self.body.get("n") or 1)
+
+    @property
+    def include_usage(self) -> bool:
+        """Tell whether an OpenAI stream is to end with a usage chunk."""
+        return bool((self.body.get("stream_options") or {}).get("include_usage"))
+
+    @property
+    def message(self) -> str:
+        """Return the first text of the last user message that has one."""
+        users = [m for m in self.body.get("messages", []) if m.get("role") == "user"]
+        return next((t[0] for m in reversed(users) if (t := _texts(m.get("content")))), "")
+
+    @property
+    def words(self) -> int:
+        """Count the words of the system prompt and all messages, at least 1."""
+        messages = [{"content": self.body.get("system")}, *self.body.get("messages", [])]
+        texts = (text for m in messages for text in _texts(m.get("content")))
+        return max(1, sum(len(text.split()) for text in texts))
+
+
+@dataclass
+class Tally:
+    """Count occurrences by key across threads."""
+
+    _counts: Counter[str] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def next(self, key: str) -> int:
+        """Count one more occurrence and return how many there are now."""
+        with self._lock:
+            self._counts[key] += 1
+            return self._counts[key]
+
+
+def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failure:
+    """Play the scenario that the request asks for."""
+    if not request.body.get("messages"):
+        return Failure(400, "messages are missing")
+    command = Command.parse(request.message)
+    script = SCRIPTS.get(command.name)
+    if script is None:
+        return Failure(400, f"unknown command: {command.name}")
+    if command.name in OPENAI_ONLY and not openai:
+        return Failure(400, f"command only for the OpenAI format: {command.name}")
+    try:
+        outcome = script(command, tally)
+    except (IndexError, ValueError):
+        return Failure(400, f"bad arguments: {command.name} {' '.join(command.args)}")
+    return outcome if isinstance(outcome, Failure) else _counted(outcome, request)
+
+
+def steps(events: Iterator[Event], cut: Interruption | None) -> Iterator[Event | Interruption]:
+    """Put the interruption where it is due among the events."""
+    left = cut.after if cut else -1
+    if cut and left == 0:
+        yield cut
+    for event in events:
+        yield event
+        left -= event.content
+        if cut and event.content and left == 0:
+            yield cut
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Cut a text in word-sized deltas that join to the same text."""
+    return tuple(re.findall(r"\s*\S+|\s+", text))
+
+
+def _texts(content: object) -> list[str]:
+    if isinstance(content, str):
+        return [content]
+    parts = content if isinstance(content, list) else []
+    return [str(p["text"]) for p in parts if isinstance(p, dict) and p.get("type") == "text"]
+
+
+def _counted(answer: Answer, request: Request) -> Answer:
+    said = answer.text or answer.refusal
+    usage = answer.usage or Usage(request.words, max(1, len(said.split())))
+    return replace(answer, usage=usage)
+
+
+def _numbered(count: int) -> tuple[str, ...]:
+    return tuple(f"w{i} " for i in range(count))
+
+
+def _plain(command: Command, _: Tally) -> Answer:
+    return Answer(words(f"You said: {command.text}"))
+
+
+def _spoken(default: str, **fields: Any) -> Script:
+    """Script an answer of the command's text, or else the default."""
+    return lambda command, _: Answer(words(command.text or default), **fields)
+
+
+def _tools(command: Command, _: Tally) -> Answer:
+    count = int(command.args[0]) if command.args else 1
+    if not 1 <= count <= len(TOOL_CALLS):
+        raise ValueError(count)
+    return Answer(tool_calls=TOOL_CALLS[:count], finish="tool_calls")
+
+
+def _tools_odd(_: Command, __: Tally) -> Answer:
+    return Answer(tool_calls=TOOL_CALLS[:1], finish="tool_calls", quirk="odd-tools")
+
+
+def _refuse(command: Command, _: Tally) -> Answer:
+    return Answer(finish="refusal", refusal=command.text or "I cannot help with that.")
+
+
+def _error(command: Command, _: Tally) -> Failure:
+    status, message = int(command.args[0]), " ".join(command.args[1:]) or command.text
+    return Failure(status, message) if message else Failure(status)
+
+
+def _flaky(command: Command, tally: Tally) -> Answer | Failure:
+    failures, key = int(command.args[0]), command.args[1]
+    return Failure(500) if tally.next(key) <= failures else Answer(words("recovered"))
+
+
+def _interrupted(kind: Literal["break", "error", "hold"]) -> Script:
+    def script(command: Command, _: Tally) -> Answer:
+        after = int(command.args[0])
+        pieces = words(command.text) or _numbered(after + 3)
+        return Answer(pieces, interruption=Interruption(kind, min(after, len(pieces))))
+
+    return script
+
+
+def _long(command: Command, _: Tally) -> Answer:
+    return Answer(_numbered(int(command.args[0])))
+
+
+def _empty(_: Command, __: Tally) -> Answer:
+    # OpenAI: no choices, or a stream of [DONE] alone; Anthropic: no content blocks.
+    return Answer(quirk="empty")
+
+
+Script = Callable[[Command, Tally], Answer | Failure]
+
+CACHED = Usage(20, 5, cache_read=80, cache_written=4)
+
+TOOL_CALLS = (
+    ToolCall("call_1", "get_weather", {"location": "Paris"}, ('{"loc', 'ation": ', '"Paris"}')),
+    ToolCall("call_2", "get_time", {"zone": "CET"}, ('{"zo', 'ne": "', 'CET"}')),
+)
+
+SCRIPTS: Mapping[str, Script] = {
+    "": _plain,
+    "/break": _interrupted("break"),
+    "/cached": _spoken("served from the prompt cache", usage=CACHED),
+    "/choices": _spoken("answer", quirk="choices"),
+    "/cumulative-model": _spoken("the model comes late", quirk="late-model"),
+    "/empty": _empty,
+    "/error": _error,
+    "/event-error": _interrupted("error"),
+    "/flaky": _flaky,
+    "/hold": _spoken("held", hold=True),
+    "/hold-after": _interrupted("hold"),
+    "/logprobs": _spoken("quite probable", quirk="logprobs"),
+    "/long": _long,
+    "/reason": _spoken("The answer is 42.", reasoning=("Let me ", "think. ")),
+    "/refuse": _refuse,
+    "/say": _spoken(""),
+    "/tools": _tools,
+    "/tools-odd": _tools_odd,
+    "/usage-each": _spoken("counted in every chunk", quirk="usage-each"),
+}

@@ -1,0 +1,256 @@
+"""Run the scripted provider as an HTTP/1.1 server in daemon threads."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from . import _anthropic, _openai
+from ._scenarios import Answer, Event, Failure, Json, Request, Tally, scripted, steps
+
+HOLD_SECONDS = 20.0
+GRACE_SECONDS = 1.0
+HEADERS = {
+    "x-ratelimit-remaining-requests": "99",
+    "x-ratelimit-remaining-tokens": "9999",
+    "set-cookie": "session=very-secret-cookie",
+}
+
+
+@dataclass(frozen=True)
+class Received:
+    """Hold one request as it came over the wire; header names are lower-case."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Gather what one wire format needs to answer."""
+
+    body: Callable[[Request, Answer], Json]
+    events: Callable[[Request, Answer], Iterator[Event]]
+    error_body: Callable[[Failure], Json]
+    error_event: Callable[[Failure], Event]
+
+
+OPENAI = Dialect(_openai.body, _openai.events, _openai.error_body, _openai.error_event)
+ANTHROPIC = Dialect(
+    _anthropic.body, _anthropic.events, _anthropic.error_body, _anthropic.error_event
+)
+DIALECTS = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+
+
+class LoopbackProvider:
+    """Serve scripted answers on 127.0.0.1 for as long as the context is open."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.release = threading.Event()
+        self.disconnected = threading.Event()
+        self.tally = Tally()
+        self._received: list[Received] = []
+        self._lock = threading.Lock()
+        self._server = _Server(self)
+        # A short poll keeps the shutdown of each test's server short.
+        serve = {"poll_interval": 0.01}
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs=serve, daemon=True
+        )
+
+    @property
+    def anthropic_base(self) -> str:
+        """Return the `api_base` for Anthropic models."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def openai_base(self) -> str:
+        """Return the `api_base` for OpenAI models."""
+        return f"{self.anthropic_base}/v1"
+
+    @property
+    def requests(self) -> list[Received]:
+        """Return a copy of the list of requests received so far."""
+        with self._lock:
+            return list(self._received)
+
+    def record(self, received: Received) -> None:
+        """Add a request to the list."""
+        with self._lock:
+            self._received.append(received)
+
+    def __enter__(self) -> LoopbackProvider:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.hang_up()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, provider: LoopbackProvider) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.provider = provider
+        self._live: dict[socket.socket, threading.Thread] = {}
+        self._lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        # A small buffer makes a client that stops reading a long stream noticeable.
+        request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        arguments = (request, client_address)
+        thread = threading.Thread(target=self.process_request_thread, args=arguments, daemon=True)
+        with self._lock:
+            self._live[request] = thread
+        thread.start()
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock:
+            self._live.pop(request, None)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Let running answers finish, then cut off whatever is left."""
+        # Closing the reading side first ends idle connections but not the answers under way.
+        for how in (socket.SHUT_RD, socket.SHUT_RDWR):
+            with self._lock:
+                live = dict(self._live)
+                for connection in live:
+                    _shut(connection, how)
+            for thread in live.values():
+                thread.join(GRACE_SECONDS)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep requests off stderr."""
+
+    def do_GET(self) -> None:
+        self._serve()
+
+    def do_POST(self) -> None:
+        self._serve()
+
+    def _serve(self) -> None:
+        received = self._receive()
+        self.server.provider.record(received)
+        try:
+            self._answer(received)
+        except ConnectionError:
+            self.close_connection = True
+            self.server.provider.disconnected.set()
+
+    def _receive(self) -> Received:
+        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return Received(self.path.partition("?")[0], headers, _parsed(raw))
+
+    def _answer(self, received: Received) -> None:
+        dialect, request = DIALECTS.get(received.path), Request(received.body)
+        if dialect is None or self.command != "POST":
+            failure = Failure(404, f"unknown path: {received.path}")
+            return self._send(404, OPENAI.error_body(failure))
+        outcome = scripted(request, self.server.provider.tally, openai=dialect is OPENAI)
+        if isinstance(outcome, Failure):
+            return self._send(outcome.status, dialect.error_body(outcome))
+        if outcome.hold:
+            self._hold()
+        (self._stream if request.stream else self._whole)(dialect, request, outcome)
+
+    def _whole(self, dialect: Dialect, request: Request, answer: Answer) -> None:
+        kind = answer.interruption.kind if answer.interruption else ""
+        if kind == "break":
+            return self._drop()
+        if kind == "error":
+            return self._send(500, dialect.error_body(Failure(500)))
+        if kind == "hold":
+            self._hold()
+        self._send(200, dialect.body(request, answer))
+
+    def _stream(self, dialect: Dialect, request: Request, answer: Answer) -> None:
+        self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+        for step in steps(dialect.events(request, answer), answer.interruption):
+            if isinstance(step, Event):
+                self._chunk(step.data)
+            elif step.kind == "break":
+                return self._drop()
+            elif step.kind == "error":
+                self._chunk(dialect.error_event(Failure(500)).data)
+                break
+            else:
+                self._hold()
+        self._chunk(b"")
+
+    def _send(self, status: int, body: Json) -> None:
+        data = json.dumps(body).encode()
+        self._head(status, {"content-type": "application/json", "content-length": str(len(data))})
+        self.wfile.write(data)
+
+    def _head(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, **HEADERS}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+
+    def _drop(self) -> None:
+        # An orderly FIN, unlike a reset, lets the client read all that was sent before.
+        self.close_connection = True
+        _shut(self.connection, socket.SHUT_RDWR)
+
+    def _hold(self) -> None:
+        provider, deadline = self.server.provider, time.monotonic() + HOLD_SECONDS
+        provider.arrived.set()
+        while not provider.release.wait(0.02) and time.monotonic() < deadline:
+            if _gone(self.connection):
+                raise ConnectionAbortedError("the client went away")
+
+
+def _parsed(raw: bytes) -> Json:
+    with contextlib.suppress(ValueError):
+        body = json.loads(raw)
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def _gone(connection: socket.socket) -> bool:
+    readable, _, _ = select.select([connection], [], [], 0)
+    return bool(readable) and not connection.recv(1, socket.MSG_PEEK)
+
+
+def _shut(connection: socket.socket, how: int) -> None:
+    with contextlib.suppress(OSError):
+        connection.shutdown(how)

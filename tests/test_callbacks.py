@@ -1,0 +1,108 @@
+"""MLflow's own callback and flavor beside this package: one call, one trace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+from callers import MODEL, user
+from mlflow_litellm import _callbacks, _takeover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from traces import Traces
+
+LISTS = ("callbacks", "success_callback", "failure_callback")
+
+
+@pytest.fixture(autouse=True)
+def _restore_lists() -> Iterator[None]:
+    """Leave LiteLLM's lists as they were."""
+    before = {name: list(getattr(litellm, name)) for name in _callbacks.LISTS}
+    yield
+    mlflow.litellm.autolog(disable=True)
+    for name, callbacks in before.items():
+        setattr(litellm, name, callbacks)
+
+
+def call(text: str = "hi") -> Any:
+    """Make a sync and an async call."""
+    arguments = {"model": MODEL, "messages": user(text), "mock_response": "hello"}
+    litellm.completion(**arguments)
+    return asyncio.run(litellm.acompletion(**arguments))
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_callback_in_a_list_makes_no_second_trace(name: str, traces: Traces) -> None:
+    """It is taken out while tracing is on, and put back where it stood."""
+    callbacks = ["mlflow"]
+    setattr(litellm, name, callbacks)
+    mlflow.litellm.autolog()
+    call()
+    assert len(traces.all()) == 2
+    mlflow.litellm.autolog(disable=True)
+    assert getattr(litellm, name) is callbacks
+    assert callbacks == ["mlflow"]
+
+
+def test_other_callbacks_keep_their_place() -> None:
+    """Only MLflow's is moved, and goes back between its neighbours."""
+
+    def first(*_: Any) -> None: ...
+    def last(*_: Any) -> None: ...
+
+    litellm.success_callback = [first, "mlflow", last]
+    mlflow.litellm.autolog()
+    assert litellm.success_callback == [first, last]
+    mlflow.litellm.autolog(disable=True)
+    assert litellm.success_callback == [first, "mlflow", last]
+
+
+def test_callback_added_while_on_makes_no_second_trace(tracing: Traces) -> None:
+    """LiteLLM's page offers it as an alternative; some programs do both."""
+    litellm.callbacks = ["mlflow"]
+    call()
+    assert len(tracing.all()) == 2
+
+
+def test_logger_made_of_the_name_is_taken_out_too(traces: Traces) -> None:
+    """After its first call LiteLLM holds an object in the place of the string, and more lists."""
+    litellm.callbacks = ["mlflow"]
+    call("before")
+    assert any(map(_callbacks.is_mlflow, litellm._async_success_callback))
+    mlflow.litellm.autolog()
+    call("after")
+    callbacks = [callback for name in _callbacks.LISTS for callback in getattr(litellm, name)]
+    assert not any(map(_callbacks.is_mlflow, callbacks))
+    assert len([span for span in traces.calls() if "after" in str(span.inputs)]) == 2
+
+
+def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> None:
+    """It is set aside while ours is on, and on again afterwards."""
+    mlflow_flavor = _takeover.builtin_autolog()
+    mlflow_flavor()
+    try:
+        mlflow.litellm.autolog()
+        call()
+        assert [len(trace.data.spans) for trace in traces.all()] == [1, 1]
+        mlflow.litellm.autolog(disable=True)
+        assert any(map(_callbacks.is_mlflow, litellm.success_callback))
+    finally:
+        mlflow_flavor(disable=True)
+
+
+def test_disabling_ends_the_flavor_of_mlflow_as_well() -> None:
+    """Where only MLflow's own was on, the switch that has taken its place ends it."""
+    _takeover.builtin_autolog()()
+    mlflow.litellm.autolog(disable=True)
+    assert not any(map(_callbacks.is_mlflow, litellm.success_callback))
+
+
+@pytest.mark.parametrize("name", _callbacks.LISTS)
+def test_list_is_where_litellm_keeps_it(name: str) -> None:
+    """Fails loudly when LiteLLM renames one of its lists."""
+    assert isinstance(getattr(litellm, name), list)

@@ -1,0 +1,311 @@
+"""Switching tracing on and off: ``mlflow.litellm.autolog`` and ``mlflow.autolog``."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import pickle
+import sys
+import threading
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import mlflow.litellm
+import mlflow_litellm
+import pytest
+import wrapt
+from callers import MODEL, user
+from mlflow.utils.autologging_utils import get_autolog_function, get_autologging_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from traces import Traces
+
+NAMES = ("completion", "acompletion")
+ORIGINALS = {name: vars(litellm)[name] for name in NAMES}
+
+completion = litellm.completion  # Imported before tracing is on, as most user code does.
+
+
+def call(function: Callable[..., Any] | None = None) -> Any:
+    """Make one mocked call, of ``litellm.completion`` as it is now or of `function`."""
+    function = function or litellm.completion
+    return function(model=MODEL, messages=user("hi"), mock_response="hello")
+
+
+@pytest.fixture(autouse=True)
+def _forget_mlflow_autolog() -> Iterator[None]:
+    """Take back what ``mlflow.autolog()`` switches on beside LiteLLM."""
+    yield
+    mlflow.autolog(disable=True, silent=True)
+
+
+@pytest.fixture
+def fake_module() -> Iterator[ModuleType]:
+    """Load a module of user code, empty for the test to fill."""
+    module = ModuleType("some_user_module")
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+def test_every_way_to_the_flavor_reaches_the_same_function() -> None:
+    """The attribute, the imports and MLflow's own lookup agree."""
+    from mlflow import litellm as flavor
+
+    assert mlflow.litellm.autolog is mlflow_litellm.autolog
+    assert flavor.autolog is mlflow_litellm.autolog
+    assert sys.modules["mlflow.litellm"].autolog is mlflow_litellm.autolog
+    assert get_autolog_function("litellm") is mlflow_litellm.autolog
+
+
+def test_signature_of_autolog_is_mlflows() -> None:
+    """The three parameters have MLflow's names and defaults."""
+    parameters = inspect.signature(mlflow.litellm.autolog).parameters
+    assert {"log_traces": True, "disable": False, "silent": False} == {
+        name: parameter.default for name, parameter in parameters.items()
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_disabling_restores_the_original_object(name: str) -> None:
+    """What was there before is there again, the very object, any number of times."""
+    for _ in range(3):
+        mlflow.litellm.autolog()
+        mlflow.litellm.autolog()
+        assert getattr(litellm, name) is not ORIGINALS[name]
+        mlflow.litellm.autolog(disable=True)
+        mlflow.litellm.autolog(disable=True)
+        assert getattr(litellm, name) is ORIGINALS[name]
+
+
+def test_disabling_what_was_never_on_does_nothing() -> None:
+    """``disable=True`` comes first in some programs."""
+    mlflow.litellm.autolog(disable=True)
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+def test_calls_are_traced_only_while_on(traces: Traces) -> None:
+    """Off, on, off, on: two of four calls leave a trace."""
+    call()
+    mlflow.litellm.autolog()
+    call()
+    mlflow.litellm.autolog(disable=True)
+    call()
+    mlflow.litellm.autolog()
+    call()
+    assert len(traces.all()) == 2
+
+
+def test_log_traces_false_leaves_the_functions_unpatched() -> None:
+    """Configured, but nothing to patch for; also when it was on before."""
+    mlflow.litellm.autolog()
+    mlflow.litellm.autolog(log_traces=False)
+    assert litellm.completion is ORIGINALS["completion"]
+    assert get_autologging_config("litellm", "disable") is False
+
+
+def test_mlflow_autolog_switches_on_and_off() -> None:
+    """LiteLLM is imported already here; a process of its own tests the other order."""
+    mlflow.autolog(silent=True)
+    assert litellm.completion is not ORIGINALS["completion"]
+    mlflow.autolog(disable=True)
+    assert litellm.completion is ORIGINALS["completion"]
+    mlflow.autolog(silent=True)
+    assert litellm.completion is not ORIGINALS["completion"]
+
+
+def test_mlflow_autolog_disable_ends_what_was_enabled_by_name() -> None:
+    """MLflow's page promises it; its own flavor stays on."""
+    mlflow.litellm.autolog()
+    mlflow.autolog(disable=True)
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+@pytest.mark.parametrize("off", [{"disable": True}, {"log_traces": False}])
+def test_mlflow_autolog_does_not_undo_an_explicit_off(off: dict[str, bool]) -> None:
+    """What was said of this flavor by name outweighs what is said of all."""
+    mlflow.litellm.autolog(**off)
+    mlflow.autolog(silent=True)
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+def test_excluded_flavor_is_left_alone() -> None:
+    """``exclude_flavors`` holds for switching on and for switching off."""
+    mlflow.autolog(exclude_flavors=["litellm"], silent=True)
+    assert litellm.completion is ORIGINALS["completion"]
+    mlflow.litellm.autolog()
+    mlflow.autolog(disable=True, exclude_flavors=["litellm"])
+    assert litellm.completion is not ORIGINALS["completion"]
+
+
+def test_name_imported_before_enabling_is_traced(traces: Traces) -> None:
+    """``from litellm import completion`` at the top of a file is what LiteLLM's docs show."""
+    mlflow.litellm.autolog()
+    call(completion)
+    assert len(traces.all()) == 1
+    mlflow.litellm.autolog(disable=True)
+    assert completion is ORIGINALS["completion"]
+
+
+def test_name_imported_while_on_is_the_original_after_off(fake_module: ModuleType) -> None:
+    """Under whatever name the module holds it."""
+    mlflow.litellm.autolog()
+    fake_module.llm = litellm.completion
+    mlflow.litellm.autolog(disable=True)
+    assert fake_module.llm is ORIGINALS["completion"]
+
+
+def test_captured_wrapper_is_inert_while_off_and_live_when_on_again(traces: Traces) -> None:
+    """What an instance or a closure holds cannot be taken from it."""
+    mlflow.litellm.autolog()
+    captured = SimpleNamespace(llm=litellm.completion)
+    mlflow.litellm.autolog(disable=True)
+    assert call(captured.llm).choices[0].message.content == "hello"
+    assert traces.all() == []
+    mlflow.litellm.autolog()
+    call(captured.llm)
+    assert len(traces.all()) == 1
+
+
+def wrap_on_top(seen: list[str]) -> Any:
+    """Wrap ``litellm.completion`` as another library would, and return the wrapper."""
+
+    def other(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        seen.append("other")
+        return wrapped(*args, **kwargs)
+
+    litellm.completion = wrapt.FunctionWrapper(litellm.completion, other)
+    return litellm.completion
+
+
+def test_wrapper_of_another_library_on_top_stays(traces: Traces) -> None:
+    """It works on, ours below is inert, and enabling again adds no second span."""
+    seen: list[str] = []
+    try:
+        mlflow.litellm.autolog()
+        theirs = wrap_on_top(seen)
+        mlflow.litellm.autolog(disable=True)
+        assert litellm.completion is theirs
+        call()
+        assert (seen, traces.all()) == (["other"], [])
+        mlflow.litellm.autolog()
+        assert litellm.completion is theirs
+        call()
+        assert len(traces.one().data.spans) == 1
+    finally:
+        litellm.completion = theirs.__wrapped__
+        mlflow.litellm.autolog(disable=True)
+
+
+def test_plain_closure_on_top_is_remembered_too(traces: Traces) -> None:
+    """A wrapper that does not say what it wraps is known by having been there at disable."""
+    mlflow.litellm.autolog()
+    ours = litellm.completion
+    litellm.completion = lambda *args, **kwargs: ours(*args, **kwargs)
+    try:
+        mlflow.litellm.autolog(disable=True)
+        mlflow.litellm.autolog()
+        call()
+        assert len(traces.one().data.spans) == 1
+    finally:
+        litellm.completion = ours
+        mlflow.litellm.autolog(disable=True)
+
+
+def test_wrapper_of_another_library_below_stays(traces: Traces) -> None:
+    """Off puts back what was there before us, not what LiteLLM shipped."""
+    seen: list[str] = []
+    theirs = wrap_on_top(seen)
+    try:
+        mlflow.litellm.autolog()
+        call()
+        mlflow.litellm.autolog(disable=True)
+        assert litellm.completion is theirs
+        assert (seen, len(traces.all())) == (["other"], 1)
+    finally:
+        litellm.completion = ORIGINALS["completion"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patched_function_looks_as_before(name: str, tracing: Traces) -> None:
+    """Name, signature, docstring and kind are what instructor and others decide by."""
+    patched, original = getattr(litellm, name), ORIGINALS[name]
+    assert patched.__name__ == original.__name__
+    assert patched.__qualname__ == original.__qualname__
+    assert patched.__module__ == original.__module__
+    assert patched.__doc__ == original.__doc__
+    assert inspect.signature(patched) == inspect.signature(original)
+    assert inspect.iscoroutinefunction(patched) == inspect.iscoroutinefunction(original)
+    assert inspect.isfunction(patched)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+@pytest.mark.parametrize("name", NAMES)
+def test_patched_function_copies_to_itself(
+    duplicate: Callable[[Any], Any], name: str, tracing: Traces
+) -> None:
+    """As functions do."""
+    assert duplicate(getattr(litellm, name)) is getattr(litellm, name)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_patched_function_pickles_by_name(protocol: int) -> None:
+    """What comes out is what stands under the name where it is unpickled."""
+    mlflow.litellm.autolog()
+    pickled = pickle.dumps(litellm.completion, protocol)
+    assert pickle.loads(pickled) is litellm.completion
+    mlflow.litellm.autolog(disable=True)
+    assert pickle.loads(pickled) is ORIGINALS["completion"]
+
+
+def test_partial_of_the_patched_function_works(tracing: Traces) -> None:
+    """``functools.partial`` and ``map`` take the wrapper as they take the function."""
+    ask = functools.partial(litellm.completion, model=MODEL, mock_response="hello")
+    assert [r.choices[0].message.content for r in map(lambda m: ask(messages=m), [user("hi")])]
+    assert len(tracing.all()) == 1
+
+
+def test_toggling_from_many_threads_under_load_breaks_no_call() -> None:
+    """Every answer is right, and the originals are back at the end."""
+    answers: list[str] = []
+
+    def ask() -> None:
+        answers.extend(call().choices[0].message.content for _ in range(5))
+
+    def toggle() -> None:
+        for round_ in range(5):
+            mlflow.litellm.autolog(disable=bool(round_ % 2))
+
+    threads = [threading.Thread(target=target) for target in [ask, toggle] * 4]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    mlflow.litellm.autolog(disable=True)
+    assert answers == ["hello"] * 20
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+def test_missing_name_is_skipped_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Other doors are patched all the same."""
+    monkeypatch.delattr(litellm, "completion")
+    for _ in range(2):
+        mlflow.litellm.autolog()
+        assert litellm.acompletion is not ORIGINALS["acompletion"]
+        mlflow.litellm.autolog(disable=True)
+    told = [record for record in caplog.records if "litellm.completion" in record.getMessage()]
+    assert len(told) == 1
+
+
+def test_unknown_attribute_of_the_package_raises() -> None:
+    """The lazy names do not make every name exist."""
+    assert mlflow_litellm.__version__
+    with pytest.raises(AttributeError, match="no_such_name"):
+        mlflow_litellm.no_such_name  # noqa: B018

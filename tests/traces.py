@@ -1,0 +1,53 @@
+"""Reads traces back through MLflow's public API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+
+if TYPE_CHECKING:
+    from mlflow.entities import Span, Trace
+
+
+class Traces:
+    """The traces of one experiment."""
+
+    def __init__(self, experiment_id: str) -> None:
+        self.experiment_id = experiment_id
+
+    def all(self) -> list[Trace]:
+        """Return every trace, oldest first."""
+        mlflow.flush_trace_async_logging()
+        return mlflow.search_traces(
+            locations=[self.experiment_id], order_by=["timestamp ASC"], return_type="list"
+        )
+
+    def one(self) -> Trace:
+        """Return the only trace."""
+        [trace] = self.all()
+        return trace
+
+    def span(self) -> Span:
+        """Return the only span of the only trace."""
+        [span] = self.one().data.spans
+        return span
+
+    def calls(self) -> list[Span]:
+        """Return every span of a LiteLLM call, by start time."""
+        spans = [span for trace in self.all() for span in trace.data.spans]
+        return sorted(
+            (span for span in spans if span.name.startswith("litellm-")),
+            key=lambda span: span.start_time_ns,
+        )
+
+
+def answer_text(span: Span, choice: int = 0) -> str | None:
+    """Return the text that a span says was answered."""
+    return span.outputs["choices"][choice]["message"]["content"]
+
+
+def exception_event(span: Span) -> dict[str, Any]:
+    """Return the attributes of a span's exception event."""
+    [event] = [event for event in span.events if event.name == "exception"]
+    return event.attributes
