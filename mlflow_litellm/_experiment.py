@@ -17,8 +17,11 @@ from mlflow.tracing import provider
 
 from mlflow_litellm._guard import guard
 
-# How long the first calls of a process may wait for the lookup of a name, all together.
+# How long the first calls of a process may wait for the lookup of a name, all together: a
+# server may be gone; a local store may have its tables to make, which it would either way.
 PATIENCE_S = 1.0
+LOCAL_PATIENCE_S = 10.0
+LOCAL_STORES = ("sqlite:", "file:", "/", ".")
 # How long after a failed lookup the next call starts another.
 RETRY_AFTER_S = 30.0
 
@@ -37,7 +40,7 @@ def root_experiment_id() -> str | None:
 
     Raises:
         UnknownExperimentError: A name is in the environment and the server has not told its id
-            within a second, which is waited for once.
+            within a second (a local store: ten), which is waited for once.
     """
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
@@ -50,7 +53,9 @@ def root_experiment_id() -> str | None:
 def _decided_elsewhere() -> bool:
     """Tell whether a parent span, a run, a destination or OTLP export comes first."""
     parent = provider.get_current_otel_span()
-    if parent is not None and parent.get_span_context().is_valid:
+    # The span that MLflow puts in the place of one it drops has no context at all.
+    context = None if parent is None else parent.get_span_context()
+    if context is not None and context.is_valid:
         return True
     return _has_destination() or _has_run() or _exports_to_otlp_only()
 
@@ -102,8 +107,9 @@ def _lookup(name: str) -> _Lookup:
     with _lock:
         lookup = _lookups.get(key)
         if lookup is None or lookup.stale:
+            patience = LOCAL_PATIENCE_S if key[1].startswith(LOCAL_STORES) else PATIENCE_S
             # Only the first is waited for: with a server that stays away, nobody waits again.
-            lookup = _Lookup(name, patience=PATIENCE_S if lookup is None else 0)
+            lookup = _Lookup(name, patience if lookup is None else 0)
             lookup.start()
             _lookups[key] = lookup
     return lookup

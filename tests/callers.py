@@ -91,10 +91,14 @@ class AsyncCaller(Caller):
     @classmethod
     def stop(cls) -> None:
         """End what LiteLLM left running on the loop, and the loop."""
-        tasks = asyncio.all_tasks(cls._loop)
-        for task in tasks:
-            task.cancel()
-        cls._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+        async def end() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        cls._loop.run_until_complete(end())
         cls._loop.close()
 
     def run(self, make: Callable[[], Any]) -> Any:

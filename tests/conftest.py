@@ -6,6 +6,7 @@ import os
 
 # Before MLflow and LiteLLM are imported, which read them then. Export is synchronous so that a
 # test reads what it wrote at once; tests of the default export run in processes of their own.
+os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["MLFLOW_AUTOLOGGING_TESTING"] = "true"
 os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"

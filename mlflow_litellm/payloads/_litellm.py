@@ -44,9 +44,7 @@ def call_attributes(hidden: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes that hidden parameters carry; what is unknown is absent."""
     known = {
         "litellm_call_id": hidden.get("litellm_call_id"),
-        "api_base": endpoint(hidden.get("api_base")),
         "cache_hit": is_cache_hit(hidden),
-        "custom_llm_provider": hidden.get("custom_llm_provider"),
         "model_id": hidden.get("model_id"),
     }
     return {key: plain(value) for key, value in known.items() if value not in (None, "")}
@@ -91,16 +89,58 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def provider(hidden: Mapping[str, Any], model: Any) -> str | None:
+def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
     """Return LiteLLM's name of the provider, from the model's name where nothing tells it."""
     told = hidden.get("custom_llm_provider")
     if told and told != CACHED:
         return str(told)
+    if given := arguments.get("custom_llm_provider"):
+        return str(given)
+    return _ask("get_llm_provider", arguments.get("model"), part=1)
+
+
+def api_base(
+    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None
+) -> str | None:
+    """
+    Return where the call went, without credentials and query.
+
+    LiteLLM tells only what the arguments gave, or guesses the provider's default: variables such
+    as ``OPENAI_BASE_URL`` pass it by. So the provider's configuration is asked as well.
+    """
+    given = arguments.get("api_base") or arguments.get("base_url")
+    return endpoint(given or _configured_base(provider) or hidden.get("api_base"))
+
+
+def _configured_base(provider: str | None) -> str | None:
+    import litellm
+
+    if provider is None or getattr(litellm, "secret_manager_client", None) is not None:
+        # Asking would ask the secret manager in turn, which is on the network.
+        return None
+    return _ask("get_llm_provider", f"{provider}/model", part=3) or _default_base(provider)
+
+
+def _default_base(provider: str) -> str | None:
+    try:
+        from litellm.types.utils import LlmProviders
+        from litellm.utils import ProviderConfigManager
+
+        known = ProviderConfigManager.get_provider_model_info(
+            model=None, provider=LlmProviders(provider)
+        )
+        return known and known.get_api_base()
+    except Exception:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
+        return None
+
+
+def _ask(function: str, *args: Any, part: int) -> Any:
+    """Return a part of what one of LiteLLM's look-ups tells; None where it does not know."""
     import litellm
 
     try:
-        return str(litellm.get_llm_provider(model)[1])
-    except Exception:  # noqa: BLE001 - LiteLLM raises several types for a model it does not know.
+        return getattr(litellm, function)(*args)[part]
+    except Exception:  # noqa: BLE001 - LiteLLM raises several types for what it does not know.
         return None
 
 

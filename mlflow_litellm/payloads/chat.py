@@ -41,11 +41,13 @@ def request(arguments: Mapping[str, Any]) -> Request:
     if isinstance(inputs.get("tools"), list):
         inputs["tools"] = [_without_headers(tool) for tool in inputs["tools"]]
     model = inputs.get("model")
+    base = reported.endpoint(arguments.get("api_base") or arguments.get("base_url"))
+    known = {"model": model, "api_base": base}
     return Request(
         inputs=inputs,
         model=model,
         tools=inputs.get("tools"),
-        attributes={} if model is None else {"model": model},
+        attributes={key: value for key, value in known.items() if value is not None},
         has_media=_has_media(inputs.get("messages")),
     )
 
@@ -72,12 +74,7 @@ def _dicts(items: Any) -> list[dict[str, Any]]:
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
     """Return what a ``ModelResponse`` says; of anything else, its plain data."""
     hidden = reported.hidden_params(response)
-    usage = getattr(response, "usage", None)
-    model = hidden.get("litellm_model_name") or arguments.get("model")
-    provider = reported.provider(hidden, model)
-    total = 0.0 if reported.is_cache_hit(hidden) else hidden.get("response_cost")
-    parts = reported.price(model, provider, usage) if total else None
-    return describe(plain(response), hidden, usage, provider, reported.cost(total, parts))
+    return describe(plain(response), hidden, arguments, getattr(response, "usage", None))
 
 
 def _drop_empty(item: dict[str, Any], name: str) -> None:
@@ -92,34 +89,67 @@ def _drop_empty(item: dict[str, Any], name: str) -> None:
 def describe(
     outputs: Any,
     hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
     usage: Any,
-    provider: str | None,
-    cost: dict[str, float] | None,
+    *,
+    streamed: bool = False,
 ) -> Answer:
-    """Return an answer from a chat completion dict and what LiteLLM tells beside it."""
+    """
+    Return an answer from a chat completion dict and what LiteLLM tells beside it.
+
+    Args:
+        outputs: The chat completion as plain data; is changed.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+        usage: LiteLLM's ``Usage``, or None.
+        streamed: Whether the hidden parameters are a stream's, whose cost is a placeholder.
+    """
+    provider = reported.provider(hidden, arguments)
+    cost = _cost(hidden, arguments, provider, usage, streamed=streamed)
+    known = {
+        "api_base": reported.api_base(hidden, arguments, provider),
+        "custom_llm_provider": provider,
+        "response_cost": cost and cost["total_cost"],
+    }
     attributes = reported.call_attributes(hidden)
-    if provider is not None:
-        attributes["custom_llm_provider"] = provider
-    if cost is not None:
-        attributes["response_cost"] = cost["total_cost"]
-    if not isinstance(outputs, dict):
-        return Answer(outputs=outputs, provider=provider, cost=cost, attributes=attributes)
-    choices = _dicts(outputs.get("choices"))
-    attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    attributes.update((key, value) for key, value in known.items() if value is not None)
+    told = Answer(outputs, reported.usage(usage), cost, provider=provider, attributes=attributes)
+    if isinstance(outputs, dict):
+        _tidy(told)
+    return told
+
+
+def _cost(
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    usage: Any,
+    *,
+    streamed: bool,
+) -> dict[str, float] | None:
+    if reported.is_cache_hit(hidden):
+        # LiteLLM repeats the first answer's price on a hit, up to 1.106.
+        return reported.cost(0.0, None)
+    told = hidden.get("response_cost")
+    if told is None and not streamed:
+        return None
+    model = hidden.get("litellm_model_name") or arguments.get("model")
+    parts = reported.price(model, provider, usage)
+    listed = sum(parts) if parts else None
+    return reported.cost(listed if streamed else told, parts)
+
+
+def _tidy(told: Answer) -> None:
+    """Make the outputs what OpenAI's schema says, and note what they hold."""
+    choices = _dicts(told.outputs.get("choices"))
     messages = [choice.setdefault("message", {}) for choice in choices]
     for message in messages:
         message.setdefault("content", None)
         for call in _dicts(message.get("tool_calls")):
             # LiteLLM's own for some providers; OpenAI has it in chunks alone.
             call.pop("index", None)
-    for item in (outputs, *choices, *messages):
+    for item in (told.outputs, *choices, *messages):
         _drop_empty(item, "provider_specific_fields")
-    return Answer(
-        outputs=outputs,
-        usage=reported.usage(usage),
-        cost=cost,
-        model=outputs.get("model"),
-        provider=provider,
-        attributes=attributes,
-        has_media=any("audio" in message or "images" in message for message in messages),
-    )
+    told.model = told.outputs.get("model")
+    told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    told.has_media = any("audio" in message or "images" in message for message in messages)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer
 
 
+_KEPT = ("model", "custom_llm_provider", "api_base", "base_url")
+
+
 class Accumulator:
     """
     Takes chunks as they come, and gives the answer so far at any time.
@@ -32,7 +35,8 @@ class Accumulator:
     """
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        self._model = arguments.get("model")
+        # Not the messages: the stream may be kept long.
+        self._arguments = {key: arguments.get(key) for key in _KEPT}
         self._hidden = reported.hidden_params(stream)
         self._provider = getattr(stream, "custom_llm_provider", None)
         self._head: dict[str, Any] = {}
@@ -74,12 +78,7 @@ class Accumulator:
         if reported.usage(usage) is not None:
             outputs["usage"] = plain(usage)
         hidden = {**self._hidden, "custom_llm_provider": self._provider}
-        model = hidden.get("litellm_model_name") or self._model
-        provider = reported.provider(hidden, model)
-        parts = reported.price(model, provider, usage)
-        # Not the stream's own response_cost, which is a placeholder of 0.0.
-        total = 0.0 if reported.is_cache_hit(hidden) else sum(parts) if parts else None
-        return chat.describe(outputs, hidden, usage, provider, reported.cost(total, parts))
+        return chat.describe(outputs, hidden, self._arguments, usage, streamed=True)
 
     def _usage_unasked(self) -> Any:
         """Return the usage that LiteLLM keeps from users who did not ask for it; zeros are none."""

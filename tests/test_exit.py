@@ -1,0 +1,67 @@
+"""Scripts that end right after their last call leave every trace behind, and say nothing odd."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+from scripts import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BEGIN = """
+import asyncio, litellm, mlflow
+mlflow.litellm.autolog()
+call = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
+        "mock_response": "hello there"}
+"""
+
+# By what is said of it: how the script goes on, and what its spans say of their streams.
+SCRIPTS = {
+    "sync": ("litellm.completion(**call)", [None]),
+    "async": ("asyncio.run(litellm.acompletion(**call))", [None]),
+    "several runs of a loop": (
+        "for _ in range(5): asyncio.run(litellm.acompletion(**call))",
+        [None] * 5,
+    ),
+    "stream": ("for _ in litellm.completion(**call, stream=True): pass", ["finished"]),
+    "stream held open": ("s = litellm.completion(**call, stream=True); next(s)", ["abandoned"]),
+    "stream never read": ("s = litellm.completion(**call, stream=True)", ["abandoned"]),
+    "stream held open in a cycle": (
+        "s = [litellm.completion(**call, stream=True)]; next(s[0]); s.append(s)",
+        ["abandoned"],
+    ),
+    "async stream held open": (
+        "s = asyncio.run(litellm.acompletion(**call, stream=True))",
+        ["abandoned"],
+    ),
+    "failure": ("litellm.completion(**{**call, 'mock_response': ValueError('no')})", [None]),
+}
+
+
+
+def stored(folder: Path) -> list[str | None]:
+    """Return what the spans in MLflow's default store say of the end of their streams."""
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        rows = store.execute(
+            "SELECT json_extract(content, '$.attributes.stream_end') FROM spans"
+        ).fetchall()
+    return [row[0] and row[0].strip('"') for row in rows]
+
+
+def odd(stderr: str) -> list[str]:
+    """Return what a script said beside MLflow's INFO and LiteLLM's own log."""
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return [line for line in lines if " INFO " not in line and " - LiteLLM:" not in line]
+
+
+@pytest.mark.parametrize("title", SCRIPTS)
+def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_path: Path) -> None:
+    """With MLflow's default store and its default, asynchronous export."""
+    code, ends = SCRIPTS[title]
+    done = run(BEGIN + code, tmp_path)
+    assert stored(tmp_path) == ends
+    if title != "failure":
+        assert (done.returncode, done.stdout, odd(done.stderr)) == (0, "", [])

@@ -1,0 +1,203 @@
+"""When tracing itself fails, the call does not: what the caller sees is what it sees untraced."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+from mlflow.entities import LiveSpan, SpanEvent
+from mlflow.tracing.provider import detach_span_from_context
+from mlflow_litellm import _spans
+from scripts import succeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callers import Caller
+    from traces import Traces
+
+BREAKABLE = {
+    "starting": (mlflow, "start_span_no_context"),
+    "attaching": (_spans, "set_span_in_context"),
+    "detaching": (_spans, "detach_span_from_context"),
+    "attributes": (LiveSpan, "set_attributes"),
+    "inputs": (LiveSpan, "set_inputs"),
+    "events": (LiveSpan, "add_event"),
+    "exceptions": (SpanEvent, "from_exception"),
+    "ending": (LiveSpan, "end"),
+}
+
+
+class TracingBrokenError(Exception):
+    """What the broken tracing raises."""
+
+
+def broken(*_: Any, **__: Any) -> Any:
+    """Stand in for anything of MLflow's that fails."""
+    raise TracingBrokenError
+
+
+def detached_and_broken(token: Any) -> None:
+    """Fail after the deed: a context that stays attached would be in the way of other tests."""
+    detach_span_from_context(token)
+    raise TracingBrokenError
+
+
+@pytest.fixture(params=BREAKABLE, ids=str)
+def broken_mlflow(
+    request: pytest.FixtureRequest, tracing: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have one thing of MLflow's tracing raise."""
+    monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
+    stub = detached_and_broken if request.param == "detaching" else broken
+    monkeypatch.setattr(*BREAKABLE[request.param], stub)
+
+
+def test_answer_comes_back_all_the_same(broken_mlflow: None, caller: Caller) -> None:
+    """Called once, with the caller's arguments, whatever fails in tracing."""
+    before = len(caller.provider.requests)
+    assert caller.complete("hello").choices[0].message.content == "You said: hello"
+    assert len(caller.provider.requests) == before + 1
+
+
+def test_stream_comes_whole_all_the_same(broken_mlflow: None, caller: Caller) -> None:
+    """Every chunk, whatever fails in tracing."""
+    text = "".join(c.choices[0].delta.content or "" for c in caller.stream("one two"))
+    assert text == "You said: one two"
+
+
+def test_error_is_litellms_all_the_same(broken_mlflow: None, caller: Caller) -> None:
+    """Not tracing's."""
+    with pytest.raises(litellm.RateLimitError):
+        caller.complete("/error 429")
+    with pytest.raises(Exception, match="litellm"):
+        caller.read(caller.complete("/break 2", stream=True))
+
+
+def test_fault_while_reading_a_chunk_ends_the_recording_not_the_stream(
+    tracing: Traces, production: None, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This took an LLM gateway down in production, with another tracer."""
+    stream = caller.complete("one two", stream=True)
+    caller.next(stream)
+    monkeypatch.setattr(litellm.ModelResponseStream, "model_extra", property(broken))
+    text = "".join(c.choices[0].delta.content or "" for c in caller.read(stream))
+    assert "one two" in text
+    assert tracing.span().attributes["stream_end"] == "unreadable"
+
+
+def test_fault_is_told_once_and_then_at_debug_level(
+    tracing: Traces,
+    production: None,
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A broken tracing must not flood the log of the product."""
+    monkeypatch.setattr(mlflow, "start_span_no_context", type("NewError", (), {}))
+    with caplog.at_level(logging.DEBUG, logger="mlflow_litellm"):
+        caller.complete("hello")
+        caller.complete("hello")
+    levels = [record.levelno for record in caplog.records if record.name == "mlflow_litellm"]
+    assert levels.count(logging.WARNING) <= 1
+    assert logging.DEBUG in levels
+
+
+def test_silent_tells_nothing(
+    traces: Traces,
+    production: None,
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """``silent=True`` mutes the package, and a later plain call lets it speak again."""
+    mlflow.litellm.autolog(silent=True)
+    monkeypatch.setattr(mlflow, "start_span_no_context", lambda *_, **__: 1 / 0)
+    with caplog.at_level(logging.DEBUG, logger="mlflow_litellm"):
+        caller.complete("hello")
+        assert not [record for record in caplog.records if record.name == "mlflow_litellm"]
+        mlflow.litellm.autolog()
+        caller.complete("hello")
+        assert [record for record in caplog.records if record.name == "mlflow_litellm"]
+
+
+def test_fault_is_raised_under_test(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With MLflow's own variable for that, so that tests of this package see what it swallows."""
+    monkeypatch.setattr(mlflow, "start_span_no_context", broken)
+    with pytest.raises(TracingBrokenError):
+        caller.complete("hello")
+
+
+def test_tracing_disabled_in_mlflow_leaves_calls_alone(tracing: Traces, caller: Caller) -> None:
+    """No trace, and a stream is the very object that LiteLLM made."""
+    mlflow.tracing.disable()
+    try:
+        caller.complete("hello")
+        stream = caller.complete("hello", stream=True)
+        assert type(stream) is litellm.CustomStreamWrapper
+        caller.read(stream)
+    finally:
+        mlflow.tracing.enable()
+    assert tracing.all() == []
+
+
+def test_tracing_disabled_in_a_block_leaves_its_calls_alone(
+    tracing: Traces, caller: Caller
+) -> None:
+    """``mlflow.tracing.context(enabled=False)``, while calls outside are traced."""
+    with mlflow.tracing.context(enabled=False):
+        caller.complete("hidden")
+    caller.complete("seen")
+    assert tracing.span().inputs["messages"][0]["content"] == "seen"
+
+
+@pytest.fixture
+def dead_server() -> str:
+    """Name a port on loopback that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+TIMED_CALLS = """
+    import json, os, sys, time
+    import litellm, mlflow
+    mlflow.litellm.autolog()
+
+    def call(**kwargs):
+        began = time.monotonic()
+        answer = litellm.completion(
+            "gpt-4o-mini", [{"role": "user", "content": "hi"}], mock_response="hello", **kwargs
+        )
+        answer = "".join(c.choices[0].delta.content or "" for c in answer) if kwargs \\
+            else answer.choices[0].message.content
+        assert answer == "hello", answer
+        return time.monotonic() - began
+
+    with mlflow.tracing.context(enabled=False):
+        call()
+    seconds = [call(), call(), call(stream=True)]
+    print(json.dumps(seconds), flush=True)
+    os._exit(0)  # MLflow goes on trying to deliver for minutes.
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{}, {"MLFLOW_EXPERIMENT_ID": "1"}, {"MLFLOW_EXPERIMENT_NAME": "x"}],
+    ids=lambda environment: next(iter(environment), "default"),
+)
+def test_call_is_not_slowed_by_a_dead_server(
+    environment: dict[str, str], dead_server: str, tmp_path: Path
+) -> None:
+    """MLflow waits for minutes at each root span where the environment names an experiment."""
+    out = succeed(TIMED_CALLS, tmp_path, MLFLOW_TRACKING_URI=dead_server, **environment)
+    first, second, stream = json.loads(out)
+    assert first < 3
+    assert max(second, stream) < 1

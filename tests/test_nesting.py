@@ -1,0 +1,282 @@
+"""Where the span stands in its trace: parents, siblings, threads, other integrations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+from callers import MODEL, AsyncCaller, SyncCaller, user
+from mlflow.entities import SpanStatusCode
+from mlflow_litellm import _autolog
+from mlflow_litellm._patching import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callers import Caller
+    from mlflow.entities import Trace
+    from provider import LoopbackProvider
+    from traces import Traces
+
+
+@pytest.fixture
+def openai_autolog() -> Iterator[None]:
+    """Have MLflow trace the OpenAI SDK, which LiteLLM calls for such models."""
+    # LiteLLM keeps clients, and a client keeps the methods it was first called through.
+    litellm.in_memory_llm_clients_cache.flush_cache()
+    mlflow.openai.autolog()
+    yield
+    mlflow.openai.autolog(disable=True)
+    litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def total_tokens(trace: Trace) -> int:
+    """Return the tokens that MLflow counts for a whole trace."""
+    return trace.info.token_usage["total_tokens"]
+
+
+def test_call_is_a_child_of_the_active_span(tracing: Traces, caller: Caller) -> None:
+    """It starts after its parent and ends before it."""
+    with mlflow.start_span("parent"):
+        caller.complete("hello")
+    parent, call = tracing.one().data.spans
+    assert call.parent_id == parent.span_id
+    assert parent.start_time_ns <= call.start_time_ns <= call.end_time_ns <= parent.end_time_ns
+
+
+def test_call_inside_a_traced_function_is_its_child(tracing: Traces, caller: Caller) -> None:
+    """One trace of the application's code and LiteLLM's calls, as their page shows."""
+
+    @mlflow.trace(span_type="AGENT")
+    def agent() -> None:
+        caller.complete("one")
+        caller.complete("two")
+
+    agent()
+    trace = tracing.one()
+    root, *calls = trace.data.spans
+    assert root.span_type == "AGENT"
+    assert [call.parent_id for call in calls] == [root.span_id] * 2
+    assert total_tokens(trace) == sum(
+        call.attributes["mlflow.chat.tokenUsage"]["total_tokens"] for call in calls
+    )
+
+
+def test_calls_one_after_the_other_are_traces_of_their_own(
+    tracing: Traces, caller: Caller
+) -> None:
+    """None is left current for the next to hang under."""
+    for _ in range(3):
+        caller.complete("hello")
+    assert [len(trace.data.spans) for trace in tracing.all()] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_span_of_the_providers_sdk_is_a_child_and_counted_once(
+    stream: bool, tracing: Traces, caller: Caller, openai_autolog: None
+) -> None:
+    """One trace with ``mlflow.openai.autolog()`` on as well; the tokens are not doubled."""
+    asked = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
+    result = caller.complete("hello", **asked)
+    if stream:
+        caller.read(result)
+    trace = tracing.one()
+    call, inner = trace.data.spans
+    assert inner.parent_id == call.span_id
+    assert total_tokens(trace) == call.attributes["mlflow.chat.tokenUsage"]["total_tokens"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_fifty_concurrent_calls_are_fifty_children(
+    stream: bool, tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """``gather`` of n calls gives n siblings, one of them failed."""
+    caller = AsyncCaller(provider)
+    texts = [f"call {i}" for i in range(49)] + ["/error 500"]
+
+    async def ask(text: str) -> None:
+        result = await litellm.acompletion(**caller.arguments(text, stream=stream))
+        if stream:
+            async for _ in result:
+                pass
+
+    async def ask_all() -> list[Any]:
+        with mlflow.start_span("parent"):
+            return await asyncio.gather(*map(ask, texts), return_exceptions=True)
+
+    results = caller.run(ask_all)
+    root, *calls = tracing.one().data.spans
+    assert {call.parent_id for call in calls} == {root.span_id}
+    assert {call.inputs["messages"][0]["content"] for call in calls} == set(texts)
+    failed = [call for call in calls if call.status.status_code == SpanStatusCode.ERROR]
+    assert len(failed) == sum(isinstance(result, Exception) for result in results) == 1
+
+
+def test_failing_calls_cost_concurrent_ones_no_trace(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """MLflow's own patching layer goes blind here: its session is the whole process's."""
+    caller = AsyncCaller(provider)
+    provider.arrived.clear()
+    provider.release.clear()
+
+    async def overlap() -> None:
+        slow = asyncio.create_task(litellm.acompletion(**caller.arguments("/hold | slow")))
+        await asyncio.to_thread(provider.arrived.wait, 10)
+        with pytest.raises(litellm.InternalServerError):
+            await litellm.acompletion(**caller.arguments("/error 500"))
+        await litellm.acompletion(**caller.arguments("after"))
+        provider.release.set()
+        await slow
+
+    caller.run(overlap)
+    assert len(tracing.all()) == 3
+
+
+def test_threads_without_context_make_traces_of_their_own(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """A plain pool carries no context, and none is invented; no call is lost."""
+    caller = SyncCaller(provider)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(caller.complete, [f"call {i}" for i in range(20)]))
+    assert [len(trace.data.spans) for trace in tracing.all()] == [1] * 20
+
+
+def test_thread_with_the_callers_context_nests(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """``copy_context().run`` carries the parent over."""
+    with mlflow.start_span("parent"), ThreadPoolExecutor(1) as pool:
+        context = contextvars.copy_context()
+        pool.submit(context.run, SyncCaller(provider).complete, "hello").result()
+    root, call = tracing.one().data.spans
+    assert call.parent_id == root.span_id
+
+
+def test_coroutine_takes_its_parent_where_it_is_awaited(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """As everything else in it happens there; unawaited, it leaves nothing."""
+    caller = AsyncCaller(provider)
+
+    async def late() -> None:
+        call = litellm.acompletion(**caller.arguments("hello"))
+        with mlflow.start_span("parent"):
+            await call
+        litellm.acompletion(**caller.arguments("never")).close()
+
+    caller.run(late)
+    root, call = tracing.one().data.spans
+    assert call.parent_id == root.span_id
+
+
+def test_span_is_active_during_the_call(tracing: Traces, caller: Caller) -> None:
+    """What runs inside nests below it: here a callback of the user's, before the request."""
+
+    @mlflow.trace
+    def shout(kwargs: dict[str, Any]) -> None: ...
+
+    litellm.input_callback.append(shout)
+    try:
+        caller.complete("hello")
+    finally:
+        litellm.input_callback.remove(shout)
+    spans = {span.name: span for span in tracing.one().data.spans}
+    assert spans["shout"].parent_id == spans[caller.span_name].span_id
+
+
+def test_fallbacks_are_children_of_the_call(tracing: Traces, caller: Caller) -> None:
+    """LiteLLM comes back through its own door for each model it tries."""
+    backup = {"model": MODEL, **{k: caller.arguments("")[k] for k in ("api_base", "api_key")}}
+    response = caller.complete(
+        "", messages=user("hello"), model="openai/broken", api_base="http://127.0.0.1:9/v1",
+        fallbacks=[backup],
+    )  # fmt: skip
+    assert response.choices[0].message.content == "You said: hello"
+    trace = tracing.one()
+    root, *attempts = sorted(trace.data.spans, key=lambda span: span.start_time_ns)
+    assert [attempt.parent_id for attempt in attempts] == [root.span_id] * 2
+    states = [attempt.status.status_code for attempt in attempts]
+    assert states == [SpanStatusCode.ERROR, SpanStatusCode.OK]
+    assert total_tokens(trace) == response.usage.total_tokens
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_router_works_on_top(stream: bool, tracing: Traces, provider: LoopbackProvider) -> None:
+    """It reaches LiteLLM through the module, sync and async, and wraps streams once more."""
+    sync = SyncCaller(provider)
+    known = {k: v for k, v in sync.arguments("").items() if k.startswith("api_")}
+    deployment = {"model_name": "m", "litellm_params": {"model": MODEL, **known}}
+    router = litellm.Router(model_list=[deployment], num_retries=0)
+    result = router.completion(model="m", messages=user("hello"), stream=stream)
+    if stream:
+        assert isinstance(result, litellm.CustomStreamWrapper)
+        sync.read(result)
+
+    async def ask() -> None:
+        result = await router.acompletion(model="m", messages=user("hello"), stream=stream)
+        if stream:
+            assert isinstance(result, litellm.CustomStreamWrapper)
+            async for _ in result:
+                pass
+
+    AsyncCaller(provider).run(ask)
+    assert [call.name for call in tracing.calls()] == [
+        "litellm-completion",
+        "litellm-acompletion",
+    ]
+    assert "sk-very-secret" not in json.dumps([trace.to_dict() for trace in tracing.all()])
+
+
+def test_responses_bridge_accepts_the_traced_stream(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """LiteLLM asks ``isinstance(…, CustomStreamWrapper)`` there, and raises for anything else."""
+    known = {k: v for k, v in SyncCaller(provider).arguments("").items() if k.startswith("api_")}
+    stream = litellm.responses(model="groq/gemma2-9b-it", input="hello", stream=True, **known)
+    assert "said" in str(list(stream))
+    assert [call.name for call in tracing.calls()] == ["litellm-completion"]
+
+
+@pytest.fixture
+def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None]:
+    """Put ``completion``'s wrapper on a function that gives a coroutine, ``litellm.ask``."""
+
+    async def answer(**kwargs: Any) -> Any:
+        return await _autolog.patches()[1].original(**kwargs)
+
+    litellm.ask = lambda **kwargs: answer(**kwargs)
+    patch = Patch(litellm, "ask", _autolog.DOORS[0].wrapper(litellm.ask), lambda: True)
+    patch.apply()
+    yield
+    patch.revert()
+    del litellm.ask
+
+
+def test_call_that_gives_a_coroutine_is_traced_when_awaited(
+    tracing: Traces, provider: LoopbackProvider, coroutine_door: None
+) -> None:
+    """``completion`` with MCP tools returns one, though it is no coroutine function."""
+    caller = AsyncCaller(provider)
+    caller.run(lambda: litellm.ask(**caller.arguments("hello")))
+    with pytest.raises(litellm.RateLimitError):
+        caller.run(lambda: litellm.ask(**caller.arguments("/error 429")))
+    states = [call.status.status_code for call in tracing.calls()]
+    assert states == [SpanStatusCode.OK, SpanStatusCode.ERROR]
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+def test_coroutine_that_is_never_awaited_leaves_no_open_span(
+    tracing: Traces, provider: LoopbackProvider, coroutine_door: None
+) -> None:
+    """An open child would keep its whole trace back."""
+    with mlflow.start_span("parent"):
+        litellm.ask(**AsyncCaller(provider).arguments("hello"))
+    assert len(tracing.one().data.spans) == 2

@@ -1,0 +1,175 @@
+"""Putting wrappers on names and taking them off again, without MLflow and LiteLLM."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow_litellm._patching import Patch, apply_all, revert_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def greet(name: str) -> str:
+    """Be the function that is patched."""
+    return f"hello {name}"
+
+
+def shout(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+    """Be the wrapper."""
+    return wrapped(*args, **kwargs).upper()
+
+
+@pytest.fixture
+def modules() -> Iterator[dict[str, ModuleType]]:
+    """Load a package with a function, and user code beside it; unload both after the test."""
+    names = ("package", "package.inner", "user_code")
+    made = {name: ModuleType(name) for name in names}
+    sys.modules.update(made)
+    made["package"].greet = greet  # type: ignore[attr-defined]
+    yield made
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def switch() -> dict[str, bool]:
+    """Hold whether the patch is on."""
+    return {"on": True}
+
+
+@pytest.fixture
+def patch(modules: dict[str, ModuleType], switch: dict[str, bool]) -> Patch:
+    """Patch ``package.greet``."""
+    return Patch(modules["package"], "greet", shout, lambda: switch["on"])
+
+
+def test_patch_is_applied_and_reverted(patch: Patch) -> None:
+    """To the same object as before."""
+    apply_all([patch])
+    assert patch.module.greet("you") == "HELLO YOU"
+    assert (patch.applied, patch.full_name) == (True, "package.greet")
+    revert_all([patch])
+    assert patch.module.greet is greet
+    assert not patch.applied
+
+
+def test_wrapper_is_the_same_object_each_time(patch: Patch) -> None:
+    """So that what somebody captured is live again, and is never wrapped twice."""
+    apply_all([patch])
+    first = patch.module.greet
+    revert_all([patch])
+    apply_all([patch, patch])
+    assert patch.module.greet is first
+    revert_all([patch])
+
+
+def test_wrapper_asks_at_each_call(patch: Patch, switch: dict[str, bool]) -> None:
+    """A captured wrapper is inert while the switch is off."""
+    apply_all([patch])
+    captured = patch.module.greet
+    switch["on"] = False
+    assert captured("you") == "hello you"
+    revert_all([patch])
+
+
+def test_alias_in_user_code_is_rebound_both_ways(
+    patch: Patch, modules: dict[str, ModuleType]
+) -> None:
+    """Under any name, by identity, whether it was made before or while on."""
+    user_code = modules["user_code"]
+    user_code.hi = greet  # type: ignore[attr-defined]
+    apply_all([patch])
+    user_code.late = patch.module.greet  # type: ignore[attr-defined]
+    assert user_code.hi is patch.patched
+    revert_all([patch])
+    assert (user_code.hi, user_code.late) == (greet, greet)
+
+
+def test_alias_inside_the_package_is_left_alone_until_it_holds_the_wrapper(
+    patch: Patch, modules: dict[str, ModuleType]
+) -> None:
+    """The package's own modules go on calling what they imported."""
+    inner = modules["package.inner"]
+    inner.greet = greet  # type: ignore[attr-defined]
+    apply_all([patch])
+    assert inner.greet is patch.original
+    inner.late = patch.module.greet  # type: ignore[attr-defined]
+    revert_all([patch])
+    assert inner.late is patch.original
+
+
+def test_lazy_modules_are_not_loaded_by_the_search(patch: Patch, tmp_path: Path) -> None:
+    """``importlib.util.LazyLoader`` loads at the first look at any attribute."""
+    (tmp_path / "lazy_one.py").write_text("raise RuntimeError('loaded')")
+    spec = importlib.util.spec_from_file_location("lazy_one", tmp_path / "lazy_one.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lazy_one"] = module
+    spec.loader.exec_module(module)
+    try:
+        apply_all([patch])
+        revert_all([patch])
+    finally:
+        del sys.modules["lazy_one"]
+
+
+def test_values_that_cannot_be_compared_are_passed_over(
+    patch: Patch, modules: dict[str, ModuleType]
+) -> None:
+    """Arrays raise when asked whether they equal something."""
+
+    class Array:
+        def __eq__(self, other: object) -> bool:
+            raise ValueError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    modules["user_code"].array = Array()  # type: ignore[attr-defined]
+    apply_all([patch])
+    revert_all([patch])
+
+
+def test_missing_name_is_skipped(modules: dict[str, ModuleType]) -> None:
+    """And a module's ``__getattr__`` is not asked for it."""
+
+    def refuse(name: str) -> Any:
+        raise RuntimeError(name)
+
+    modules["package"].__getattr__ = refuse  # type: ignore[method-assign]
+    patch = Patch(modules["package"], "absent", shout, lambda: True)
+    apply_all([patch])
+    revert_all([patch])
+    assert (patch.applied, patch.current) == (False, None)
+
+
+def test_function_put_in_the_place_of_the_original_is_wrapped_anew(patch: Patch) -> None:
+    """Off puts back what stood there at the last on."""
+    apply_all([patch])
+    revert_all([patch])
+
+    def other(name: str) -> str:
+        return f"bye {name}"
+
+    patch.module.greet = other
+    apply_all([patch])
+    assert patch.module.greet("you") == "BYE YOU"
+    revert_all([patch])
+    assert patch.module.greet is other
+
+
+def test_wrapper_that_was_cut_off_is_put_back(patch: Patch) -> None:
+    """Another library that restores what it once saw takes our wrapper off; on puts it back."""
+    apply_all([patch])
+    patch.module.greet = patch.original
+    assert not patch.applied
+    apply_all([patch])
+    assert patch.module.greet("you") == "HELLO YOU"
+    revert_all([patch])

@@ -1,0 +1,133 @@
+"""Installation alone makes ``mlflow.litellm.autolog`` this package's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from scripts import succeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHOSE = """
+    import sys
+    {imports}
+    print({function}.__module__, "litellm" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("imports", "function"),
+    [
+        ("import mlflow", "mlflow.litellm.autolog"),
+        ("import mlflow.litellm as flavor", "flavor.autolog"),
+        ("from mlflow import litellm as flavor", "flavor.autolog"),
+        ("import mlflow_litellm, mlflow", "mlflow.litellm.autolog"),
+        ("import mlflow_litellm", "mlflow_litellm.autolog"),
+        (
+            "from mlflow.utils.autologging_utils import get_autolog_function",
+            "get_autolog_function('litellm')",
+        ),
+    ],
+)
+def test_fresh_process_finds_this_package(imports: str, function: str, tmp_path: Path) -> None:
+    """Whatever is imported first; litellm is not imported by looking."""
+    out = succeed(WHOSE.format(imports=imports, function=function), tmp_path)
+    assert out.split() == ["mlflow_litellm._autolog", "False"]
+
+
+@pytest.mark.parametrize("value", ["false", "0", "False"])
+def test_environment_variable_leaves_mlflows_own(value: str, tmp_path: Path) -> None:
+    """And this package's is still there under its own name."""
+    code = "import mlflow, mlflow_litellm; print(mlflow.litellm.autolog.__module__); "
+    code += "print(mlflow_litellm.autolog.__module__)"
+    out = succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER=value)
+    assert out.split() == ["mlflow.litellm", "mlflow_litellm._autolog"]
+
+
+def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:
+    """A package that is imported, but not installed, comes after MLflow."""
+    code = """
+        import os, mlflow.litellm as flavor
+        own = flavor.autolog
+        del os.environ["MLFLOW_LITELLM_TAKEOVER"]
+        from mlflow_litellm import _takeover, autolog
+        _takeover.install()
+        _takeover.install()
+        assert flavor.autolog is autolog is not own
+        assert _takeover.builtin_autolog() is own
+    """
+    succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER="false")
+
+
+def test_configuration_of_the_flavor_survives_the_takeover(tmp_path: Path) -> None:
+    """Where it was on, it is set aside by the switch, not forgotten by an import."""
+    code = """
+        import os, litellm, mlflow
+        mlflow.litellm.autolog()
+        assert litellm.success_callback == ["mlflow"]
+        import mlflow_litellm
+        mlflow_litellm.autolog()
+        assert litellm.success_callback == []
+        mlflow_litellm.autolog(disable=True)
+        assert litellm.success_callback == ["mlflow"]
+    """
+    succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER="false")
+
+
+@pytest.mark.parametrize("first", ["mlflow.autolog(); import litellm", "import litellm; mlflow.autolog()"])
+def test_mlflow_autolog_enables_it_in_either_order(first: str, tmp_path: Path) -> None:
+    """Before ``import litellm`` by MLflow's import hook, or at once."""
+    code = f"""
+        import mlflow
+        {first}
+        assert type(litellm.completion).__name__ == "PatchedFunction"
+        mlflow.autolog(disable=True)
+        assert type(litellm.completion).__name__ == "function"
+    """
+    succeed(code, tmp_path)
+
+
+def test_main_module_that_imported_the_name_first_is_traced(tmp_path: Path) -> None:
+    """``from litellm import completion`` in a script or a notebook, before ``autolog()``."""
+    code = """
+        from litellm import completion
+        original = completion
+        import mlflow
+        mlflow.litellm.autolog()
+        completion("gpt-4o-mini", [{"role": "user", "content": "hi"}], mock_response="hello")
+        assert mlflow.get_last_active_trace_id()
+        mlflow.litellm.autolog(disable=True)
+        import litellm
+        assert completion is litellm.completion
+    """
+    succeed(code, tmp_path)
+
+
+def test_installed_and_unused_it_costs_mlflow_no_millisecond(tmp_path: Path) -> None:
+    """What is loaded while MLflow is, measured in a fresh process, the median of nine."""
+    code = """
+        import importlib, json, sys, time
+        import importlib.metadata
+        def load():
+            for name in [name for name in sys.modules if name.startswith("mlflow_litellm")]:
+                del sys.modules[name]
+            sys.meta_path[:] = [f for f in sys.meta_path if "Flavor" not in type(f).__name__]
+            began = time.perf_counter()
+            entry_point.load()
+            return (time.perf_counter() - began) * 1000
+        [entry_point] = [
+            found for found in importlib.metadata.entry_points(group="mlflow.run_context_provider")
+            if found.name == "mlflow_litellm"
+        ]
+        load()
+        times = sorted(load() for _ in range(9))
+        loaded = [name for name in ("mlflow", "litellm", "wrapt") if name in sys.modules]
+        print(json.dumps([times[4], loaded]))
+    """
+    # Byte code is kept, as it is where users install.
+    milliseconds, loaded = json.loads(succeed(code, tmp_path, PYTHONDONTWRITEBYTECODE=""))
+    assert loaded == []
+    assert milliseconds < 1
