@@ -46,8 +46,8 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
     One call, one span: of type ``CHAT_MODEL`` for ``litellm.completion`` and ``acompletion``,
     child of the active span or root of a new trace. Patches LiteLLM's public functions, and
     rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
-    thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed; ``mlflow.autolog()``
-    calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
+    thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed;
+    ``mlflow.autolog()`` calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
 
     Args:
         log_traces: If False, nothing is traced and LiteLLM's functions stay unpatched.

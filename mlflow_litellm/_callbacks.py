@@ -30,7 +30,7 @@ _taken: list[tuple[str, int, Any]] = []
 def take_out(litellm: ModuleType) -> None:
     """Take MLflow's callback out of LiteLLM's lists. Is idempotent, thread-safe, and takes 1 us."""
     for name in LISTS:
-        callbacks = getattr(litellm, name, None) or ()
+        callbacks: list[Any] = getattr(litellm, name, None) or []
         if any(map(is_mlflow, callbacks)):
             _take_out_of(name, callbacks)
 
@@ -54,7 +54,6 @@ def is_mlflow(callback: Any) -> bool:
 
 def _take_out_of(name: str, callbacks: list[Any]) -> None:
     with _lock:
-        for position in reversed(range(len(callbacks))):
-            if is_mlflow(callbacks[position]):
-                # In place: LiteLLM and the user may hold the list itself.
-                _taken.append((name, position, callbacks.pop(position)))
+        found = [position for position, item in enumerate(callbacks) if is_mlflow(item)]
+        # In place, last one first: LiteLLM and the user may hold the list itself.
+        _taken.extend((name, position, callbacks.pop(position)) for position in reversed(found))

@@ -101,7 +101,7 @@ class _Call:
         return traced_stream(stream, StreamRecord(self.span, accumulator, self._started_at))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return a coroutine for one that a sync call gave, as ``completion`` with MCP tools does."""
+        """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
         awaited = self._awaited(coroutine)
         # One that is never awaited must not leave its span open.
         weakref.finalize(awaited, self.span.finish).atexit = False

@@ -13,7 +13,10 @@ import time
 from typing import Any
 
 import mlflow
+from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
 from mlflow.tracing import provider
+from mlflow.tracing.utils import otlp
+from mlflow.tracking import fluent
 
 from mlflow_litellm._guard import guard
 
@@ -51,7 +54,10 @@ def root_experiment_id() -> str | None:
 
 
 def _decided_elsewhere() -> bool:
-    """Tell whether a parent span, a run, a destination or OTLP export comes first."""
+    """Tell whether MLflow will find the experiment, or need none, without asking a server."""
+    # Not through mlflow.set_experiment(), which is public but looks the experiment up.
+    if getattr(fluent, "_active_experiment_id", None) is not None:
+        return True
     parent = provider.get_current_otel_span()
     # The span that MLflow puts in the place of one it drops has no context at all.
     context = None if parent is None else parent.get_span_context()
@@ -148,15 +154,10 @@ def _has_destination() -> bool:
 
 def _has_run() -> bool:
     # The public active_run() knows only this thread's run; traces go to any thread's.
-    from mlflow.tracking import fluent
-
     latest = getattr(fluent, "_get_latest_active_run", mlflow.active_run)
     return latest() is not None
 
 
 def _exports_to_otlp_only() -> bool:
-    from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
-    from mlflow.tracing.utils import otlp
-
     exports = getattr(otlp, "should_use_otlp_exporter", bool)()
     return bool(exports) and not MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get()

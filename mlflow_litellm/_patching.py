@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
-class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[misc]
+class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """
     A wrapped function that copies and pickles as the function does.
 

@@ -9,6 +9,7 @@ import litellm
 import mlflow
 import pytest
 from callers import MODEL, user
+
 from mlflow_litellm import _callbacks, _takeover
 
 if TYPE_CHECKING:

@@ -167,9 +167,7 @@ def test_model_without_a_price_has_no_cost(tracing: Traces, caller: Caller) -> N
     assert "response_cost" not in tracing.span().attributes
 
 
-@pytest.mark.parametrize(
-    ("model", "provider_name"), [(MODEL, "openai"), (ANTHROPIC, "anthropic")]
-)
+@pytest.mark.parametrize(("model", "provider_name"), [(MODEL, "openai"), (ANTHROPIC, "anthropic")])
 def test_model_provider_and_endpoint_are_recorded(
     model: str, provider_name: str, tracing: Traces, caller: Caller
 ) -> None:

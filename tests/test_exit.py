@@ -41,7 +41,6 @@ SCRIPTS = {
 }
 
 
-
 def stored(folder: Path) -> list[str | None]:
     """Return what the spans in MLflow's default store say of the end of their streams."""
     with sqlite3.connect(folder / "mlflow.db") as store:

@@ -11,8 +11,10 @@ import mlflow
 import pytest
 from callers import SyncCaller
 from mlflow.entities.trace_location import MlflowExperimentLocation
-from mlflow_litellm import _experiment
+from mlflow.tracking import fluent
 from scripts import succeed
+
+from mlflow_litellm import _experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,7 @@ def test_environment_names_the_experiment(
 def named(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> str:
     """Name this test's experiment in the environment, as if the program had set none."""
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
     name = mlflow.get_experiment(traces.experiment_id).name
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
     return name
@@ -105,9 +108,7 @@ def lookups() -> list[threading.Thread]:
 
 
 @pytest.fixture
-def mute_server(
-    named: str, production: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
+def mute_server(named: str, production: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have MLflow talk to a tracking server that takes connections and never answers."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     store = mlflow.get_tracking_uri()
@@ -147,6 +148,7 @@ def test_failed_lookup_is_tried_again_without_waiting(
 @pytest.mark.parametrize(
     ("holder", "name"),
     [
+        ("mlflow.tracking.fluent", "_active_experiment_id"),
         ("mlflow.tracing.provider", "_MLFLOW_TRACE_USER_DESTINATION"),
         ("mlflow.tracking.fluent", "_get_latest_active_run"),
         ("mlflow.tracing.utils.otlp", "should_use_otlp_exporter"),

@@ -12,8 +12,9 @@ import mlflow
 import pytest
 from mlflow.entities import LiveSpan, SpanEvent
 from mlflow.tracing.provider import detach_span_from_context
-from mlflow_litellm import _spans
 from scripts import succeed
+
+from mlflow_litellm import _spans
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ import mlflow
 import pytest
 from callers import MODEL, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
+
 from mlflow_litellm import _autolog
 from mlflow_litellm._patching import Patch
 
@@ -68,9 +69,7 @@ def test_call_inside_a_traced_function_is_its_child(tracing: Traces, caller: Cal
     )
 
 
-def test_calls_one_after_the_other_are_traces_of_their_own(
-    tracing: Traces, caller: Caller
-) -> None:
+def test_calls_one_after_the_other_are_traces_of_their_own(tracing: Traces, caller: Caller) -> None:
     """None is left current for the next to hang under."""
     for _ in range(3):
         caller.complete("hello")
@@ -149,9 +148,7 @@ def test_threads_without_context_make_traces_of_their_own(
     assert [len(trace.data.spans) for trace in tracing.all()] == [1] * 20
 
 
-def test_thread_with_the_callers_context_nests(
-    tracing: Traces, provider: LoopbackProvider
-) -> None:
+def test_thread_with_the_callers_context_nests(tracing: Traces, provider: LoopbackProvider) -> None:
     """``copy_context().run`` carries the parent over."""
     with mlflow.start_span("parent"), ThreadPoolExecutor(1) as pool:
         context = contextvars.copy_context()
@@ -178,18 +175,14 @@ def test_coroutine_takes_its_parent_where_it_is_awaited(
 
 
 def test_span_is_active_during_the_call(tracing: Traces, caller: Caller) -> None:
-    """What runs inside nests below it: here a callback of the user's, before the request."""
+    """What runs inside nests below it: here a logger of the user's, around the request."""
 
     @mlflow.trace
-    def shout(kwargs: dict[str, Any]) -> None: ...
+    def note(details: dict[str, Any]) -> None: ...
 
-    litellm.input_callback.append(shout)
-    try:
-        caller.complete("hello")
-    finally:
-        litellm.input_callback.remove(shout)
+    caller.complete("hello", logger_fn=note)
     spans = {span.name: span for span in tracing.one().data.spans}
-    assert spans["shout"].parent_id == spans[caller.span_name].span_id
+    assert spans["note"].parent_id == spans[caller.span_name].span_id
 
 
 def test_fallbacks_are_children_of_the_call(tracing: Traces, caller: Caller) -> None:
@@ -252,7 +245,7 @@ def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None
     async def answer(**kwargs: Any) -> Any:
         return await _autolog.patches()[1].original(**kwargs)
 
-    litellm.ask = lambda **kwargs: answer(**kwargs)
+    litellm.ask = lambda **kwargs: answer(**kwargs)  # noqa: PLW0108 - Not async itself.
     patch = Patch(litellm, "ask", _autolog.DOORS[0].wrapper(litellm.ask), lambda: True)
     patch.apply()
     yield

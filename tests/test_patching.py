@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from mlflow_litellm._patching import Patch, apply_all, revert_all
 
 if TYPE_CHECKING:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import litellm
 import pytest
 from provider import LoopbackProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OPENAI = "openai/gpt-4o-mini"
 ANTHROPIC = "anthropic/claude-3-5-sonnet-20240620"
@@ -37,7 +39,7 @@ def read(stream: Any) -> tuple[list[Any], Exception | None]:
     chunks = []
     try:
         for chunk in stream:
-            chunks.append(chunk)
+            chunks.append(chunk)  # noqa: PERF402 - Those before the error are wanted.
     except Exception as error:
         return chunks, error
     return chunks, None

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import mlflow.litellm
-import mlflow_litellm
 import pytest
 import wrapt
 from callers import MODEL, user
 from mlflow.utils.autologging_utils import get_autolog_function, get_autologging_config
+
+import mlflow_litellm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,7 +207,7 @@ def test_plain_closure_on_top_is_remembered_too(traces: Traces) -> None:
     """A wrapper that does not say what it wraps is known by having been there at disable."""
     mlflow.litellm.autolog()
     ours = litellm.completion
-    litellm.completion = lambda *args, **kwargs: ours(*args, **kwargs)
+    litellm.completion = lambda *args, **kwargs: ours(*args, **kwargs)  # noqa: PLW0108
     try:
         mlflow.litellm.autolog(disable=True)
         mlflow.litellm.autolog()
@@ -265,8 +266,9 @@ def test_patched_function_pickles_by_name(protocol: int) -> None:
 
 def test_partial_of_the_patched_function_works(tracing: Traces) -> None:
     """``functools.partial`` and ``map`` take the wrapper as they take the function."""
-    ask = functools.partial(litellm.completion, model=MODEL, mock_response="hello")
-    assert [r.choices[0].message.content for r in map(lambda m: ask(messages=m), [user("hi")])]
+    ask = functools.partial(litellm.completion, messages=user("hi"), mock_response="hello")
+    [response] = map(ask, [MODEL])
+    assert response.choices[0].message.content == "hello"
     assert len(tracing.all()) == 1
 
 

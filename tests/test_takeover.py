@@ -77,7 +77,9 @@ def test_configuration_of_the_flavor_survives_the_takeover(tmp_path: Path) -> No
     succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER="false")
 
 
-@pytest.mark.parametrize("first", ["mlflow.autolog(); import litellm", "import litellm; mlflow.autolog()"])
+@pytest.mark.parametrize(
+    "first", ["mlflow.autolog(); import litellm", "import litellm; mlflow.autolog()"]
+)
 def test_mlflow_autolog_enables_it_in_either_order(first: str, tmp_path: Path) -> None:
     """Before ``import litellm`` by MLflow's import hook, or at once."""
     code = f"""

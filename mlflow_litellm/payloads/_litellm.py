@@ -6,6 +6,9 @@ litellm takes two seconds to import; it is imported where a call has been made, 
 
 from __future__ import annotations
 
+import math
+import os
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -36,8 +39,7 @@ def is_cache_hit(hidden: Mapping[str, Any]) -> bool:
 
 def fields(model: Any) -> dict[str, Any]:
     """Return a pydantic object's fields and extras, set to None or not."""
-    extra = getattr(model, "model_extra", None)
-    return {**vars(model), **extra} if extra else vars(model)
+    return {**vars(model), **(model.model_extra or {})}
 
 
 def call_attributes(hidden: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,24 +71,17 @@ def usage(reported: Any) -> dict[str, int] | None:
     LiteLLM counts cached tokens among the prompt's, for every provider:
     https://docs.litellm.ai/docs/completion/prompt_caching
     """
-    if reported is None:
-        return None
-    counted = plain(reported)
-    details = counted.get("prompt_tokens_details") or {}
+    details = getattr(reported, "prompt_tokens_details", None)
     found = {
-        "input_tokens": counted.get("prompt_tokens"),
-        "output_tokens": counted.get("completion_tokens"),
-        "total_tokens": counted.get("total_tokens"),
-        "cache_read_input_tokens": details.get("cached_tokens"),
-        "cache_creation_input_tokens": details.get("cache_creation_tokens"),
+        "input_tokens": getattr(reported, "prompt_tokens", None),
+        "output_tokens": getattr(reported, "completion_tokens", None),
+        "total_tokens": getattr(reported, "total_tokens", None),
+        "cache_read_input_tokens": getattr(details, "cached_tokens", None),
+        "cache_creation_input_tokens": getattr(details, "cache_creation_tokens", None),
     }
-    counts = {key: value for key, value in found.items() if _is_count(value)}
+    # A bool is an int to Python, and some gateways put flags among the counts.
+    counts = {key: value for key, value in found.items() if type(value) is int}
     return counts if any(counts.values()) else None
-
-
-def _is_count(value: Any) -> bool:
-    # A bool is an int to Python; some gateways put flags among the counts.
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
@@ -96,7 +91,7 @@ def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | N
         return str(told)
     if given := arguments.get("custom_llm_provider"):
         return str(given)
-    return _ask("get_llm_provider", arguments.get("model"), part=1)
+    return _look_up(arguments.get("model"))[0]
 
 
 def api_base(
@@ -108,17 +103,20 @@ def api_base(
     LiteLLM tells only what the arguments gave, or guesses the provider's default: variables such
     as ``OPENAI_BASE_URL`` pass it by. So the provider's configuration is asked as well.
     """
-    given = arguments.get("api_base") or arguments.get("base_url")
-    return endpoint(given or _configured_base(provider) or hidden.get("api_base"))
-
-
-def _configured_base(provider: str | None) -> str | None:
     import litellm
 
-    if provider is None or getattr(litellm, "secret_manager_client", None) is not None:
-        # Asking would ask the secret manager in turn, which is on the network.
-        return None
-    return _ask("get_llm_provider", f"{provider}/model", part=3) or _default_base(provider)
+    given = arguments.get("api_base") or arguments.get("base_url")
+    # Asking would ask a secret manager in turn, which is on the network.
+    if not given and provider and getattr(litellm, "secret_manager_client", None) is None:
+        names = (f"{provider.upper()}_API_BASE", f"{provider.upper()}_BASE_URL")
+        given = _configured_base(provider, litellm.api_base, *map(os.environ.get, names))
+    return endpoint(given or hidden.get("api_base"))
+
+
+@lru_cache(maxsize=256)
+def _configured_base(provider: str, *_: str | None) -> str | None:
+    """Return where a provider is configured to be; the rest is what that depends on."""
+    return _look_up(f"{provider}/model")[1] or _default_base(provider)
 
 
 def _default_base(provider: str) -> str | None:
@@ -129,33 +127,56 @@ def _default_base(provider: str) -> str | None:
         known = ProviderConfigManager.get_provider_model_info(
             model=None, provider=LlmProviders(provider)
         )
-        return known and known.get_api_base()
+        base: str | None = known and known.get_api_base()
+        return base
     except Exception:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
         return None
 
 
-def _ask(function: str, *args: Any, part: int) -> Any:
-    """Return a part of what one of LiteLLM's look-ups tells; None where it does not know."""
+def _look_up(model: Any) -> tuple[str | None, str | None]:
+    """Return a model's provider and where that is configured to be; None where unknown."""
     import litellm
 
     try:
-        return getattr(litellm, function)(*args)[part]
+        _, provider, _, base = litellm.get_llm_provider(model)
     except Exception:  # noqa: BLE001 - LiteLLM raises several types for what it does not know.
-        return None
+        return None, None
+    return provider, base
 
 
 def price(model: Any, provider: str | None, reported: Any) -> tuple[float, float] | None:
-    """Return what LiteLLM's price list asks for a ``Usage``, input and output, in USD."""
+    """Return what LiteLLM's price list asks for a ``Usage``, input and output, in USD. 70 us."""
     if model is None or usage(reported) is None:
         return None
     import litellm
 
     try:
-        return litellm.cost_per_token(
+        parts: tuple[float, float] = litellm.cost_per_token(
             model=model, custom_llm_provider=provider, usage_object=reported
         )
+        return parts
     except Exception:  # noqa: BLE001 - LiteLLM raises plain Exception for a model without a price.
         return None
+
+
+def shares(
+    total: float, model: Any, provider: str | None, reported: Any
+) -> tuple[float, float] | None:
+    """Return the list price of input and output behind a total that LiteLLM told."""
+    import litellm
+
+    try:
+        listed = litellm.get_model_info(model, custom_llm_provider=provider)
+        parts = (
+            reported.prompt_tokens * listed["input_cost_per_token"],
+            reported.completion_tokens * listed["output_cost_per_token"],
+        )
+        # The plain product holds unless tiers, cached tokens and the like come in.
+        if math.isclose(sum(parts), total):
+            return parts
+    except Exception:  # noqa: BLE001, S110 - Raises plain Exception for a model without a price.
+        pass
+    return price(model, provider, reported)
 
 
 def cost(total: Any, parts: tuple[float, float] | None) -> dict[str, float] | None:

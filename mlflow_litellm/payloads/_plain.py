@@ -30,19 +30,36 @@ def plain(value: Any) -> Any:
 
 
 def _plain(value: Any, path: set[int]) -> Any:
-    if isinstance(value, str):
-        return _text(value)
-    if value is None or isinstance(value, (bool, int)):
+    # Most of a payload is of these types, and told by identity.
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _text(value)
+    if kind is int or kind is bool or value is None:
         return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
     if id(value) in path:
         return f"<cycle: {_type_name(value)}>"
     path.add(id(value))
     try:
-        return _container(value, path)
+        if kind is dict:
+            return {
+                key if type(key) is str and key.isascii() else _key(key): _plain(item, path)
+                for key, item in value.items()
+            }
+        return [_plain(item, path) for item in value] if kind is list else _other(value, path)
     finally:
         path.discard(id(value))
+
+
+def _other(value: Any, path: set[int]) -> Any:
+    if isinstance(value, Enum):
+        return _plain(value.value, path)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    return _container(value, path)
 
 
 def _container(value: Any, path: set[int]) -> Any:
@@ -58,8 +75,6 @@ def _container(value: Any, path: set[int]) -> Any:
 
 
 def _object(value: Any, path: set[int]) -> Any:
-    if isinstance(value, Enum):
-        return _plain(value.value, path)
     if isinstance(value, _PRINTABLE):
         return str(value)
     if isinstance(value, (bytes, bytearray, memoryview)):

@@ -130,13 +130,14 @@ def _cost(
     if reported.is_cache_hit(hidden):
         # LiteLLM repeats the first answer's price on a hit, up to 1.106.
         return reported.cost(0.0, None)
-    told = hidden.get("response_cost")
-    if told is None and not streamed:
-        return None
     model = hidden.get("litellm_model_name") or arguments.get("model")
-    parts = reported.price(model, provider, usage)
-    listed = sum(parts) if parts else None
-    return reported.cost(listed if streamed else told, parts)
+    if streamed:
+        parts = reported.price(model, provider, usage)
+        return reported.cost(sum(parts) if parts else None, parts)
+    told = hidden.get("response_cost")
+    if told is None:
+        return None
+    return reported.cost(told, reported.shares(told, model, provider, usage))
 
 
 def _tidy(told: Answer) -> None:

@@ -7,6 +7,7 @@ the choices of ``n > 1`` into one up to litellm 1.108, and may reach for the net
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import _litellm as reported
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer
 
 
+_HEAD = ("id", "created", "model", "system_fingerprint")
 _KEPT = ("model", "custom_llm_provider", "api_base", "base_url")
 
 
@@ -47,22 +49,18 @@ class Accumulator:
     def add(self, chunk: Any) -> None:
         """Take one chunk, a ``ModelResponseStream``."""
         self._last = chunk
-        found = reported.fields(chunk)
-        for choice in found.get("choices") or ():
-            said = reported.fields(choice)
+        own, extra = vars(chunk), chunk.model_extra or {}
+        for choice in own.get("choices") or ():
+            said = choice.model_extra or vars(choice)
             index = said.get("index") or 0
             if (joined := self._choices.get(index)) is None:
                 joined = self._choices[index] = _Choice()
             joined.add(said)
-        if found.get("usage") is not None:
+        if (usage := extra.get("usage") or own.get("usage")) is not None:
             # Some providers repeat a growing count in each chunk: the last is the total.
-            self._usage = found["usage"]
+            self._usage = usage
         if not self._head.get("model"):
-            self._head = {
-                key: found[key]
-                for key in ("id", "created", "model", "system_fingerprint")
-                if found.get(key) is not None
-            }
+            self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
 
     def answer(self) -> Answer:
         """Return the chunks so far as the answer that would have come unstreamed."""
@@ -89,32 +87,34 @@ class _Choice:
     """One choice of the answer, by its index."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, list[str]] = {}
+        self._texts: dict[str, list[str]] = defaultdict(list)
         self._parts: dict[str, Any] = {}
         self._tool_calls: dict[int, dict[str, Any]] = {}
         self._finish_reason: Any = None
-        self._logprobs: dict[str, list[Any]] = {}
+        self._logprobs: dict[str, list[Any]] = defaultdict(list)
 
     def add(self, said: Mapping[str, Any]) -> None:
         """Take a ``StreamingChoices``' fields."""
         if (delta := said.get("delta")) is not None:
-            for key, value in reported.fields(delta).items():
-                if value is not None and value != "":
-                    self._merge(key, value)
+            # Not model_dump(), which takes as long as all the rest.
+            for half in (vars(delta), delta.model_extra or {}):
+                for key, value in half.items():
+                    if value and type(value) is str and key != "role":
+                        self._texts[key].append(value)
+                    elif value:
+                        self._merge(key, value)
         if said.get("finish_reason") is not None:
             self._finish_reason = said["finish_reason"]
         if said.get("logprobs") is not None:
             for key, value in plain(said["logprobs"]).items():
-                self._logprobs.setdefault(key, []).extend(value or ())
+                self._logprobs[key].extend(value or ())
 
     def _merge(self, key: str, value: Any) -> None:
-        if key == "tool_calls":
+        if key == "role":
+            self._parts[key] = value
+        elif key == "tool_calls":
             for position, call in enumerate(value):
                 self._merge_tool_call(position, reported.fields(call))
-        elif key == "role":
-            self._parts[key] = value
-        elif isinstance(value, str):
-            self._texts.setdefault(key, []).append(value)
         else:
             self._parts[key] = _merged(self._parts.get(key), plain(value))
 

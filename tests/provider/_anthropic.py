@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FINISH = {"stop": "end_turn", "tool_calls": "tool_use", "refusal": "refusal"}
 KINDS = {

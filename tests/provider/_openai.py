@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain, zip_longest
+from typing import TYPE_CHECKING
 
 from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FINISH = {"stop": "stop", "tool_calls": "tool_calls", "refusal": "content_filter"}
 DATED = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}

@@ -9,14 +9,16 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _anthropic, _openai
 from ._scenarios import Answer, Event, Failure, Json, Request, Tally, scripted, steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
 
 HOLD_SECONDS = 20.0
 GRACE_SECONDS = 1.0
@@ -153,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: _Server
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep requests off stderr."""
 
     def do_GET(self) -> None:
@@ -180,10 +182,12 @@ class _Handler(BaseHTTPRequestHandler):
         dialect, request = DIALECTS.get(received.path), Request(received.body)
         if dialect is None or self.command != "POST":
             failure = Failure(404, f"unknown path: {received.path}")
-            return self._send(404, OPENAI.error_body(failure))
+            self._send(404, OPENAI.error_body(failure))
+            return
         outcome = scripted(request, self.server.provider.tally, openai=dialect is OPENAI)
         if isinstance(outcome, Failure):
-            return self._send(outcome.status, dialect.error_body(outcome))
+            self._send(outcome.status, dialect.error_body(outcome))
+            return
         if outcome.hold:
             self._hold()
         (self._stream if request.stream else self._whole)(dialect, request, outcome)
@@ -191,9 +195,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _whole(self, dialect: Dialect, request: Request, answer: Answer) -> None:
         kind = answer.interruption.kind if answer.interruption else ""
         if kind == "break":
-            return self._drop()
+            self._drop()
+            return
         if kind == "error":
-            return self._send(500, dialect.error_body(Failure(500)))
+            self._send(500, dialect.error_body(Failure(500)))
+            return
         if kind == "hold":
             self._hold()
         self._send(200, dialect.body(request, answer))
@@ -204,7 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
             if isinstance(step, Event):
                 self._chunk(step.data)
             elif step.kind == "break":
-                return self._drop()
+                self._drop()
+                return
             elif step.kind == "error":
                 self._chunk(dialect.error_event(Failure(500)).data)
                 break
@@ -236,7 +243,7 @@ class _Handler(BaseHTTPRequestHandler):
         provider.arrived.set()
         while not provider.release.wait(0.02) and time.monotonic() < deadline:
             if _gone(self.connection):
-                raise ConnectionAbortedError("the client went away")
+                raise ConnectionAbortedError
 
 
 def _parsed(raw: bytes) -> Json:
