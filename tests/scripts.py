@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What this process sets for its own tests, and what a developer's shell may hold.
-CLEARED = ("MLFLOW_", "OTEL_", "COVERAGE_")
+CLEARED = ("MLFLOW_", "OTEL_")
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -20,11 +20,10 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
     script = folder / "script.py"
     script.write_text(dedent(code))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
-    coverage = {k: v for k, v in os.environ.items() if k.startswith("COVERAGE_")}
     return subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,
-        env={**kept, **coverage, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
+        env={**kept, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
         capture_output=True,
         text=True,
         timeout=120,

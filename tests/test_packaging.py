@@ -6,6 +6,8 @@ import importlib.metadata
 import importlib.resources
 from pathlib import Path
 
+import pytest
+
 import mlflow_litellm
 
 
@@ -18,6 +20,15 @@ def test_public_names_are_those_of_all() -> None:
 def test_version_is_the_distributions() -> None:
     """One place says it."""
     assert mlflow_litellm.__version__ == importlib.metadata.version("mlflow_litellm")
+
+
+def test_what_is_tested_is_what_is_installed() -> None:
+    """Not a checkout that happens to be on the path."""
+    distribution = importlib.metadata.distribution("mlflow_litellm")
+    if '"editable": true' in (distribution.read_text("direct_url.json") or ""):
+        pytest.skip("installed in editable mode")
+    installed = distribution.locate_file("mlflow_litellm/__init__.py")
+    assert Path(mlflow_litellm.__file__) == Path(str(installed))
 
 
 def test_types_are_shipped() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 
 if TYPE_CHECKING:
-    from mlflow.entities import Span, Trace
+    from mlflow.entities import Span, SpanStatusCode, Trace
 
 
 class Traces:
@@ -51,3 +51,8 @@ def exception_event(span: Span) -> dict[str, Any]:
     """Return the attributes of a span's exception event."""
     [event] = [event for event in span.events if event.name == "exception"]
     return event.attributes
+
+
+def ending(span: Span) -> tuple[str, SpanStatusCode]:
+    """Return how a span says its stream ended, and its status."""
+    return span.attributes["stream_end"], span.status.status_code

@@ -1,0 +1,91 @@
+"""The commands ``python -m mlflow_litellm demo`` and ``python -m mlflow_litellm doctor``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from mlflow_litellm import _report
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROGRAM = "python -m mlflow_litellm"
+WRONG, INTERRUPTED = 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells an error in one line, without its usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and a line that says where to read on."""
+        line = _report.one_line(message, 300)
+        self.exit(WRONG, f"{PROGRAM}: {line}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    # Answers and paths may hold what a terminal cannot show.
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        return _demo(arguments) if arguments.command == "demo" else _doctor(arguments)
+    except _report.ProblemError as problem:
+        sys.stdout.flush()
+        print(f"{PROGRAM} {arguments.command}: {problem}", file=sys.stderr)
+        return WRONG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog=PROGRAM, description="Trace LiteLLM calls into MLflow.")
+    commands = parser.add_subparsers(dest="command", metavar="demo|doctor", required=True)
+    demo = commands.add_parser("demo", help="trace a few calls without key or network, show them")
+    demo.add_argument("--model", metavar="NAME", help="call this model instead of LiteLLM's mock")
+    demo.add_argument(
+        "--experiment",
+        metavar="NAME",
+        default="mlflow_litellm demo",
+        help="where to put the traces",
+    )
+    doctor = commands.add_parser("doctor", help="tell whether calls are traced here, and to where")
+    for command in (demo, doctor):
+        command.add_argument(
+            "--tracking-uri", metavar="URI", help="default: where MLflow puts traces anyway"
+        )
+    return parser
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    _report.prepare(offline=arguments.model is None)
+    with _report.telling("tracing cannot be switched on", "python -m mlflow_litellm doctor"):
+        from mlflow_litellm import _demo
+
+    return _demo.run(arguments.model, arguments.tracking_uri, arguments.experiment)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from mlflow_litellm import _doctor
+
+    _report.prepare(offline=True)
+    return _doctor.run(arguments.tracking_uri)
+
+
+def _leave(status: int) -> NoReturn:
+    """Exit, without Python's usual steps where these could wait for a thread for ever."""
+    sys.stdout.flush()
+    if status == INTERRUPTED or _report.is_asking():
+        # A thread that Python stops in the middle of an import keeps its lock.
+        os._exit(status)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    _leave(status)

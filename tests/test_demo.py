@@ -1,0 +1,205 @@
+"""``python -m mlflow_litellm demo``, in processes of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from mlflow import MlflowClient
+
+from mlflow_litellm import __main__, _report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from mlflow.entities import Trace
+    from provider import LoopbackProvider
+
+EXPERIMENT = "mlflow_litellm demo"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """Return this process's environment without what a user may have set."""
+    ours = ("MLFLOW_", "LITELLM_", "OPENAI_", "OTEL_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return {**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONIOENCODING": "utf-8", **more}
+
+
+def run(
+    directory: Path, *arguments: str, timeout: float = 45, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m mlflow_litellm`` in a directory."""
+    return subprocess.run(
+        [sys.executable, "-m", "mlflow_litellm", *arguments],
+        cwd=directory,
+        env=environment(**variables),
+        capture_output=True,
+        encoding="utf-8",
+        timeout=timeout,
+        check=False,
+    )
+
+
+def closed_port() -> int:
+    """Return a port of the loopback that nothing listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory that the demo runs in."""
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the demo once, with nothing set."""
+    return run(home, "demo")
+
+
+@pytest.fixture(scope="module")
+def stored(home: Path, demo: subprocess.CompletedProcess[str]) -> list[Trace]:
+    """Read the demo's traces back from MLflow's default place, oldest first."""
+    assert 0 == demo.returncode, demo.stderr
+    return stored_in(home)
+
+
+def stored_in(home: Path) -> list[Trace]:
+    """Read the traces of a directory's demo, oldest first."""
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    return client.search_traces(locations=[experiment.experiment_id], order_by=["timestamp ASC"])
+
+
+def test_it_prints_the_tree_and_nothing_on_stderr(
+    demo: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    """Both traces are shown, within 100 columns, with tokens, cost, status and answer."""
+    assert (0, "") == (demo.returncode, demo.stderr)
+    header, _, titles, root, *calls = demo.stdout.splitlines()
+    assert header == f"Stored in sqlite:///{home / 'mlflow.db'}, experiment {EXPERIMENT!r}:"
+    assert ["time", "tokens", "cost", "status", "answer"] == titles.split()
+    assert root.startswith("demo ")
+    assert re.search(r"\d+ > \d+  \$0\.\d+  OK$", root)
+    names = [line.split()[1] for line in calls[:6]]
+    assert ["├─"] * 5 + ["└─"] == [line.split()[0] for line in calls[:6]]
+    chat = "litellm-completion"
+    assert [chat, "litellm-acompletion", chat, chat, "inhabitants", chat] == names
+    assert re.search(r"\d+ > \d+  \$0\.\d+  OK      A call, from start to end\.$", calls[0])
+    assert 'inhabitants({"city": "Paris"})' in calls[3]
+    assert all(len(line) <= 100 for line in [titles, root, *calls[:8]])
+
+
+def test_it_ends_with_the_command_that_opens_the_ui(
+    demo: subprocess.CompletedProcess[str], home: Path
+) -> None:
+    """The command names this interpreter and the store."""
+    last = demo.stdout.splitlines()[-1]
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    assert f"{sys.executable} -m mlflow server --backend-store-uri {store}" == last
+
+
+def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
+    """Sync, async, stream and tool calls are in one trace, siblings in order."""
+    root, *children = sorted(stored[0].data.spans, key=lambda span: span.start_time_ns)
+    assert "demo" == root.name
+    assert [root.span_id] * 6 == [span.parent_id for span in children]
+    types = ["CHAT_MODEL"] * 4 + ["TOOL", "CHAT_MODEL"]
+    assert types == [span.span_type for span in children]
+    assert 2_100_000 == children[4].outputs
+
+
+def test_its_failing_call_is_a_trace_with_an_error(
+    stored: list[Trace], demo: subprocess.CompletedProcess[str]
+) -> None:
+    """It is the second of two traces, and its exception is shown."""
+    assert ["OK", "ERROR"] == [trace.info.state.value for trace in stored]
+    [span] = stored[1].data.spans
+    assert "RateLimitError" in span.status.description
+    assert "ERROR   litellm.RateLimitError" in demo.stdout
+
+
+def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) -> None:
+    """With --model, the same calls go over the wire."""
+    variables = {"OPENAI_API_KEY": "sk-none", "OPENAI_API_BASE": provider.openai_base}
+    done = run(tmp_path, "demo", "--model", "openai/gpt-4o-mini", **variables)
+    assert 0 == done.returncode, done.stderr
+    assert "A call, from start to end." not in done.stdout
+    assert "gpt-4o-mini-that-does-not-exist" == provider.requests[-1].body["model"]
+    assert 2 == len(stored_in(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("--model gpt-4o-mini", "'gpt-4o-mini' needs OPENAI_API_KEY in the environment: set that"),
+        ("--model nonsense", "knows no provider for the model 'nonsense': put the provider before"),
+        ("--tracking-uri nope://x", "cannot store anything in 'nope://x', only under "),
+        ("--tracking-uri http://127.0.0.1:{port}", "does not answer (Connection refused): start"),
+    ],
+)
+def test_what_cannot_work_is_told_in_one_line(tmp_path: Path, arguments: str, said: str) -> None:
+    """The line says what, of what, and what to do; the exit status is 2."""
+    done = run(tmp_path, "demo", *arguments.format(port=closed_port()).split())
+    assert (2, "") == (done.returncode, done.stdout)
+    [line] = done.stderr.splitlines()
+    assert line.startswith("python -m mlflow_litellm demo: ")
+    assert said in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: demo|doctor"),
+        (["dance"], "invalid choice: 'dance'"),
+        (["demo", "--loud"], "unrecognized arguments: --loud"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The line says where to read on; the exit status is 2."""
+    with pytest.raises(SystemExit) as exited:
+        __main__.main(arguments)
+    assert 2 == exited.value.code
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
+    assert line.endswith("--help")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
+    """The exit status is 130, also while the store is asked, and nothing is printed."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-m", "mlflow_litellm", "demo", "--tracking-uri", uri]
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment(), stdout=-1, stderr=-1, text=True
+        )
+        silent.accept()
+        process.send_signal(signal.SIGINT)
+        assert ("", "") == process.communicate(timeout=30)
+        assert 130 == process.returncode
+
+
+def test_a_store_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is left alone in its thread after the time there is."""
+    monkeypatch.setattr(_report, "PATIENCE_S", 0.01)
+    with socket.socket() as never:
+        never.bind(("127.0.0.1", 0))
+        with pytest.raises(_report.ProblemError, match="did not answer within"):
+            _report.ask_store(lambda: never.recv(1) if never.listen() else never.accept())
+
+
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed of a tracking URI has it masked."""
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://me:secret@host:5000")
+    assert "http://me:***@host:5000" == _report.store_uri()

@@ -1,0 +1,240 @@
+"""``python -m mlflow_litellm doctor``, in processes of its own, and its findings one by one."""
+
+from __future__ import annotations
+
+import functools
+import os
+import socket
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+import wrapt
+
+from mlflow_litellm import _autolog, _doctor
+from mlflow_litellm._patching import Patch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run the doctor in a directory, with nothing set but `variables`."""
+    ours = ("MLFLOW_", "LITELLM_", "OTEL_")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    return subprocess.run(
+        [sys.executable, "-m", "mlflow_litellm", "doctor", *arguments],
+        cwd=directory,
+        env={**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=45,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory that the healthy doctor runs in."""
+    return tmp_path_factory.mktemp("doctor")
+
+
+@pytest.fixture(scope="module")
+def healthy(home: Path) -> subprocess.CompletedProcess[str]:
+    """Run the doctor once where all is well."""
+    return run(home)
+
+
+def test_all_is_well(healthy: subprocess.CompletedProcess[str], home: Path) -> None:
+    """Versions, patches and the place of the traces are told, and the exit status is 0."""
+    assert (0, "") == (healthy.returncode, healthy.stderr)
+    assert "FAIL" not in healthy.stdout
+    assert f"litellm {_doctor.metadata.version('litellm')}, wrapt" in healthy.stdout
+    assert "ok    mlflow.litellm.autolog is this package's" in healthy.stdout
+    assert "litellm.completion, litellm.acompletion" in healthy.stdout
+    unfolded = " ".join(healthy.stdout.split())
+    assert f"ok traces go to sqlite:///{home / 'mlflow.db'}" in unfolded
+    assert "Calls are traced." in healthy.stdout.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_nothing_is_left_behind(home: Path) -> None:
+    """The doctor makes no store, let alone a trace in one."""
+    assert [] == list(home.iterdir())
+
+
+def test_a_server_that_is_down_fails_soon(tmp_path: Path) -> None:
+    """It is told with what to do, within 20 seconds; the exit status is 1."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+    started = time.monotonic()
+    done = run(tmp_path, "--tracking-uri", uri)
+    assert (1, "") == (done.returncode, done.stderr)
+    assert f"FAIL  the tracking server {uri} does not answer (Connection refused)" in done.stdout
+    assert "\n      -> start it with: mlflow server, or name another place" in done.stdout
+    assert time.monotonic() - started < 20
+
+
+def test_a_server_that_stays_silent_fails_soon(tmp_path: Path) -> None:
+    """It is given up, within 20 seconds, though it was reached."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        started = time.monotonic()
+        done = run(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert (1, "") == (done.returncode, done.stderr)
+    assert "does not answer (timed out)" in done.stdout
+    assert time.monotonic() - started < 20
+
+
+def test_no_takeover_fails(tmp_path: Path) -> None:
+    """The variable that switches it off is named, with the exit status 1."""
+    done = run(
+        tmp_path,
+        MLFLOW_LITELLM_TAKEOVER="false",
+        MLFLOW_TRACE_SAMPLING_RATIO="0.1",
+        MLFLOW_EXPERIMENT_ID="77",
+        OTEL_SDK_DISABLED="false",
+    )
+    assert (1, "") == (done.returncode, done.stderr)
+    assert "FAIL  mlflow.litellm.autolog is MLflow's own" in done.stdout
+    assert "-> unset MLFLOW_LITELLM_TAKEOVER, or call mlflow_litellm.autolog()" in done.stdout
+    assert "note  a share of 0.1 of all traces is kept" in done.stdout
+    assert "has no experiment with the id 77" in " ".join(done.stdout.split())
+
+
+def findings(**versions: str) -> dict[str, str]:
+    """Return the remedies of what is wrong with these versions, by mark and text."""
+    found = [*_doctor._out_of_range(versions), *_doctor._overlaid(versions)]
+    return {f"{finding.mark} {finding.text}": finding.remedy for finding in found}
+
+
+GOOD = {"litellm": "1.106.2", "wrapt": "2.5.2", "mlflow-tracing": "3.17.2"}
+
+
+@pytest.mark.parametrize(
+    ("versions", "text", "remedy"),
+    [
+        ({"litellm": "1.82.8"}, "FAIL litellm 1.82.8 carried malware", "renew every secret"),
+        ({"litellm": "1.71.9"}, "FAIL litellm 1.71.9 is older than 1.72", "litellm>=1.72,<2"),
+        ({"wrapt": "1.16.0"}, "FAIL wrapt 1.16.0 is older than 1.17", "wrapt>=1.17,<3"),
+        ({"mlflow-tracing": "4.0"}, "note mlflow-tracing 4.0 is newer", "mlflow-tracing>=3.12,<4"),
+        (
+            {"mlflow-skinny": "3.9.0", "mlflow-tracing": "3.17.2"},
+            "FAIL mlflow-skinny 3.9.0 and mlflow-tracing 3.17.2 lay the same files",
+            "mlflow-skinny==3.17.2 mlflow-tracing==3.17.2",
+        ),
+    ],
+)
+def test_versions_that_do_not_work_are_told(
+    versions: dict[str, str], text: str, remedy: str
+) -> None:
+    """Each comes with the pip command that mends it."""
+    found = findings(**{**GOOD, **versions})
+    [match] = [each for each in found if each.startswith(text)]
+    assert remedy in found[match]
+
+
+def test_versions_that_work_are_not_complained_of() -> None:
+    """The range that is supported gives no finding."""
+    assert {} == findings(**GOOD)
+
+
+def wrapper(function: Any) -> Any:
+    """Wrap a function as a tracer that uses functools would."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("wrap", [wrapper, lambda f: wrapt.FunctionWrapper(f, print)])
+def test_wrappers_of_others_are_named(wrap: Any) -> None:
+    """Their module is told by their code, as their __module__ is LiteLLM's."""
+    expected = "builtins" if wrap is not wrapper else __name__
+    assert [expected] == _doctor.wrapped_by(wrap(litellm.completion))
+    assert [] == _doctor.wrapped_by(litellm.completion)
+
+
+def test_each_patch_is_told() -> None:
+    """Traced, covered, missing in this version, and lost."""
+    module = type(sys)("stand_in")
+    vars(module).update(there=lambda: None, covered=lambda: None, lost=lambda: None)
+    names = ("there", "covered", "gone", "lost")
+    patches = [Patch(module, name, print, lambda: True) for name in names]
+    for patch in patches:
+        patch.apply()
+    vars(module).update(covered=print, lost=patches[3].original)
+    texts = [f"{finding.mark} {finding.text}" for finding in _doctor.patched(patches)]
+    assert "ok traced: stand_in.there" == texts[0]
+    assert "note covered by something" in texts[1]
+    assert texts[1].endswith(": stand_in.covered")
+    assert texts[2].endswith("so not traced: stand_in.gone")
+    assert "FAIL not traced, as something put the original back: stand_in.lost" == texts[3]
+
+
+def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's own is set aside, others work beside."""
+    monkeypatch.setattr(litellm, "success_callback", ["mlflow", "langfuse", wrapper])
+    found = [finding.text for finding in _doctor.other_callbacks(litellm)]
+    where = "in litellm.success_callback,"
+    assert f"MLflow's own callback, {where} is set aside while this package traces" == found[0]
+    assert f"the callback langfuse, {where} sees calls as well" == found[1]
+    assert f"the callback wrapper, {where} sees calls as well" == found[2]
+
+
+def test_an_autolog_of_somebody_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its module is named."""
+    monkeypatch.setattr(mlflow.litellm, "autolog", wrapper)
+    [finding] = _doctor._switch()
+    assert "FAIL" == finding.mark
+    assert f"but one from {__name__}" in finding.text
+    assert mlflow.litellm.autolog is not _autolog.autolog
+
+
+def test_tracing_switched_off_in_mlflow_is_told() -> None:
+    """Nothing would be traced, so that it fails."""
+    mlflow.tracing.disable()
+    try:
+        assert "FAIL" == _doctor._recording().mark
+    finally:
+        mlflow.tracing.enable()
+    assert "ok" == _doctor._recording().mark
+
+
+@pytest.mark.parametrize("ratio", ["none", ""])
+def test_a_sampling_ratio_that_is_no_number_is_told(
+    ratio: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow would start no span."""
+    monkeypatch.setenv("MLFLOW_TRACE_SAMPLING_RATIO", ratio)
+    assert "FAIL" == _doctor._recording().mark
+
+
+def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where traces go to OpenTelemetry, that is told instead of MLflow's store."""
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
+        [finding] = _doctor._destination()
+    assert f"traces go to the OpenTelemetry collector {endpoint}, which answers" == finding.text
+    [finding] = _doctor._destination()
+    assert "FAIL" == finding.mark
+
+
+@pytest.mark.usefixtures("traces")
+def test_the_experiment_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By id, by a name that is there, by one that is not."""
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    assert "experiment 'Default' (id 0)" in _doctor._store().text
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Default")
+    assert "experiment 'Default' (id 0)" in _doctor._store().text
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "never made")
+    assert "'never made', which is made with the first trace" in _doctor._store().text
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "987654321")
+    assert "has no experiment with the id 987654321" in _doctor._store().text

@@ -1,0 +1,413 @@
+"""A stream's span ends once, however the reading ends, and with what was received."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import inspect
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, user
+from mlflow.entities import SpanStatusCode
+from traces import answer_text, ending, exception_event
+
+from mlflow_litellm import _autolog, _streams
+from mlflow_litellm._patching import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from callers import Caller
+    from provider import LoopbackProvider
+    from traces import Traces
+
+
+def test_break_ends_the_span_at_once(tracing: Traces, caller: Caller) -> None:
+    """With what was received, and although the stream is still held."""
+    stream = caller.complete("/long 20", stream=True)
+    caller.read(stream, most=3)
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+    assert answer_text(tracing.span()).startswith("w0 w1")
+    assert stream is not None
+
+
+def test_reading_goes_on_after_break(tracing: Traces, caller: Caller) -> None:
+    """The stream is the reader's: the rest comes, and there is no second span."""
+    stream = caller.complete("/long 20", stream=True)
+    first = caller.read(stream, most=3)
+    rest = caller.read(stream)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in first + rest)
+    assert text.split() == [f"w{i}" for i in range(20)]
+    assert len(tracing.all()) == 1
+
+
+def test_single_reads_then_a_loop_are_one_stream(tracing: Traces, caller: Caller) -> None:
+    """A first chunk read by hand, the rest in a loop."""
+    stream = caller.complete("hello", stream=True)
+    caller.next(stream)
+    caller.read(stream)
+    assert answer_text(tracing.span()) == "You said: hello"
+
+
+def test_asking_for_an_iterator_ends_nothing(tracing: Traces, provider: LoopbackProvider) -> None:
+    """Some libraries call ``iter()`` just to see whether it works."""
+    stream = SyncCaller(provider).complete("hello", stream=True)
+    iter(stream)
+    assert len(list(stream)) > 1
+    assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
+
+
+def test_closed_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
+    """``close`` and ``aclose``, with what was received."""
+    stream = caller.complete("/long 20", stream=True)
+    caller.next(stream)
+    caller.close(stream)
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+    assert tracing.span().attributes["stream_chunks"] == 1
+
+
+def test_dropped_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
+    """As soon as nobody holds it; no garbage is collected during a test."""
+    stream = caller.complete("/long 20", stream=True)
+    caller.next(stream)
+    del stream
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+
+
+def test_unread_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
+    """No chunk, no time to the first one, an empty answer."""
+    caller.complete("hello", stream=True)
+    span = tracing.span()
+    assert ending(span) == ("abandoned", SpanStatusCode.OK)
+    assert span.outputs["choices"] == []
+    assert "time_to_first_chunk_ms" not in span.attributes
+
+
+def test_stream_dropped_in_a_reference_cycle_is_abandoned(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """Only the garbage collector finds it; its span is ended from another thread."""
+    stream = SyncCaller(provider).complete("/long 20", stream=True)
+    next(stream)
+    cycle: list[Any] = [stream]
+    cycle.append(cycle)
+    del stream, cycle
+    before = threading.active_count()
+    gc.collect()
+    for _ in range(100):
+        if tracing.all():
+            break
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("text", ["/break 3", "/event-error 3"])
+@pytest.mark.parametrize("model", [MODEL, ANTHROPIC])
+def test_failure_in_mid_stream_is_an_error_with_what_came_before(
+    model: str, text: str, tracing: Traces, caller: Caller
+) -> None:
+    """A broken connection and an error event: the same exception, and the text so far."""
+    chunks: list[Any] = []
+    stream = caller.complete(text, model=model, stream=True)
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - LiteLLM's type differs by version.
+        while True:
+            chunks.append(caller.next(stream))
+    span = tracing.span()
+    assert ending(span) == ("failed", SpanStatusCode.ERROR)
+    assert exception_event(span)["exception.type"] == type(raised.value).__name__
+    received = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+    assert (answer_text(span) or "") == received if chunks else span.outputs["choices"] == []
+
+
+def test_reading_on_after_a_failure_does_not_make_it_good(tracing: Traces, caller: Caller) -> None:
+    """LiteLLM gives one more, made-up chunk then."""
+    stream = caller.complete("/break 3", stream=True)
+    with pytest.raises(Exception, match="litellm"):
+        caller.read(stream)
+    with contextlib.suppress(Exception):
+        caller.read(stream)
+    assert ending(tracing.span()) == ("failed", SpanStatusCode.ERROR)
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_stream_that_fails_to_open_is_an_error(
+    status: int, tracing: Traces, caller: Caller
+) -> None:
+    """Its span is ended and not left current, so that what follows is a trace of its own."""
+    with pytest.raises(Exception, match="refused"):
+        caller.complete(f"/error {status} refused", stream=True)
+    assert tracing.span().status.status_code == SpanStatusCode.ERROR
+    caller.complete("hello")
+    assert len(tracing.all()) == 2
+
+
+def test_empty_stream_is_an_empty_answer(tracing: Traces, caller: Caller) -> None:
+    """No choice, no IndexError."""
+    caller.stream("/empty")
+    assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
+
+
+def test_cancelled_reader_is_an_error(tracing: Traces, provider: LoopbackProvider) -> None:
+    """CancelledError passes through, with the text so far on the span."""
+    caller = AsyncCaller(provider)
+    provider.arrived.clear()
+    provider.release.clear()
+
+    async def read(stream: Any) -> None:
+        async for _ in stream:
+            pass
+
+    async def cancel_reader() -> None:
+        stream = await litellm.acompletion(**caller.arguments("/hold-after 3", stream=True))
+        reader = asyncio.create_task(read(stream))
+        await asyncio.to_thread(provider.arrived.wait, 10)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+
+    caller.run(cancel_reader)
+    provider.release.set()
+    span = tracing.span()
+    assert ending(span) == ("failed", SpanStatusCode.ERROR)
+    assert exception_event(span)["exception.type"] == "CancelledError"
+
+
+def test_cancelled_call_is_an_error(tracing: Traces, provider: LoopbackProvider) -> None:
+    """A timeout before the answer: the call's span is ended, not left open."""
+    caller = AsyncCaller(provider)
+    provider.arrived.clear()
+    provider.release.clear()
+
+    async def cancel_call() -> None:
+        call = asyncio.create_task(litellm.acompletion(**caller.arguments("/hold")))
+        await asyncio.to_thread(provider.arrived.wait, 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+
+    caller.run(cancel_call)
+    provider.release.set()
+    span = tracing.span()
+    assert span.status.status_code == SpanStatusCode.ERROR
+    assert exception_event(span)["exception.type"] == "CancelledError"
+
+
+def test_exception_in_the_readers_loop_is_not_a_finished_stream(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """The reader failed, not the stream: it was left before its end."""
+    with pytest.raises(ZeroDivisionError):
+        for _ in SyncCaller(provider).complete("/long 20", stream=True):
+            _ = 1 / 0
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+
+
+def test_stream_is_read_in_another_thread(tracing: Traces, provider: LoopbackProvider) -> None:
+    """No context is carried from chunk to chunk that could be of another thread."""
+    with mlflow.start_span("parent"):
+        stream = SyncCaller(provider).complete("hello", stream=True)
+        reader = threading.Thread(target=list, args=(stream,))
+        reader.start()
+        reader.join()
+    [call] = tracing.calls()
+    assert ending(call) == ("finished", SpanStatusCode.OK)
+    assert call.parent_id is not None
+
+
+def test_stream_is_read_in_another_task(tracing: Traces, provider: LoopbackProvider) -> None:
+    """Made in one task, read in a second, closed in a third."""
+    caller = AsyncCaller(provider)
+
+    async def in_tasks() -> None:
+        make = litellm.acompletion(**caller.arguments("/long 20", stream=True))
+        stream = await asyncio.create_task(make)
+        await asyncio.create_task(stream.__anext__())
+        await asyncio.create_task(stream.aclose())
+
+    caller.run(in_tasks)
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+
+
+def test_stream_made_sync_can_be_read_async(tracing: Traces, provider: LoopbackProvider) -> None:
+    """LiteLLM's wrapper can be read both ways, so ours can."""
+    stream = SyncCaller(provider).complete("hello", stream=True)
+    AsyncCaller(provider).read(stream)
+    assert answer_text(tracing.span()) == "You said: hello"
+
+
+def test_stream_is_not_current_between_chunks(tracing: Traces, caller: Caller) -> None:
+    """What the reader starts meanwhile is no child of the stream."""
+    with mlflow.start_span("parent") as parent:
+        stream = caller.complete("hello", stream=True)
+        caller.next(stream)
+        assert mlflow.get_current_active_span().span_id == parent.span_id
+        with mlflow.start_span("between"):
+            pass
+        caller.read(stream)
+    spans = {span.name: span for span in tracing.one().data.spans}
+    assert spans["between"].parent_id == spans["parent"].span_id
+    assert spans[caller.span_name].parent_id == spans["parent"].span_id
+
+
+def test_stream_dropped_in_a_traced_function_leaves_its_trace_whole(
+    tracing: Traces, caller: Caller
+) -> None:
+    """A child that never ends would make MLflow keep the whole trace back."""
+
+    @mlflow.trace
+    def first_word() -> str:
+        stream = caller.complete("/long 20", stream=True)
+        return caller.next(stream).choices[0].delta.content
+
+    first_word()
+    trace = tracing.one()
+    assert trace.info.state == "OK"
+    assert {span.name for span in trace.data.spans} == {"first_word", caller.span_name}
+
+
+def test_stream_that_outlives_its_parent_is_still_its_child(
+    tracing: Traces, caller: Caller
+) -> None:
+    """MLflow holds the trace back until the stream has ended."""
+    with mlflow.start_span("parent"):
+        stream = caller.complete("hello", stream=True)
+    caller.read(stream)
+    assert {span.name for span in tracing.one().data.spans} == {"parent", caller.span_name}
+
+
+def test_stream_open_when_tracing_is_switched_off_is_recorded_to_its_end(
+    tracing: Traces, caller: Caller
+) -> None:
+    """Its call was made while tracing was on."""
+    stream = caller.complete("hello", stream=True)
+    mlflow.litellm.autolog(disable=True)
+    caller.read(stream)
+    assert answer_text(tracing.span()) == "You said: hello"
+
+
+def test_plain_generator_keeps_its_kind(tracing: Traces, provider: LoopbackProvider) -> None:
+    """Some routes of LiteLLM give a generator in the place of a stream wrapper."""
+    stream = litellm.completion(
+        model="text-completion-openai/gpt-3.5-turbo-instruct",
+        messages=user("hi"),
+        stream=True,
+        mock_response="hello there",
+    )
+    assert inspect.isgenerator(stream) or isinstance(stream, litellm.CustomStreamWrapper)
+    assert list(stream)
+    assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
+
+
+def test_closing_reaches_the_connection(tracing: Traces, provider: LoopbackProvider) -> None:
+    """The provider sees the reader go, as it does untraced."""
+    caller = AsyncCaller(provider)
+    provider.disconnected.clear()
+    provider.release.clear()
+
+    async def leave() -> None:
+        stream = await litellm.acompletion(**caller.arguments("/hold-after 3", stream=True))
+        await stream.__anext__()
+        await stream.aclose()
+
+    caller.run(leave)
+    assert provider.disconnected.wait(10)
+    provider.release.set()
+
+
+class FakeStream:
+    """A stream with the context-manager methods that some of LiteLLM's may have one day."""
+
+    def __init__(self) -> None:
+        self.left: list[str] = []
+
+    def __iter__(self) -> FakeStream:
+        return self
+
+    def __next__(self) -> Any:
+        return litellm.ModelResponseStream()
+
+    def __enter__(self) -> FakeStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.left.append("exit")
+
+
+class FakeAsyncStream:
+    """The same, to be read async only."""
+
+    def __init__(self) -> None:
+        self.left: list[str] = []
+
+    def __aiter__(self) -> FakeAsyncStream:
+        return self
+
+    async def __anext__(self) -> Any:
+        return litellm.ModelResponseStream()
+
+    async def __aenter__(self) -> FakeAsyncStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.left.append("aexit")
+
+
+@pytest.fixture
+def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
+    """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
+    litellm.open = lambda stream: stream
+    patch = Patch(litellm, "open", _autolog.DOORS[0].wrapper(litellm.open), lambda: True)
+    patch.apply()
+    yield litellm.open
+    patch.revert()
+    del litellm.open
+
+
+def test_with_block_ends_the_span(tracing: Traces, opened: Callable[[Any], Any]) -> None:
+    """And the stream is left as its own block leaves it."""
+    fake = FakeStream()
+    with opened(fake) as stream:
+        assert stream.__class__ is FakeStream
+        next(stream)
+        assert tracing.all() == []
+    assert fake.left == ["exit"]
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+
+
+def test_async_with_block_ends_the_span(
+    tracing: Traces, opened: Callable[[Any], Any], provider: LoopbackProvider
+) -> None:
+    """The same, async; and what is async only does not look like a sync iterator."""
+    fake = FakeAsyncStream()
+
+    async def read() -> None:
+        async with opened(fake) as stream:
+            await stream.__anext__()
+
+    AsyncCaller(provider).run(read)
+    assert fake.left == ["aexit"]
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
+
+
+def test_nothing_is_kept_of_streams_that_are_over(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """Read, left, dropped or unread: neither stream nor record outlives a collection."""
+    caller = SyncCaller(provider)
+    alive = []
+    for most in (None, 1, 2, 0):
+        stream = caller.complete("/long 5", stream=True)
+        alive.append(weakref.ref(stream))
+        if most != 0:
+            caller.read(stream, most)
+        del stream
+    gc.collect()  # LiteLLM's own frames and streams refer to one another.
+    assert [reference() for reference in alive] == [None] * 4
+    assert list(_streams._open) == []
+    assert len(tracing.all()) == 4
