@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROGRAM = "python -m mlflow_litellm"
-WRONG, INTERRUPTED = 2, 130
+INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
@@ -22,8 +22,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and a line that says where to read on."""
-        line = _report.one_line(message, 300)
-        self.exit(WRONG, f"{PROGRAM}: {line}; see {self.prog} --help\n")
+        self.exit(2, f"{PROGRAM}: {_report.one_line(message, 300)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,9 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _demo(arguments) if arguments.command == "demo" else _doctor(arguments)
     except _report.ProblemError as problem:
-        sys.stdout.flush()
         print(f"{PROGRAM} {arguments.command}: {problem}", file=sys.stderr)
-        return WRONG
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -112,11 +112,12 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool) -> None:
 
 def _enable(litellm: ModuleType) -> None:
     global _on
-    if not _patches:
-        _patches.extend(
+    if not all(patch.module is litellm for patch in _patches) or not _patches:
+        # The second time only where somebody had LiteLLM imported anew.
+        _patches[:] = [
             Patch(litellm, door.name, door.wrapper(vars(litellm).get(door.name)), _trace_next)
             for door in DOORS
-        )
+        ]
     apply_all(_patches)
     _tell_missing()
     _callbacks.take_out(litellm)
@@ -125,11 +126,11 @@ def _enable(litellm: ModuleType) -> None:
 
 def _disable() -> None:
     global _on, _builtin_config
-    if not _on:
-        return
     _on = False
+    # Also where it was off: a wrapper that was covered then may be on top now.
     revert_all(_patches)
-    _callbacks.put_back(sys.modules["litellm"])
+    if _patches:
+        _callbacks.put_back(_patches[0].module)
     if _builtin_config is not None:
         config, _builtin_config = _builtin_config, None
         _takeover.builtin_autolog()(**config)

@@ -10,13 +10,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._guard import guard
+from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
-from mlflow_litellm._streams import StreamRecord, is_stream, traced_stream
+from mlflow_litellm._streams import is_stream, traced_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mlflow_litellm._streams import Accumulator
+    from mlflow_litellm._records import Accumulator
     from mlflow_litellm.payloads import Answer, Request
 
 
@@ -121,7 +122,9 @@ def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     """Return the arguments by name. The positional order of acompletion is not completion's."""
     if not args:
         return kwargs
-    return {**dict(zip(_parameters(wrapped), args, strict=False)), **kwargs}
+    function = getattr(wrapped, "__func__", wrapped)
+    names = _parameters(function)[0 if function is wrapped else 1 :]
+    return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
 # Reading LiteLLM's signature takes 60 us.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from typing import TYPE_CHECKING
 
@@ -64,3 +65,20 @@ def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_p
     assert stored(tmp_path) == ends
     if title != "failure":
         assert (done.returncode, done.stdout, odd(done.stderr)) == (0, "", [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+def test_fork_with_a_stream_open_ends_it_in_its_own_process_alone(tmp_path: Path) -> None:
+    """The child has the span, but not the threads that export it: ending it there hangs."""
+    code = """
+import os, sys
+stream = litellm.completion(**call, stream=True)
+next(stream)
+if os.fork() == 0:
+    sys.exit(0)
+os.wait()
+for _ in stream: pass
+"""
+    done = run(BEGIN + code, tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert stored(tmp_path) == ["finished"]

@@ -9,6 +9,7 @@ import enum
 import json
 import math
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -137,18 +138,19 @@ def test_request_keeps_what_shapes_the_answer_only() -> None:
     assert request.attributes == {"model": "gpt-4o", "api_base": "https://host/v1"}
 
 
-def test_headers_of_mcp_tools_are_left_out() -> None:
-    """They hold what opens the server."""
-    tool = {
-        "type": "mcp",
-        "server_label": "docs",
-        "server_url": "https://host/mcp?token=secret",
-        "headers": {"Authorization": "secret"},
-        "authorization": "secret",
-    }
+@pytest.mark.parametrize(
+    ("kind", "url", "openers"),
+    [
+        ("mcp", "server_url", {"headers": {"Authorization": "secret"}, "authorization": "secret"}),
+        ("url", "url", {"authorization_token": "secret"}),
+    ],
+)
+def test_what_opens_an_mcp_server_is_left_out(kind: str, url: str, openers: Any) -> None:
+    """OpenAI's and Anthropic's definitions of such tools name it differently."""
+    tool = {"type": kind, "name": "docs", url: "https://host/mcp?token=secret", **openers}
     request = chat.request({"tools": [tool]})
-    expected = {"type": "mcp", "server_label": "docs", "server_url": "https://host/mcp"}
-    assert request.inputs["tools"] == [expected]
+    assert request.inputs["tools"] == [{"type": kind, "name": "docs", url: "https://host/mcp"}]
+    assert request.tools == request.inputs["tools"]
 
 
 @pytest.mark.parametrize(
@@ -158,12 +160,19 @@ def test_headers_of_mcp_tools_are_left_out() -> None:
         ([{"type": "text", "text": "x"}], False),
         ([{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}], True),
         ([{"type": "input_audio", "input_audio": {"data": "AAAA"}}], True),
+        ("data:image/png;base64,AAAA", True),
         (None, False),
     ],
 )
 def test_media_is_noticed(content: Any, has_media: bool) -> None:
     """Only then is MLflow asked to look for attachments, which takes its time."""
     assert chat.request({"messages": [{"content": content}]}).has_media is has_media
+
+
+@pytest.mark.parametrize("name", ["images", "audio"])
+def test_media_of_an_earlier_answer_is_noticed(name: str) -> None:
+    """Users send back what a model gave them."""
+    assert chat.request({"messages": [{"role": "assistant", name: [{}]}]}).has_media
 
 
 @pytest.mark.parametrize("messages", [None, "text", 5, [None], ["text"], [{}]])
@@ -322,3 +331,23 @@ def test_text_of_any_pieces_is_their_sum(pieces: list[str]) -> None:
     """Whatever the pieces are."""
     said = message(chunk(content=""), *[chunk(content=piece) for piece in pieces])
     assert (said["content"] or "") == plain("".join(pieces))
+
+
+def seconds(count: int) -> float:
+    """Return how long it takes to join so many chunks of audio."""
+    chunks = [chunk(audio={"data": "A" * 1000, "transcript": "x"}) for _ in range(count)]
+    began = time.perf_counter()
+    message(*chunks)
+    return time.perf_counter() - began
+
+
+def test_joining_takes_time_in_proportion_to_the_chunks() -> None:
+    """It happens in the reader's loop."""
+    few, many = (min(seconds(count) for _ in range(3)) for count in (200, 2000))
+    assert many < few * 30
+
+
+@pytest.mark.parametrize("provider", ["github_copilot", "chatgpt"])
+def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
+    """LiteLLM's look-up of these may ask the user to open a page, and wait."""
+    assert reported.api_base({"api_base": "told"}, {}, provider) == "told"

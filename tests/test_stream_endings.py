@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import gc
 import inspect
 import threading
@@ -17,7 +18,7 @@ from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm import _autolog, _streams
+from mlflow_litellm import _autolog, _records
 from mlflow_litellm._patching import Patch
 
 if TYPE_CHECKING:
@@ -395,6 +396,33 @@ def test_async_with_block_ends_the_span(
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
 
 
+def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller) -> None:
+    """As it can be copied untraced."""
+    stream = caller.complete("hello", stream=True)
+    assert type(copy.copy(stream)) is litellm.CustomStreamWrapper
+    caller.read(stream)
+
+
+def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
+    """Other threads go on until the process is gone."""
+    records = [_records.StreamRecord(None, None, 0.0) for _ in range(1000)]
+    stop = threading.Event()
+
+    def churn() -> None:
+        while not stop.is_set():
+            for record in records:
+                _records._open.add(record)
+            for record in records:
+                _records._open.discard(record)
+
+    thread = threading.Thread(target=churn)
+    thread.start()
+    for _ in range(300):
+        _records._still_open()
+    stop.set()
+    thread.join()
+
+
 def test_nothing_is_kept_of_streams_that_are_over(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
@@ -409,5 +437,5 @@ def test_nothing_is_kept_of_streams_that_are_over(
         del stream
     gc.collect()  # LiteLLM's own frames and streams refer to one another.
     assert [reference() for reference in alive] == [None] * 4
-    assert list(_streams._open) == []
+    assert list(_records._open) == []
     assert len(tracing.all()) == 4

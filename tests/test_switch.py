@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import inspect
 import pickle
 import sys
 import threading
+import weakref
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import litellm
 import mlflow
@@ -304,6 +307,31 @@ def test_missing_name_is_skipped_and_told_once(
         mlflow.litellm.autolog(disable=True)
     told = [record for record in caplog.records if "litellm.completion" in record.getMessage()]
     assert len(told) == 1
+
+
+def test_disabling_below_a_mock_is_made_good_by_disabling_again() -> None:
+    """``mock.patch`` puts back what it saw: our wrapper, inert by then."""
+    mlflow.litellm.autolog()
+    with mock.patch("litellm.completion"):
+        mlflow.litellm.autolog(disable=True)
+    mlflow.litellm.autolog(disable=True)
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+def test_method_made_of_the_patched_function_is_not_kept_alive(tracing: Traces) -> None:
+    """Functions in a class bind; the arguments are still recorded by their names."""
+
+    class Model(str):
+        __slots__ = ("__weakref__",)
+        ask = litellm.completion
+
+    model = Model(MODEL)
+    model.ask(user("hi"), mock_response="hello")
+    assert tracing.span().inputs["messages"] == user("hi")
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
 
 
 def test_unknown_attribute_of_the_package_raises() -> None:

@@ -138,3 +138,17 @@ def test_installed_and_unused_it_costs_mlflow_no_millisecond(
     milliseconds, loaded = json.loads(succeed(code, tmp_path, PYTHONDONTWRITEBYTECODE=""))
     assert loaded == []
     assert milliseconds < 1
+
+
+def test_litellm_imported_anew_is_patched_anew(tmp_path: Path) -> None:
+    """Some test suites and notebooks throw a package out and import it again."""
+    code = """
+        import sys, litellm, mlflow
+        mlflow.litellm.autolog()
+        for name in [name for name in sys.modules if name.partition(".")[0] == "litellm"]:
+            del sys.modules[name]
+        import litellm
+        mlflow.litellm.autolog()
+        assert type(litellm.completion).__name__ == "PatchedFunction"
+    """
+    succeed(code, tmp_path)

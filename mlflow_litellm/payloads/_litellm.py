@@ -17,6 +17,8 @@ from mlflow_litellm.payloads._plain import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# LiteLLM's look-up of these signs in, which may ask the user to.
+_SIGNING_IN = frozenset({"chatgpt", "github_copilot"})
 # What LiteLLM calls the provider of a stream that it plays back from its cache.
 CACHED = "cached_response"
 
@@ -107,7 +109,8 @@ def api_base(
 
     given = arguments.get("api_base") or arguments.get("base_url")
     # Asking would ask a secret manager in turn, which is on the network.
-    if not given and provider and getattr(litellm, "secret_manager_client", None) is None:
+    is_offline = getattr(litellm, "secret_manager_client", None) is None
+    if not given and provider and provider not in _SIGNING_IN and is_offline:
         names = (f"{provider.upper()}_API_BASE", f"{provider.upper()}_BASE_URL")
         given = _configured_base(provider, litellm.api_base, *map(os.environ.get, names))
     return endpoint(given or hidden.get("api_base"))

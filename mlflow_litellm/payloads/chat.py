@@ -28,6 +28,8 @@ RECORDED = frozenset({
     "top_p", "user", "verbosity", "web_search_options",
 })  # fmt: skip
 
+# What opens an MCP server, as OpenAI's and Anthropic's definitions of such tools name it.
+_OPENERS = frozenset({"headers", "authorization", "authorization_token"})
 _TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking"})
 
 
@@ -39,7 +41,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
         if key in RECORDED and value is not None
     }
     if isinstance(inputs.get("tools"), list):
-        inputs["tools"] = [_without_headers(tool) for tool in inputs["tools"]]
+        inputs["tools"] = [_without_secrets(tool) for tool in inputs["tools"]]
     model = inputs.get("model")
     base = reported.endpoint(arguments.get("api_base") or arguments.get("base_url"))
     known = {"model": model, "api_base": base}
@@ -52,19 +54,28 @@ def request(arguments: Mapping[str, Any]) -> Request:
     )
 
 
-def _without_headers(tool: Any) -> Any:
-    """Return a tool's definition without what opens an MCP server: headers, token, query."""
-    if not isinstance(tool, dict) or tool.get("type") != "mcp":
+def _without_secrets(tool: Any) -> Any:
+    """Return a tool's definition without what opens its server: headers, tokens, queries."""
+    if not isinstance(tool, dict) or tool.get("type") in {"function", "custom"}:
         return tool
-    kept = {key: value for key, value in tool.items() if key not in {"headers", "authorization"}}
-    return {**kept, "server_url": reported.endpoint(tool.get("server_url"))}
+    kept = {key: value for key, value in tool.items() if key not in _OPENERS}
+    return {
+        key: reported.endpoint(value) if key in {"url", "server_url"} else value
+        for key, value in kept.items()
+    }
 
 
 def _has_media(messages: Any) -> bool:
-    contents = [item.get("content") for item in _dicts(messages)]
     return any(
-        part.get("type") not in _TEXT_PARTS for content in contents for part in _dicts(content)
+        "images" in message or "audio" in message or _is_media(message.get("content"))
+        for message in _dicts(messages)
     )
+
+
+def _is_media(content: Any) -> bool:
+    if isinstance(content, str):
+        return content.startswith("data:")
+    return any(part.get("type") not in _TEXT_PARTS for part in _dicts(content))
 
 
 def _dicts(items: Any) -> list[dict[str, Any]]:

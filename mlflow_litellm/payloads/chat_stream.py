@@ -88,8 +88,9 @@ class _Choice:
 
     def __init__(self) -> None:
         self._texts: dict[str, list[str]] = defaultdict(list)
-        self._parts: dict[str, Any] = {}
-        self._tool_calls: dict[int, dict[str, Any]] = {}
+        self._role = "assistant"
+        self._parts: dict[str, list[Any]] = defaultdict(list)
+        self._tool_calls: dict[int, _ToolCall] = {}
         self._finish_reason: Any = None
         self._logprobs: dict[str, list[Any]] = defaultdict(list)
 
@@ -111,58 +112,81 @@ class _Choice:
 
     def _merge(self, key: str, value: Any) -> None:
         if key == "role":
-            self._parts[key] = value
+            self._role = value
         elif key == "tool_calls":
             for position, call in enumerate(value):
                 self._merge_tool_call(position, reported.fields(call))
         else:
-            self._parts[key] = _merged(self._parts.get(key), plain(value))
+            self._parts[key].append(plain(value))
 
     def _merge_tool_call(self, position: int, call: Mapping[str, Any]) -> None:
         index = call.get("index")
-        joined = self._tool_calls.setdefault(position if index is None else index, {})
+        index = position if index is None else index
+        if (joined := self._tool_calls.get(index)) is None:
+            joined = self._tool_calls[index] = _ToolCall()
         function = call.get("function")
-        for key in ("id", "type"):
-            if call.get(key):
-                joined[key] = call[key]
-        said = {} if function is None else reported.fields(function)
-        known = joined.setdefault("function", {"name": None, "arguments": ""})
-        known["name"] = known["name"] or said.get("name")
-        known["arguments"] += said.get("arguments") or ""
+        joined.add(call, {} if function is None else reported.fields(function))
 
     def joined(self) -> dict[str, Any]:
         """Return the choice as it would have come unstreamed."""
-        texts = {key: "".join(parts) for key, parts in self._texts.items()}
-        message = plain({"role": "assistant", "content": None, **self._parts, **texts})
+        message: dict[str, Any] = {"role": self._role, "content": None}
+        message.update((key, _joined(parts)) for key, parts in self._parts.items())
+        message.update((key, plain("".join(parts))) for key, parts in self._texts.items())
         if self._tool_calls:
-            message["tool_calls"] = [call for _, call in sorted(self._tool_calls.items())]
+            message["tool_calls"] = [call.joined() for _, call in sorted(self._tool_calls.items())]
         choice = {"finish_reason": self._finish_reason, "message": message}
         return {**choice, "logprobs": self._logprobs} if self._logprobs else choice
 
 
-def _merged(before: Any, now: Any) -> Any:
-    """Join two parts of a message: lists and texts one after the other, dicts key by key."""
-    if isinstance(before, list) and isinstance(now, list):
-        return _thinking_joined([*before, *now])
-    if isinstance(before, dict) and isinstance(now, dict):
-        return {**before, **{key: _merged(before.get(key), value) for key, value in now.items()}}
-    if isinstance(before, str) and isinstance(now, str):
-        return before + now
-    return before if now is None else now
+class _ToolCall:
+    """One tool call of a choice; its arguments come in fragments."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Any] = {}
+        self._name: str | None = None
+        self._arguments: list[str] = []
+
+    def add(self, call: Mapping[str, Any], function: Mapping[str, Any]) -> None:
+        """Take the next fragment."""
+        self._said.update((key, call[key]) for key in ("id", "type") if call.get(key))
+        self._name = self._name or function.get("name")
+        self._arguments.append(function.get("arguments") or "")
+
+    def joined(self) -> dict[str, Any]:
+        """Return the call as it would have come unstreamed."""
+        arguments = plain("".join(self._arguments))
+        return {**self._said, "function": {"name": self._name, "arguments": arguments}}
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Join the parts of one field: texts and lists end to end, dicts key by key, else the last."""
+    parts = [part for part in parts if part is not None]
+    if not parts:
+        return None
+    if all(isinstance(part, str) for part in parts):
+        return "".join(parts)
+    if all(isinstance(part, list) for part in parts):
+        return _thinking_joined([item for part in parts for item in part])
+    if all(isinstance(part, dict) for part in parts):
+        keys = dict.fromkeys(key for part in parts for key in part)
+        return {key: _joined([part.get(key) for part in parts]) for key in keys}
+    return parts[-1]
 
 
 def _thinking_joined(blocks: list[Any]) -> list[Any]:
     """Join the pieces of a thinking block, which ends with the piece that brings a signature."""
-    joined: list[Any] = []
+    groups: list[list[Any]] = []
     for block in blocks:
-        if joined and _goes_on(joined[-1], block):
-            joined[-1] = {
-                **block,
-                "thinking": (joined[-1].get("thinking") or "") + (block.get("thinking") or ""),
-            }
+        if groups and _goes_on(groups[-1][-1], block):
+            groups[-1].append(block)
         else:
-            joined.append(block)
-    return joined
+            groups.append([block])
+    return [_thought(group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _thought(pieces: list[Any]) -> dict[str, Any]:
+    text = "".join(piece.get("thinking") or "" for piece in pieces)
+    return {**pieces[-1], "thinking": text}
 
 
 def _goes_on(before: Any, now: Any) -> bool:

@@ -1,0 +1,190 @@
+"""What a stream has delivered, and the one end of its span: by its reader, by a drop, at exit."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import threading
+import time
+import weakref
+from _thread import get_ident, start_new_thread
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+import mlflow
+
+from mlflow_litellm._guard import guard
+
+if TYPE_CHECKING:
+    from mlflow_litellm._spans import CallSpan
+    from mlflow_litellm.payloads import Answer
+
+    class Accumulator(Protocol):
+        """What joins the chunks of one kind of stream."""
+
+        def add(self, chunk: Any) -> None:
+            """Take the next chunk."""
+
+        def answer(self) -> Answer:
+            """Return the answer so far."""
+
+
+class StreamRecord:
+    """
+    What a stream has delivered, and the span that ends with it.
+
+    Apart from the stream, so that what ends it does not keep it alive. Chunks are added by one
+    reader at a time; ending is thread-safe, and only the first end counts.
+
+    Args:
+        span: The span of the call that opened the stream.
+        accumulator: What joins the chunks.
+        started_at: When the call began, by ``time.perf_counter()``.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accumulator",
+        "_ended",
+        "_first_chunk_at",
+        "_lock",
+        "_process",
+        "_span",
+        "_started_at",
+        "chunks",
+    )
+
+    def __init__(self, span: CallSpan, accumulator: Accumulator, started_at: float) -> None:
+        self._span = span
+        self._accumulator = accumulator
+        self._started_at = started_at
+        self._first_chunk_at: float | None = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._ended = False
+        self.chunks = 0
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether the stream was opened here, and not in the process that this was forked from."""
+        return self._process == os.getpid()
+
+    def add(self, chunk: Any) -> None:
+        """Take a chunk; a fault in that ends the recording, not the stream."""
+        if self._ended:
+            return
+        self.chunks += 1
+        if self._first_chunk_at is None:
+            self._first_chunk_at = time.perf_counter()
+        try:
+            self._accumulator.add(chunk)
+        except Exception as error:  # noqa: BLE001 - A guard around each chunk costs 0.5 us.
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._end("unreadable")
+        with guard("reading a chunk"):
+            raise error
+
+    def finish(self) -> None:
+        """End the span: the stream is exhausted."""
+        self._end("finished")
+
+    def abandon(self) -> None:
+        """End the span: the stream was closed or dropped before its end."""
+        self._end("abandoned")
+
+    def fail(self, error: BaseException) -> None:
+        """End the span: reading raised `error`."""
+        self._end("failed", error)
+
+    def _end(self, how: str, error: BaseException | None = None) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            self._ended = True
+        _open.discard(self)
+        if not self.is_of_this_process:
+            # Its span is the other's to end, and so are the threads that would export it.
+            return
+        answer = None
+        with guard("joining a stream"):
+            answer = self._accumulator.answer()
+            answer.attributes.update(self._attributes(how))
+        if error is None:
+            self._span.finish(answer)
+        else:
+            self._span.fail(error, answer)
+
+    def _attributes(self, how: str) -> dict[str, Any]:
+        attributes = {"stream_end": how, "stream_chunks": self.chunks}
+        if self._first_chunk_at is None:
+            return attributes
+        waited = (self._first_chunk_at - self._started_at) * 1000
+        return {**attributes, "time_to_first_chunk_ms": round(waited, 3)}
+
+
+_open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+_dropped: deque[StreamRecord] = deque()
+_ending_dropped = threading.Lock()
+_collecting_thread: int | None = None
+_watching = False
+
+
+def watch(record: StreamRecord) -> None:
+    """Have the stream's span ended at exit, if nothing ends it before."""
+    global _watching
+    _open.add(record)
+    if not _watching:
+        _watching = True
+        # Not earlier: exit handlers run last first, and MLflow's, which stop its export, are
+        # registered with the first span.
+        atexit.register(_end_open_streams)
+        gc.callbacks.append(_note_collection)
+
+
+def _end_open_streams() -> None:
+    _end_dropped()
+    ours = [record for record in _still_open() if record.is_of_this_process]
+    for record in ours:
+        record.abandon()
+    if ours:
+        with guard("flushing at exit"):
+            mlflow.flush_trace_async_logging()
+
+
+def _still_open() -> list[StreamRecord]:
+    while True:
+        # Other threads go on, and may open or end one meanwhile.
+        with contextlib.suppress(RuntimeError):
+            return list(_open)
+
+
+def _note_collection(phase: str, _: dict[str, int]) -> None:
+    global _collecting_thread
+    _collecting_thread = get_ident() if phase == "start" else None
+
+
+def abandon_dropped(record: StreamRecord) -> None:
+    """
+    End the span of a stream that nobody holds any more.
+
+    The garbage collector may run inside MLflow or OpenTelemetry while this very thread holds one
+    of their locks, where ending a span would wait for itself. A new thread holds none.
+    """
+    if _collecting_thread != get_ident():
+        record.abandon()
+        return
+    _dropped.append(record)
+    # One is enough for all that a collection finds. Where none can be started, the next tries.
+    if not _ending_dropped.locked():
+        with contextlib.suppress(RuntimeError):
+            start_new_thread(_end_dropped, ())
+
+
+def _end_dropped() -> None:
+    with _ending_dropped:
+        while _dropped:
+            _dropped.popleft().abandon()
