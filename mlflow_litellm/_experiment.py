@@ -8,9 +8,11 @@ tracking server about it at every root span: 10 ms on localhost, minutes with th
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import mlflow
 from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
@@ -20,9 +22,9 @@ from mlflow.tracking import fluent
 
 from mlflow_litellm._guard import guard
 
-# How long the first calls of a process may wait for the lookup of a name, all together: a
-# server may be gone; a local store may have its tables to make, which it would either way.
-PATIENCE_S = 1.0
+# How long the first calls of a process may wait for the lookup of a name, all together: not at
+# all for a server that is gone; a local store may have its tables to make.
+PATIENCE_S = 3.0
 LOCAL_PATIENCE_S = 10.0
 LOCAL_STORES = ("sqlite:", "file:", "/", ".")
 # How long after a failed lookup the next call starts another.
@@ -43,7 +45,7 @@ def root_experiment_id() -> str | None:
 
     Raises:
         UnknownExperimentError: A name is in the environment and the server has not told its id
-            within a second (a local store: ten), which is waited for once.
+            within three seconds (a local store: ten), which is waited for once.
     """
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
@@ -75,25 +77,30 @@ class _Lookup(threading.Thread):
         self._patience = patience
         self._started_at = time.monotonic()
         self._id: str | None = None
-        self._answered = threading.Event()
+        self._ended = False
+        self._worth_no_wait = threading.Event()
 
     def run(self) -> None:
         try:
             with guard(f"looking up the experiment {self._experiment!r}"):
+                if not _listens(mlflow.get_tracking_uri()):
+                    # MLflow may still reach it, through a proxy or after some of its retries.
+                    self._worth_no_wait.set()
                 self._id = _get_or_create(self._experiment)
         finally:
-            self._answered.set()
+            self._ended = True
+            self._worth_no_wait.set()
 
     @property
     def stale(self) -> bool:
         """Whether the lookup failed, long enough ago to try again."""
-        failed = self._answered.is_set() and self._id is None
+        failed = self._ended and self._id is None
         return failed and time.monotonic() - self._started_at > RETRY_AFTER_S
 
     def wait(self) -> str:
         """Return the id, waiting for it until `patience` seconds after the lookup began."""
         if (left := self._started_at + self._patience - time.monotonic()) > 0:
-            self._answered.wait(left)
+            self._worth_no_wait.wait(left)
         if self._id is None:
             msg = (
                 f"the tracking server {mlflow.get_tracking_uri()} has not told the id of the "
@@ -119,6 +126,19 @@ def _lookup(name: str) -> _Lookup:
             lookup.start()
             _lookups[key] = lookup
     return lookup
+
+
+def _listens(uri: str) -> bool:
+    """Tell whether there is a server to wait for; of what is no URL of one, that there is."""
+    parts = urlsplit(uri)
+    if parts.scheme not in {"http", "https"} or parts.hostname is None:
+        return True
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname, port), PATIENCE_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _get_or_create(name: str) -> str:
