@@ -68,17 +68,23 @@ def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_p
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
-def test_fork_with_a_stream_open_ends_it_in_its_own_process_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("childs_doing", ["pass", "del stream"])
+def test_stream_open_at_a_fork_ends_in_its_own_process_alone(
+    childs_doing: str, tmp_path: Path
+) -> None:
     """The child has the span, but not the threads that export it: ending it there hangs."""
-    code = """
+    code = f"""
 import os, sys
+litellm.completion(**call)
+mlflow.flush_trace_async_logging()  # Now those threads are there.
 stream = litellm.completion(**call, stream=True)
 next(stream)
 if os.fork() == 0:
+    {childs_doing}
     sys.exit(0)
 os.wait()
 for _ in stream: pass
 """
     done = run(BEGIN + code, tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
-    assert stored(tmp_path) == ["finished"]
+    assert stored(tmp_path) == [None, "finished"]
