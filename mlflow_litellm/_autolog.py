@@ -14,9 +14,10 @@ from mlflow.utils.autologging_utils import (
     autologging_integration,
 )
 
-from mlflow_litellm import _callbacks, _takeover
+from mlflow_litellm import _callbacks, _content, _takeover
 from mlflow_litellm._calls import Door
 from mlflow_litellm._guard import guard, logger
+from mlflow_litellm._mlflow_calls import is_mlflows_own
 from mlflow_litellm._patching import Patch, apply_all, revert_all
 from mlflow_litellm.payloads import chat, chat_stream
 
@@ -25,7 +26,14 @@ if TYPE_CHECKING:
 
 FLAVOR = "litellm"
 
-_CHAT = (SpanType.CHAT_MODEL, chat.request, chat.answer, chat_stream.Accumulator)
+_CHAT = (
+    SpanType.CHAT_MODEL,
+    chat.RECORDED,
+    chat.request,
+    chat.answer,
+    chat.failure,
+    chat_stream.Accumulator,
+)
 
 DOORS = (
     Door("completion", *_CHAT),
@@ -39,7 +47,12 @@ _told_missing: set[str] = set()
 _builtin_config: dict[str, Any] | None = None
 
 
-def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False) -> None:
+def autolog(
+    log_traces: bool = True,
+    disable: bool = False,
+    silent: bool = False,
+    log_content: bool | None = None,
+) -> None:
     """
     Trace every LiteLLM call into MLflow, or stop doing so.
 
@@ -53,6 +66,9 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
         log_traces: If False, nothing is traced and LiteLLM's functions stay unpatched.
         disable: If True, stop tracing: each patched name is its original object again.
         silent: If True, log nothing of this package, warnings included.
+        log_content: If False, record no messages, outputs, tools, metadata and texts of
+            exceptions; tokens, cost, timing, model and status stay. If None, the environment
+            variable ``MLFLOW_LITELLM_LOG_CONTENT`` decides, and content is recorded without it.
 
     Raises:
         ImportError: LiteLLM cannot be imported.
@@ -62,7 +78,7 @@ def autolog(log_traces: bool = True, disable: bool = False, silent: bool = False
     if log_traces and not disable:
         # Before any lock is taken, as another thread may be importing it.
         importlib.import_module("litellm")
-    _switch(log_traces=log_traces, disable=disable, silent=silent)
+    _switch(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
 
 
 # mlflow.autolog() looks the configuration up by this name.
@@ -84,7 +100,12 @@ _before = AUTOLOGGING_INTEGRATIONS.get(FLAVOR)
 
 
 @autologging_integration(FLAVOR)  # type: ignore[untyped-decorator]
-def _configure(log_traces: bool, disable: bool = False, silent: bool = False) -> None:
+def _configure(
+    log_traces: bool,
+    disable: bool = False,
+    silent: bool = False,
+    log_content: bool | None = None,
+) -> None:
     """Have MLflow keep the configuration, and take back its own flavor's patches."""
 
 
@@ -94,14 +115,15 @@ if _before:
 
 # MLflow's lock and no other: mlflow.autolog() holds it while it calls autolog().
 @autologging_conf_lock  # type: ignore[untyped-decorator]
-def _switch(*, log_traces: bool, disable: bool, silent: bool) -> None:
+def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
     wanted = log_traces and not disable
     if wanted:
         _remember_builtin()
     elif not _on and _builtin_is_on():
         _takeover.builtin_autolog()(disable=True)
-    _configure(log_traces=log_traces, disable=disable, silent=silent)
+    _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
+    _content.log(log_content)
     if wanted:
         # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
         AUTOLOGGING_INTEGRATIONS[FLAVOR][AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED] = True
@@ -141,7 +163,7 @@ def _trace_next() -> bool:
     if _on:
         with guard("taking MLflow's callback out of LiteLLM's lists"):
             _callbacks.take_out(sys.modules["litellm"])
-    return _on
+    return _on and not is_mlflows_own()
 
 
 def _remember_builtin() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 import weakref
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ from mlflow_litellm._guard import guard
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
 from mlflow_litellm._streams import is_stream, traced_stream
+from mlflow_litellm.payloads._secrets import redacted, secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -29,15 +29,19 @@ class Door:
     Attributes:
         name: Its name in ``litellm``, such as ``"acompletion"``.
         span_type: MLflow's type of its spans, such as ``SpanType.CHAT_MODEL``.
+        shown: The names of the arguments that are recorded.
         request: Makes what is recorded of the arguments, given by name.
         answer: Makes what is recorded of a response and the arguments.
+        failure: Makes what is recorded beside an exception, from that and the arguments.
         accumulator: Makes what joins a stream's chunks, from the arguments and the stream.
     """
 
     name: str
     span_type: str
+    shown: frozenset[str]
     request: Callable[[Mapping[str, Any]], Request]
     answer: Callable[[Any, Mapping[str, Any]], Answer]
+    failure: Callable[[BaseException, Mapping[str, Any]], Answer]
     accumulator: Callable[[Mapping[str, Any], Any], Accumulator]
 
     def wrapper(self, original: Any) -> Callable[..., Any]:
@@ -50,7 +54,7 @@ class Door:
             with call.span:
                 result = wrapped(*args, **kwargs)
         except BaseException as error:
-            call.span.fail(error)
+            call.fail(error)
             raise
         return call.deliver(result)
 
@@ -60,7 +64,7 @@ class Door:
             with call.span:
                 result = await wrapped(*args, **kwargs)
         except BaseException as error:
-            call.span.fail(error)
+            call.fail(error)
             raise
         return call.deliver(result)
 
@@ -68,12 +72,11 @@ class Door:
 class _Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_started_at", "span")
+    __slots__ = ("_arguments", "_door", "span")
 
     def __init__(
         self, door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> None:
-        self._started_at = time.perf_counter()
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
         self.span = CallSpan(f"litellm-{door.name}", door.span_type)
@@ -97,9 +100,20 @@ class _Call:
         self.span.finish(answer)
         return result
 
+    def fail(self, error: BaseException) -> None:
+        """End the span: the call raised `error`."""
+        answer = None
+        if self.span.recording:
+            with guard("reading a failure"):
+                answer = self._door.failure(error, self._arguments)
+        self.span.fail(error, answer, _Redaction(self._arguments, self._door.shown))
+
     def _stream(self, stream: Any) -> Any:
-        accumulator = self._door.accumulator(self._arguments, stream)
-        return traced_stream(stream, StreamRecord(self.span, accumulator, self._started_at))
+        # Not the messages: the stream may be kept long.
+        kept = {key: value for key, value in self._arguments.items() if key != "messages"}
+        accumulator = self._door.accumulator(kept, stream)
+        redact = _Redaction(kept, self._door.shown)
+        return traced_stream(stream, StreamRecord(self.span, accumulator, redact))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
@@ -113,9 +127,23 @@ class _Call:
             with self.span:
                 result = await coroutine
         except BaseException as error:
-            self.span.fail(error)
+            self.fail(error)
             raise
         return self.deliver(result)
+
+
+class _Redaction:
+    """Takes the secrets that a call was given out of the texts of its exception."""
+
+    def __init__(self, arguments: Mapping[str, Any], shown: frozenset[str]) -> None:
+        self._arguments = arguments
+        self._shown = shown
+        self._secrets: list[str] | None = None
+
+    def __call__(self, text: str) -> str:
+        if self._secrets is None:
+            self._secrets = secrets(self._arguments, self._shown)
+        return redacted(text, self._secrets)
 
 
 def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

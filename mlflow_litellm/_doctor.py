@@ -203,13 +203,13 @@ def _module_of(function: Any) -> str:
 def _destination() -> Iterator[Finding]:
     from mlflow.environment_variables import MLFLOW_ENABLE_OTLP_EXPORTER
 
-    from mlflow_litellm._experiment import _exports_to_otlp_only
+    from mlflow_litellm._experiment import exports_to_otlp_only
 
     base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or base
     if endpoint and MLFLOW_ENABLE_OTLP_EXPORTER.get():
         yield _collector(endpoint)
-    if not _exports_to_otlp_only():
+    if not exports_to_otlp_only():
         yield _store()
 
 

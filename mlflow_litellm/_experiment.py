@@ -65,7 +65,7 @@ def _decided_elsewhere() -> bool:
     context = None if parent is None else parent.get_span_context()
     if context is not None and context.is_valid:
         return True
-    return _has_destination() or _has_run() or _exports_to_otlp_only()
+    return _has_destination() or _has_run() or exports_to_otlp_only()
 
 
 class _Lookup(threading.Thread):
@@ -178,6 +178,6 @@ def _has_run() -> bool:
     return latest() is not None
 
 
-def _exports_to_otlp_only() -> bool:
+def exports_to_otlp_only() -> bool:
     exports = getattr(otlp, "should_use_otlp_exporter", bool)()
     return bool(exports) and not MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get()

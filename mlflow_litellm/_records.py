@@ -18,11 +18,17 @@ import mlflow
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow_litellm._spans import CallSpan
     from mlflow_litellm.payloads import Answer
 
     class Accumulator(Protocol):
         """What joins the chunks of one kind of stream."""
+
+        @property
+        def has_content(self) -> bool:
+            """Whether anything of the answer itself has come, after what reasoning there is."""
 
         def add(self, chunk: Any) -> None:
             """Take the next chunk."""
@@ -41,7 +47,7 @@ class StreamRecord:
     Args:
         span: The span of the call that opened the stream.
         accumulator: What joins the chunks.
-        started_at: When the call began, by ``time.perf_counter()``.
+        redact: Takes the secrets out of a text of an exception.
     """
 
     __slots__ = (
@@ -49,18 +55,26 @@ class StreamRecord:
         "_accumulator",
         "_ended",
         "_first_chunk_at",
+        "_first_content_at",
+        "_last_chunk_at",
         "_lock",
+        "_longest_gap",
         "_process",
+        "_redact",
         "_span",
-        "_started_at",
         "chunks",
     )
 
-    def __init__(self, span: CallSpan, accumulator: Accumulator, started_at: float) -> None:
+    def __init__(
+        self, span: CallSpan, accumulator: Accumulator, redact: Callable[[str], str]
+    ) -> None:
         self._span = span
         self._accumulator = accumulator
-        self._started_at = started_at
+        self._redact = redact
         self._first_chunk_at: float | None = None
+        self._first_content_at: float | None = None
+        self._last_chunk_at = 0.0
+        self._longest_gap = 0.0
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._ended = False
@@ -76,10 +90,16 @@ class StreamRecord:
         if self._ended:
             return
         self.chunks += 1
+        now = time.perf_counter()
         if self._first_chunk_at is None:
-            self._first_chunk_at = time.perf_counter()
+            self._first_chunk_at = now
+        elif now - self._last_chunk_at > self._longest_gap:
+            self._longest_gap = now - self._last_chunk_at
+        self._last_chunk_at = now
         try:
             self._accumulator.add(chunk)
+            if self._first_content_at is None and self._accumulator.has_content:
+                self._first_content_at = now
         except Exception as error:  # noqa: BLE001 - A guard around each chunk costs 0.5 us.
             self._give_up(error)
 
@@ -116,14 +136,20 @@ class StreamRecord:
         if error is None:
             self._span.finish(answer)
         else:
-            self._span.fail(error, answer)
+            self._span.fail(error, answer, self._redact)
 
     def _attributes(self, how: str) -> dict[str, Any]:
-        attributes = {"stream_end": how, "stream_chunks": self.chunks}
-        if self._first_chunk_at is None:
-            return attributes
-        waited = (self._first_chunk_at - self._started_at) * 1000
-        return {**attributes, "time_to_first_chunk_ms": round(waited, 3)}
+        attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}
+        waits = {
+            "time_to_first_chunk_ms": self._first_chunk_at,
+            "time_to_first_content_ms": self._first_content_at,
+        }
+        for name, at in waits.items():
+            if at is not None:
+                attributes[name] = round((at - self._span.started_at) * 1000, 3)
+        if self.chunks > 1:
+            attributes["longest_chunk_gap_ms"] = round(self._longest_gap * 1000, 3)
+        return attributes
 
 
 _open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()

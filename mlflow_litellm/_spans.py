@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -10,10 +12,13 @@ from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 
+from mlflow_litellm import _content, _trace_info
 from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mlflow_litellm.payloads import Answer, Request
 
 # "openai" is the format that the UI's chat view and the GenAI translation of OTLP read
@@ -26,11 +31,15 @@ class CallSpan:
     The span of one call. Never raises; what fails is left out of the span.
 
     Starts a child of the active span, or the root of a new trace. Ending it again does nothing.
+
+    Attributes:
+        started_at: When the call began, by ``time.perf_counter()``.
     """
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_span", "_token", "started_at")
 
     def __init__(self, name: str, span_type: str) -> None:
+        self.started_at = time.perf_counter()
         self._span: Any = None
         self._token: Any = None
         with guard("starting a span"):
@@ -60,8 +69,10 @@ class CallSpan:
                 detach_span_from_context(token)
 
     def record(self, request: Request) -> None:
-        """Record a request's inputs and attributes."""
+        """Record a request's inputs and attributes; of a root, the trace's tags as well."""
         with guard("recording a request"):
+            if not _content.logged():
+                request = _content.request_without(request)
             attributes = {**request.attributes, SpanAttributeKey.MESSAGE_FORMAT: MESSAGE_FORMAT}
             if request.model is not None:
                 attributes[SpanAttributeKey.MODEL] = request.model
@@ -72,18 +83,32 @@ class CallSpan:
             self._span.set_attributes(attributes)
             if request.has_media:
                 self._span.set_inputs(request.inputs)
+        if request.tags or request.session or request.user:
+            with guard("tagging a trace"), self:
+                _trace_info.tell(self._span, request)
 
     def finish(self, answer: Answer | None = None) -> None:
         """End the span with an answer, status OK."""
         self._end(answer, SpanStatusCode.OK)
 
-    def fail(self, error: BaseException, answer: Answer | None = None) -> None:
-        """End the span with an exception event, status ERROR, and what was answered before."""
+    def fail(
+        self,
+        error: BaseException,
+        answer: Answer | None = None,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        """
+        End the span with an exception event, status ERROR, and what was answered before.
+
+        Args:
+            error: What the call raised.
+            answer: What is known beside it.
+            redact: Takes the secrets out of a text of the exception.
+        """
         if self.recording:
             with guard("recording an exception"):
-                # Not span.record_exception(): it refuses CancelledError, a BaseException.
-                self._span.add_event(SpanEvent.from_exception(error))  # type: ignore[arg-type]
-        self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error)))
+                self._span.add_event(_event(error, redact))
+        self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error, redact)))
 
     def _end(self, answer: Answer | None, status: Any) -> None:
         if answer is not None and self.recording:
@@ -95,6 +120,9 @@ class CallSpan:
 
     def _record_answer(self, answer: Answer) -> None:
         with guard("recording an answer"):
+            self._time(answer)
+            if not _content.logged():
+                answer = _content.answer_without(answer)
             # MLflow reads these as they are; a None in them would cost the trace its totals.
             own = {
                 SpanAttributeKey.CHAT_USAGE: answer.usage,
@@ -103,14 +131,30 @@ class CallSpan:
                 SpanAttributeKey.MODEL_PROVIDER: answer.provider,
             }
             attributes = {key: value for key, value in own.items() if value}
-            if not answer.has_media:
+            if not answer.has_media and answer.outputs is not None:
                 attributes[SpanAttributeKey.OUTPUTS] = answer.outputs
             self._span.set_attributes({**answer.attributes, **attributes})
             if answer.has_media:
                 self._span.set_outputs(answer.outputs)
 
+    def _time(self, answer: Answer) -> None:
+        said = (answer.usage or {}).get("output_tokens")
+        if said and not answer.attributes.get("cache_hit"):
+            seconds = time.perf_counter() - self.started_at
+            answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
 
-def _describe(error: BaseException) -> str:
+
+def _event(error: BaseException, redact: Callable[[str], str]) -> SpanEvent:
+    # Not span.record_exception(): it refuses CancelledError, a BaseException.
+    event = SpanEvent.from_exception(error)  # type: ignore[arg-type]
+    told: dict[str, Any] = {key: redact(str(value)) for key, value in event.attributes.items()}
+    if not _content.logged():
+        told = {"exception.type": told["exception.type"]}
+    return dataclasses.replace(event, attributes=told)
+
+
+def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
     with guard("describing an exception"):
-        return f"{type(error).__name__}: {error}"
+        if _content.logged():
+            return redact(f"{type(error).__name__}: {error}")
     return type(error).__name__

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
 
 MODEL = "openai/gpt-4o-mini"
-ANTHROPIC = "anthropic/claude-sonnet-4-20250514"
+ANTHROPIC = "anthropic/claude-sonnet-4-5-20250929"
 
 
 def user(text: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ WEATHER_TOOL = {
     "type": "function",
     "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {}}},
 }
-ANTHROPIC = "anthropic/claude-sonnet-4-20250514"
+ANTHROPIC = "anthropic/claude-sonnet-4-5-20250929"
 
 
 def test_call_leaves_one_chat_span(tracing: Traces, caller: Caller) -> None:

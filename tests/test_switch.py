@@ -68,11 +68,15 @@ def test_every_way_to_the_flavor_reaches_the_same_function() -> None:
 
 
 def test_signature_of_autolog_is_mlflows() -> None:
-    """The three parameters have MLflow's names and defaults."""
-    parameters = inspect.signature(mlflow.litellm.autolog).parameters
-    assert {"log_traces": True, "disable": False, "silent": False} == {
-        name: parameter.default for name, parameter in parameters.items()
-    }
+    """The first three parameters have MLflow's names and defaults."""
+    parameters = inspect.signature(mlflow.litellm.autolog).parameters.items()
+    defaults = {name: parameter.default for name, parameter in parameters}
+    assert list(defaults.items()) == [
+        ("log_traces", True),
+        ("disable", False),
+        ("silent", False),
+        ("log_content", None),
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,8 +2,8 @@
 What is recorded of a call: pure functions, a module a kind of call.
 
 Plain data in, plain data out; nothing here knows MLflow or patches anything. Each kind of call
-has ``request(arguments)``, ``answer(response, arguments)``, and an accumulator of its stream's
-chunks.
+has ``request(arguments)``, ``answer(response, arguments)``, ``failure(error, arguments)``, and an
+accumulator of its stream's chunks.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ class Request:
         tools: The definitions of the tools offered, as plain data.
         attributes: Further span attributes.
         has_media: Whether `inputs` holds pictures, audio or files.
+        tags: Tags of the trace, where the call is its root.
+        session: The session that the trace belongs to, where the call is its root.
+        user: Whom the trace was made for, where the call is its root.
     """
 
     inputs: dict[str, Any]
@@ -30,6 +33,9 @@ class Request:
     tools: list[Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     has_media: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
+    session: str | None = None
+    user: str | None = None
 
 
 @dataclass(slots=True)
@@ -40,7 +46,8 @@ class Answer:
     Attributes:
         outputs: The answer as plain data, in the same shape streamed and unstreamed.
         usage: Tokens by MLflow's names: ``input_tokens``, ``output_tokens``, ``total_tokens``,
-            ``cache_read_input_tokens``, ``cache_creation_input_tokens``. Unknown is absent.
+            ``cache_read_input_tokens``, ``cache_creation_input_tokens`` and, of the latter,
+            ``cache_creation_input_tokens_above_1hr``. Unknown is absent.
         cost: USD as ``input_cost``, ``output_cost`` and ``total_cost``; None where unknown.
         model: The model that answered.
         provider: LiteLLM's name of the provider, such as ``"openai"``.

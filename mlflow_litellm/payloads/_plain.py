@@ -15,6 +15,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath)
+# Deeper data is cut: the JSON encoder, like this module, recurses.
+_DEEPEST = 100
 
 
 def plain(value: Any) -> Any:
@@ -24,7 +26,8 @@ def plain(value: Any) -> Any:
     Pydantic models become their dict without None; a pydantic class becomes its JSON schema. In
     the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
     as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
-    cut where it closes. Lone surrogates, which no store takes, become ``?``.
+    cut where it closes, what nests too deep at its hundredth level. Lone surrogates, which no
+    store takes, become ``?``.
     """
     return _plain(value, set())
 
@@ -36,8 +39,9 @@ def _plain(value: Any, path: set[int]) -> Any:
         return value if value.isascii() else _text(value)
     if kind is int or kind is bool or value is None:
         return value
-    if id(value) in path:
-        return f"<cycle: {_type_name(value)}>"
+    if id(value) in path or len(path) == _DEEPEST:
+        why = "cycle" if id(value) in path else f"deeper than {_DEEPEST} levels"
+        return f"<{why}: {_type_name(value)}>"
     path.add(id(value))
     try:
         if kind is dict:
@@ -46,6 +50,8 @@ def _plain(value: Any, path: set[int]) -> Any:
                 for key, item in value.items()
             }
         return [_plain(item, path) for item in value] if kind is list else _other(value, path)
+    except Exception:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
+        return f"<{_type_name(value)}>"
     finally:
         path.discard(id(value))
 

@@ -9,83 +9,177 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm.payloads import Answer, Request
-from mlflow_litellm.payloads import _litellm as reported
+from mlflow_litellm.payloads import Answer, Request, _cost, _endpoint, _metadata
+from mlflow_litellm.payloads._hidden import (
+    call_attributes,
+    failure_attributes,
+    hidden_params,
+    is_cache_hit,
+)
+from mlflow_litellm.payloads._media import cleaned_media, dicts, has_media
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._secrets import cleaned
+from mlflow_litellm.payloads._usage import token_attributes, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # What shapes the answer, of OpenAI's parameters and LiteLLM's own. An allowlist: providers take
 # any further argument, keys and tokens among them, so that no list of secrets is ever whole.
+# https://docs.litellm.ai/docs/completion/input
 RECORDED = frozenset({
-    "audio", "drop_params", "frequency_penalty", "function_call", "functions", "logit_bias",
-    "logprobs", "max_completion_tokens", "max_tokens", "messages", "min_p", "modalities", "model",
-    "n", "num_retries", "parallel_tool_calls", "prediction", "presence_penalty",
-    "prompt_cache_key", "prompt_cache_retention", "reasoning_effort", "repetition_penalty",
-    "response_format", "safety_identifier", "seed", "service_tier", "stop", "store", "stream",
-    "stream_options", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs",
-    "top_p", "user", "verbosity", "web_search_options",
+    "additional_drop_params", "allowed_openai_params", "assistant_continue_message", "audio",
+    "bos_token", "content_policy_fallbacks", "context_window_fallback_dict",
+    "context_window_fallbacks", "drop_params", "enable_json_schema_validation",
+    "ensure_alternating_roles", "eos_token", "fallbacks", "final_prompt_value",
+    "frequency_penalty", "function_call", "functions", "guardrails",
+    "include_server_side_tool_invocations", "initial_prompt_value", "litellm_system_prompt",
+    "logit_bias", "logprobs", "max_completion_tokens", "max_fallbacks", "max_tokens",
+    "merge_reasoning_content_in_choices", "messages", "min_p", "min_tokens", "modalities", "model",
+    "model_list", "n", "num_retries", "parallel_tool_calls", "prediction", "presence_penalty",
+    "prompt_cache_key", "prompt_cache_retention", "prompt_id", "prompt_label",
+    "prompt_variables", "prompt_version", "reasoning_effort", "repetition_penalty",
+    "response_format", "roles", "safety_identifier", "safety_settings", "seed", "service_tier",
+    "stop", "store", "stream", "stream_options", "supports_system_message", "temperature",
+    "thinking", "tool_choice", "tools", "top_a", "top_k", "top_logprobs", "top_p", "typical_p",
+    "user", "user_continue_message", "verbosity", "web_search_options",
 })  # fmt: skip
 
-# What opens an MCP server, as OpenAI's and Anthropic's definitions of such tools name it.
-_OPENERS = frozenset({"headers", "authorization", "authorization_token"})
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking"})
+# Of these, the models' names alone: each may be given as a whole deployment, with its keys.
+_MODELS = frozenset({
+    "content_policy_fallbacks", "context_window_fallback_dict", "context_window_fallbacks",
+    "fallbacks", "model_list",
+})  # fmt: skip
+# Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
+# alone, which may be those of secrets.
+_CLEANED = frozenset({"guardrails", "tools", "web_search_options"})
+_SCHEMAS = frozenset({"custom", "function", "input_schema", "parameters"})
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
     inputs = {
-        key: plain(value)
+        key: _recorded(key, value)
         for key, value in arguments.items()
         if key in RECORDED and value is not None
     }
-    if isinstance(inputs.get("tools"), list):
-        inputs["tools"] = [_without_secrets(tool) for tool in inputs["tools"]]
+    media = has_media(inputs.get("messages"))
+    if media:
+        inputs["messages"] = cleaned_media(inputs["messages"])
     model = inputs.get("model")
-    base = reported.endpoint(arguments.get("api_base") or arguments.get("base_url"))
-    known = {"model": model, "api_base": base}
-    return Request(
-        inputs=inputs,
-        model=model,
-        tools=inputs.get("tools"),
-        attributes={key: value for key, value in known.items() if value is not None},
-        has_media=_has_media(inputs.get("messages")),
-    )
+    known = {"model": model, "api_base": _endpoint.given_base(arguments)}
+    attributes = {key: value for key, value in known.items() if value is not None}
+    told = Request(inputs, model, inputs.get("tools"), attributes, media)
+    told.user = _metadata.user(arguments)
+    _tell_metadata(told, arguments)
+    return told
 
 
-def _without_secrets(tool: Any) -> Any:
-    """Return a tool's definition without what opens its server: headers, tokens, queries."""
-    if not isinstance(tool, dict) or tool.get("type") in {"function", "custom"}:
-        return tool
-    kept = {key: value for key, value in tool.items() if key not in _OPENERS}
-    return {
-        key: reported.endpoint(value) if key in {"url", "server_url"} else value
-        for key, value in kept.items()
-    }
+def _recorded(key: str, value: Any) -> Any:
+    if key in _MODELS:
+        return model_names(plain(value))
+    return _cleaned_definitions(plain(value)) if key in _CLEANED else plain(value)
 
 
-def _has_media(messages: Any) -> bool:
-    return any(
-        "images" in message or "audio" in message or _is_media(message.get("content"))
-        for message in _dicts(messages)
-    )
+def _cleaned_definitions(value: Any) -> Any:
+    if not isinstance(value, list):
+        return cleaned(value)
+    return [
+        {**cleaned(item), **{key: item[key] for key in _SCHEMAS & item.keys()}}
+        if isinstance(item, dict)
+        else cleaned(item)
+        for item in value
+    ]
 
 
-def _is_media(content: Any) -> bool:
-    if isinstance(content, str):
-        return content.startswith("data:")
-    return any(part.get("type") not in _TEXT_PARTS for part in _dicts(content))
+def model_names(models: Any) -> Any:
+    """Return models, given by name, as deployments, or by the model they stand in for, by name."""
+    if isinstance(models, list):
+        return [model_names(item) for item in models]
+    if not isinstance(models, dict):
+        return models
+    deployment = models.get("litellm_params")
+    for place in (models, deployment if isinstance(deployment, dict) else {}):
+        if name := place.get("model_name") or place.get("model"):
+            return name
+    return {key: model_names(value) for key, value in models.items()}
 
 
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+def _tell_metadata(told: Request, arguments: Mapping[str, Any]) -> None:
+    told.attributes.update(_metadata.attributes(arguments))
+    told.tags = _metadata.tags(arguments)
+    told.session = _metadata.session(arguments)
 
 
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
     """Return what a ``ModelResponse`` says; of anything else, its plain data."""
-    hidden = reported.hidden_params(response)
-    return describe(plain(response), hidden, arguments, getattr(response, "usage", None))
+    hidden, outputs = hidden_params(response), plain(response)
+    told = describe(outputs, hidden, arguments)
+    if not is_cache_hit(hidden):
+        usage = getattr(response, "usage", None)
+        tell_cost(told, _cost.answer_cost(hidden, arguments, told.provider, usage))
+    return told
+
+
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+    """Return what is known of a call that failed."""
+    provider = _endpoint.provider({}, arguments)
+    attributes = failure_attributes(error)
+    if provider is not None:
+        attributes["custom_llm_provider"] = provider
+    return Answer(provider=provider, attributes=attributes)
+
+
+def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+    """
+    Return an answer from a chat completion dict and what LiteLLM tells beside it.
+
+    Its cost is 0 where the cache answered, and unknown otherwise: see `tell_cost`.
+
+    Args:
+        outputs: The chat completion as plain data; is changed.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+    """
+    provider = _endpoint.provider(hidden, arguments)
+    known = {
+        "api_base": _endpoint.api_base(hidden, arguments, provider),
+        "custom_llm_provider": provider,
+    }
+    attributes = call_attributes(hidden)
+    attributes.update((key, value) for key, value in known.items() if value is not None)
+    told = Answer(outputs, provider=provider, attributes=attributes)
+    if isinstance(outputs, dict):
+        told.usage = tokens(outputs.get("usage"))
+        attributes.update(token_attributes(outputs.get("usage")))
+        _tidy(told)
+    if is_cache_hit(hidden):
+        # LiteLLM repeats the first answer's price on a hit, up to 1.106.
+        tell_cost(told, _cost.cost(0.0, None))
+    return told
+
+
+def tell_cost(told: Answer, cost: dict[str, float] | None) -> None:
+    """Note what an answer cost, in MLflow's parts; None where that is unknown."""
+    told.cost = cost
+    if cost is not None:
+        told.attributes["response_cost"] = cost["total_cost"]
+
+
+def _tidy(told: Answer) -> None:
+    """Make the outputs what OpenAI's schema says, and note what they hold."""
+    choices = dicts(told.outputs.get("choices"))
+    messages = [choice.setdefault("message", {}) for choice in choices]
+    for message in messages:
+        message.setdefault("content", None)
+        for call in dicts(message.get("tool_calls")):
+            # LiteLLM's own for some providers; OpenAI has it in chunks alone.
+            call.pop("index", None)
+    for item in (told.outputs, *choices, *messages):
+        _drop_empty(item, "provider_specific_fields")
+    told.model = told.outputs.get("model")
+    told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    told.has_media = any("audio" in message or "images" in message for message in messages)
 
 
 def _drop_empty(item: dict[str, Any], name: str) -> None:
@@ -95,73 +189,3 @@ def _drop_empty(item: dict[str, Any], name: str) -> None:
         said = {key: value for key, value in said.items() if value is not None}
     if said:
         item[name] = said
-
-
-def describe(
-    outputs: Any,
-    hidden: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    usage: Any,
-    *,
-    streamed: bool = False,
-) -> Answer:
-    """
-    Return an answer from a chat completion dict and what LiteLLM tells beside it.
-
-    Args:
-        outputs: The chat completion as plain data; is changed.
-        hidden: LiteLLM's hidden parameters of it.
-        arguments: The call's arguments by name.
-        usage: LiteLLM's ``Usage``, or None.
-        streamed: Whether the hidden parameters are a stream's, whose cost is a placeholder.
-    """
-    provider = reported.provider(hidden, arguments)
-    cost = _cost(hidden, arguments, provider, usage, streamed=streamed)
-    known = {
-        "api_base": reported.api_base(hidden, arguments, provider),
-        "custom_llm_provider": provider,
-        "response_cost": cost and cost["total_cost"],
-    }
-    attributes = reported.call_attributes(hidden)
-    attributes.update((key, value) for key, value in known.items() if value is not None)
-    told = Answer(outputs, reported.usage(usage), cost, provider=provider, attributes=attributes)
-    if isinstance(outputs, dict):
-        _tidy(told)
-    return told
-
-
-def _cost(
-    hidden: Mapping[str, Any],
-    arguments: Mapping[str, Any],
-    provider: str | None,
-    usage: Any,
-    *,
-    streamed: bool,
-) -> dict[str, float] | None:
-    if reported.is_cache_hit(hidden):
-        # LiteLLM repeats the first answer's price on a hit, up to 1.106.
-        return reported.cost(0.0, None)
-    model = hidden.get("litellm_model_name") or arguments.get("model")
-    if streamed:
-        parts = reported.price(model, provider, usage)
-        return reported.cost(sum(parts) if parts else None, parts)
-    told = hidden.get("response_cost")
-    if told is None:
-        return None
-    return reported.cost(told, reported.shares(told, model, provider, usage))
-
-
-def _tidy(told: Answer) -> None:
-    """Make the outputs what OpenAI's schema says, and note what they hold."""
-    choices = _dicts(told.outputs.get("choices"))
-    messages = [choice.setdefault("message", {}) for choice in choices]
-    for message in messages:
-        message.setdefault("content", None)
-        for call in _dicts(message.get("tool_calls")):
-            # LiteLLM's own for some providers; OpenAI has it in chunks alone.
-            call.pop("index", None)
-    for item in (told.outputs, *choices, *messages):
-        _drop_empty(item, "provider_specific_fields")
-    told.model = told.outputs.get("model")
-    told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
-    told.has_media = any("audio" in message or "images" in message for message in messages)

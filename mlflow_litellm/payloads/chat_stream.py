@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm.payloads import _litellm as reported
-from mlflow_litellm.payloads import chat
+from mlflow_litellm.payloads import _cost, chat
+from mlflow_litellm.payloads._hidden import hidden_params, is_cache_hit
+from mlflow_litellm.payloads._joining import joined
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._usage import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
 
 _HEAD = ("id", "created", "model", "system_fingerprint")
-_KEPT = ("model", "custom_llm_provider", "api_base", "base_url")
+# What says nothing of the answer; "obfuscation" is OpenAI's padding of each chunk.
+_NOT_THE_ANSWERS = frozenset({"choices", "object", "obfuscation", "usage"})
 
 
 class Accumulator:
@@ -32,31 +35,41 @@ class Accumulator:
     reach the trace. Is not thread-safe.
 
     Args:
-        arguments: The call's arguments by name.
+        arguments: The call's arguments by name, but for the messages: the stream may be kept long.
         stream: The stream, for what LiteLLM hangs on it.
     """
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        # Not the messages: the stream may be kept long.
-        self._arguments = {key: arguments.get(key) for key in _KEPT}
-        self._hidden = reported.hidden_params(stream)
+        self._arguments = arguments
+        self._stream_hidden = hidden_params(stream)
         self._provider = getattr(stream, "custom_llm_provider", None)
+        self._logging = getattr(stream, "logging_obj", None)
         self._head: dict[str, Any] = {}
+        self._more: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
         self._last: Any = None
 
+    @property
+    def has_content(self) -> bool:
+        """Whether anything of the answer itself has come, after what reasoning there is."""
+        return any(choice.has_content for choice in self._choices.values())
+
     def add(self, chunk: Any) -> None:
         """Take one chunk, a ``ModelResponseStream``."""
         self._last = chunk
-        own, extra = vars(chunk), chunk.model_extra or {}
+        own, extra = vars(chunk), chunk.model_extra
         for choice in own.get("choices") or ():
             said = choice.model_extra or vars(choice)
             index = said.get("index") or 0
             if (joined := self._choices.get(index)) is None:
                 joined = self._choices[index] = _Choice()
             joined.add(said)
-        if (usage := extra.get("usage") or own.get("usage")) is not None:
+        usage = own.get("usage")
+        if extra:
+            usage = extra.get("usage") or usage
+            self._more.update(extra)
+        if usage is not None:
             # Some providers repeat a growing count in each chunk: the last is the total.
             self._usage = usage
         if not self._head.get("model"):
@@ -64,8 +77,36 @@ class Accumulator:
 
     def answer(self) -> Answer:
         """Return the chunks so far as the answer that would have come unstreamed."""
-        usage = self._usage or self._usage_unasked()
+        last = hidden_params(self._last)
+        # LiteLLM keeps the usage from users who did not ask for it; zeros are its word for none.
+        usage = self._usage or last.get("usage")
+        outputs = self._outputs(usage)
+        # The stream itself calls Gemini's another name than Gemini's answers.
+        provider = last.get("custom_llm_provider") or self._provider
+        hidden = {**self._stream_hidden, "custom_llm_provider": provider}
+        told = chat.describe(outputs, hidden, self._arguments)
+        told.model = last.get("provider_response_model") or told.model
+        if told.usage and not is_cache_hit(hidden):
+            chat.tell_cost(told, self._cost(told, usage))
+        return told
+
+    def _cost(self, told: Answer, usage: Any) -> dict[str, float] | None:
+        import litellm
+
+        priced_by = {key: told.outputs.get(key) for key in ("model", "service_tier")}
+        given = {key: value for key, value in priced_by.items() if value}
+        response = litellm.ModelResponse(usage=usage, **given)
+        hidden, provider = self._stream_hidden, told.provider
+        return _cost.stream_cost(self._logging, hidden, self._arguments, provider, response)
+
+    def _outputs(self, usage: Any) -> dict[str, Any]:
+        more = {
+            key: value
+            for key, value in self._more.items()
+            if value is not None and key not in _NOT_THE_ANSWERS
+        }
         outputs = {
+            **plain(more),
             **self._head,
             "object": "chat.completion",
             "choices": [
@@ -73,14 +114,13 @@ class Accumulator:
                 for index, choice in sorted(self._choices.items())
             ],
         }
-        if reported.usage(usage) is not None:
-            outputs["usage"] = plain(usage)
-        hidden = {**self._hidden, "custom_llm_provider": self._provider}
-        return chat.describe(outputs, hidden, self._arguments, usage, streamed=True)
+        counted = plain(usage)
+        return {**outputs, "usage": counted} if tokens(counted) else outputs
 
-    def _usage_unasked(self) -> Any:
-        """Return the usage that LiteLLM keeps from users who did not ask for it; zeros are none."""
-        return reported.hidden_params(self._last).get("usage")
+
+_OF_A_CHOICE = frozenset({"delta", "finish_reason", "index", "logprobs"})
+_OF_A_TOOL_CALL = frozenset({"custom", "function", "index"})
+_CONTENT = frozenset({"content", "refusal", "audio", "images", "function_call"})
 
 
 class _Choice:
@@ -90,9 +130,16 @@ class _Choice:
         self._texts: dict[str, list[str]] = defaultdict(list)
         self._role = "assistant"
         self._parts: dict[str, list[Any]] = defaultdict(list)
-        self._tool_calls: dict[int, _ToolCall] = {}
+        self._tool_calls: list[_ToolCall] = []
+        self._more: dict[str, Any] = {}
         self._finish_reason: Any = None
         self._logprobs: dict[str, list[Any]] = defaultdict(list)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything but reasoning has come."""
+        said = self._texts.keys() | self._parts.keys()
+        return bool(self._tool_calls or said & _CONTENT)
 
     def add(self, said: Mapping[str, Any]) -> None:
         """Take a ``StreamingChoices``' fields."""
@@ -109,87 +156,87 @@ class _Choice:
         if said.get("logprobs") is not None:
             for key, value in plain(said["logprobs"]).items():
                 self._logprobs[key].extend(value or ())
+        if len(said) > len(_OF_A_CHOICE):
+            self._more.update((key, said[key]) for key in said.keys() - _OF_A_CHOICE if said[key])
 
     def _merge(self, key: str, value: Any) -> None:
         if key == "role":
             self._role = value
         elif key == "tool_calls":
             for position, call in enumerate(value):
-                self._merge_tool_call(position, reported.fields(call))
+                self._merge_tool_call(position, _fields(call))
         else:
             self._parts[key].append(plain(value))
 
-    def _merge_tool_call(self, position: int, call: Mapping[str, Any]) -> None:
-        index = call.get("index")
+    def _merge_tool_call(self, position: int, said: Mapping[str, Any]) -> None:
+        index = said.get("index")
         index = position if index is None else index
-        if (joined := self._tool_calls.get(index)) is None:
-            joined = self._tool_calls[index] = _ToolCall()
-        function = call.get("function")
-        joined.add(call, {} if function is None else reported.fields(function))
+        at_index = (call for call in reversed(self._tool_calls) if call.index == index)
+        call = next(at_index, None)
+        if call is None or call.is_another(said):
+            call = _ToolCall(index)
+            self._tool_calls.append(call)
+        call.add(said)
 
     def joined(self) -> dict[str, Any]:
         """Return the choice as it would have come unstreamed."""
         message: dict[str, Any] = {"role": self._role, "content": None}
-        message.update((key, _joined(parts)) for key, parts in self._parts.items())
+        message.update((key, joined(parts)) for key, parts in self._parts.items())
         message.update((key, plain("".join(parts))) for key, parts in self._texts.items())
         if self._tool_calls:
-            message["tool_calls"] = [call.joined() for _, call in sorted(self._tool_calls.items())]
+            in_order = sorted(self._tool_calls, key=lambda call: call.index)
+            message["tool_calls"] = [call.joined() for call in in_order]
         choice = {"finish_reason": self._finish_reason, "message": message}
-        return {**choice, "logprobs": self._logprobs} if self._logprobs else choice
+        if self._logprobs:
+            choice["logprobs"] = self._logprobs
+        if self._more:
+            # Where LiteLLM puts them unstreamed.
+            choice["provider_specific_fields"] = plain(self._more)
+        return choice
 
 
 class _ToolCall:
-    """One tool call of a choice; its arguments come in fragments."""
+    """One tool call of a choice; its arguments, or a custom tool's input, come in fragments."""
 
-    def __init__(self) -> None:
+    def __init__(self, index: int) -> None:
+        self.index = index
         self._said: dict[str, Any] = {}
+        self._kind, self._text_key = "function", "arguments"
         self._name: str | None = None
-        self._arguments: list[str] = []
+        self._text: list[str] = []
 
-    def add(self, call: Mapping[str, Any], function: Mapping[str, Any]) -> None:
+    def is_another(self, said: Mapping[str, Any]) -> bool:
+        """
+        Tell whether a fragment begins another call at the same index, as some backends do.
+
+        An id alone does not: some make up a new one for each fragment.
+        """
+        kind, _ = _kind_of(said)
+        names = said.get("id") and _fields(said.get(kind)).get("name")
+        return bool(names and self._said.get("id") not in (None, said["id"]))
+
+    def add(self, said: Mapping[str, Any]) -> None:
         """Take the next fragment."""
-        self._said.update((key, call[key]) for key in ("id", "type") if call.get(key))
-        self._name = self._name or function.get("name")
-        self._arguments.append(function.get("arguments") or "")
+        self._kind, self._text_key = _kind_of(said)
+        told = {key: value for key, value in said.items() if value and key not in _OF_A_TOOL_CALL}
+        self._said.update(plain(told))
+        body = _fields(said.get(self._kind))
+        self._name = self._name or body.get("name")
+        self._text.append(body.get(self._text_key) or "")
 
     def joined(self) -> dict[str, Any]:
         """Return the call as it would have come unstreamed."""
-        arguments = plain("".join(self._arguments))
-        return {**self._said, "function": {"name": self._name, "arguments": arguments}}
+        text = plain("".join(self._text))
+        return {**self._said, self._kind: {"name": self._name, self._text_key: text}}
 
 
-def _joined(parts: list[Any]) -> Any:
-    """Join the parts of one field: texts and lists end to end, dicts key by key, else the last."""
-    parts = [part for part in parts if part is not None]
-    if not parts:
-        return None
-    if all(isinstance(part, str) for part in parts):
-        return "".join(parts)
-    if all(isinstance(part, list) for part in parts):
-        return _thinking_joined([item for part in parts for item in part])
-    if all(isinstance(part, dict) for part in parts):
-        keys = dict.fromkeys(key for part in parts for key in part)
-        return {key: _joined([part.get(key) for part in parts]) for key in keys}
-    return parts[-1]
+def _kind_of(said: Mapping[str, Any]) -> tuple[str, str]:
+    """Return where a fragment has its name and text; OpenAI's custom tools take any text."""
+    return ("custom", "input") if said.get("custom") is not None else ("function", "arguments")
 
 
-def _thinking_joined(blocks: list[Any]) -> list[Any]:
-    """Join the pieces of a thinking block, which ends with the piece that brings a signature."""
-    groups: list[list[Any]] = []
-    for block in blocks:
-        if groups and _goes_on(groups[-1][-1], block):
-            groups[-1].append(block)
-        else:
-            groups.append([block])
-    return [_thought(group) if len(group) > 1 else group[0] for group in groups]
-
-
-def _thought(pieces: list[Any]) -> dict[str, Any]:
-    text = "".join(piece.get("thinking") or "" for piece in pieces)
-    return {**pieces[-1], "thinking": text}
-
-
-def _goes_on(before: Any, now: Any) -> bool:
-    pair = (before, now)
-    is_thinking = all(isinstance(block, dict) and block.get("type") == "thinking" for block in pair)
-    return is_thinking and not before.get("signature")
+def _fields(model: Any) -> dict[str, Any]:
+    """Return a pydantic object's fields and extras, set to None or not; a dict as it is."""
+    if model is None or isinstance(model, dict):
+        return model or {}
+    return {**vars(model), **(model.model_extra or {})}

@@ -1,4 +1,4 @@
-"""Serve scripted OpenAI and Anthropic answers over real HTTP on the loopback."""
+"""Serve scripted OpenAI and Anthropic answers, and replayed ones of more providers, on loopback."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections import Counter
@@ -130,6 +131,12 @@ class Request:
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
     @property
+    def fields(self) -> list[str]:
+        """Return the names that a JSON schema, if the answer is to follow one, has."""
+        json_schema = (self.body.get("response_format") or {}).get("json_schema") or {}
+        return list(json_schema.get("schema", {}).get("properties", ()))
+
+    @property
     def message(self) -> str:
         """Return the first text of the last user message that has one."""
         users = [m for m in self.body.get("messages", []) if m.get("role") == "user"]
@@ -162,6 +169,8 @@ def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failur
     if not request.body.get("messages"):
         return Failure(400, "messages are missing")
     command = Command.parse(request.message)
+    if not command.name and request.fields:
+        return _counted(_structured(request), request)
     script = SCRIPTS.get(command.name)
     if script is None:
         return Failure(400, f"unknown command: {command.name}")
@@ -206,6 +215,11 @@ def _counted(answer: Answer, request: Request) -> Answer:
 
 def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"w{i} " for i in range(count))
+
+
+def _structured(request: Request) -> Answer:
+    # What judges ask for; "yes" is a verdict that every one of them takes.
+    return Answer(words(json.dumps(dict.fromkeys(request.fields, "yes"))))
 
 
 def _plain(command: Command, _: Tally) -> Answer:

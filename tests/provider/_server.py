@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from . import _anthropic, _openai
+from . import _anthropic, _openai, _replay
 from ._scenarios import Answer, Event, Failure, Json, Request, Tally, scripted, steps
 
 if TYPE_CHECKING:
@@ -81,6 +81,10 @@ class LoopbackProvider:
     def openai_base(self) -> str:
         """Return the `api_base` for OpenAI models."""
         return f"{self.anthropic_base}/v1"
+
+    def replay_base(self, provider: str) -> str:
+        """Return where a provider's exchange is replayed."""
+        return f"{self.anthropic_base}{_replay.ROOT}/{provider}"
 
     @property
     def requests(self) -> list[Received]:
@@ -180,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, received: Received) -> None:
         dialect, request = DIALECTS.get(received.path), Request(received.body)
+        if told := _replay.found(received.path):
+            self._replay(received.path, request, told)
+            return
         if dialect is None or self.command != "POST":
             failure = Failure(404, f"unknown path: {received.path}")
             self._send(404, OPENAI.error_body(failure))
@@ -191,6 +198,15 @@ class _Handler(BaseHTTPRequestHandler):
         if outcome.hold:
             self._hold()
         (self._stream if request.stream else self._whole)(dialect, request, outcome)
+
+    def _replay(self, path: str, request: Request, told: Json) -> None:
+        if not _replay.streams(path, request):
+            self._send(200, told["body"], told["headers"])
+            return
+        self._head(200, {**_stream_head(_replay.content_type(path)), **told["headers"]})
+        for event in _replay.events(path, request, told):
+            self._chunk(event.data)
+        self._chunk(b"")
 
     def _whole(self, dialect: Dialect, request: Request, answer: Answer) -> None:
         kind = answer.interruption.kind if answer.interruption else ""
@@ -205,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, dialect.body(request, answer))
 
     def _stream(self, dialect: Dialect, request: Request, answer: Answer) -> None:
-        self._head(200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"})
+        self._head(200, {**_stream_head(_replay.SSE), **HEADERS})
         for step in steps(dialect.events(request, answer), answer.interruption):
             if isinstance(step, Event):
                 self._chunk(step.data)
@@ -219,14 +235,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self._hold()
         self._chunk(b"")
 
-    def _send(self, status: int, body: Json) -> None:
+    def _send(self, status: int, body: Json, headers: dict[str, str] = HEADERS) -> None:
         data = json.dumps(body).encode()
-        self._head(status, {"content-type": "application/json", "content-length": str(len(data))})
+        own = {"content-type": "application/json", "content-length": str(len(data))}
+        self._head(status, {**own, **headers})
         self.wfile.write(data)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)
-        for name, value in {**headers, **HEADERS}.items():
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
 
@@ -244,6 +261,10 @@ class _Handler(BaseHTTPRequestHandler):
         while not provider.release.wait(0.02) and time.monotonic() < deadline:
             if _gone(self.connection):
                 raise ConnectionAbortedError
+
+
+def _stream_head(content_type: str) -> dict[str, str]:
+    return {"content-type": content_type, "transfer-encoding": "chunked"}
 
 
 def _parsed(raw: bytes) -> Json:

@@ -1,0 +1,52 @@
+"""
+The privacy switch: whether what was said is recorded.
+
+Without content a span keeps what can be counted and timed: model, parameters that are numbers or
+flags, tokens, cost, provider, status. It has no messages, no outputs, no tools, no metadata, and
+of an exception its type alone.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow_litellm.payloads import Answer, Request
+
+# What is wanted where autolog() does not say; "false" and "0" switch content off.
+VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
+
+# Parameters whose value is one of a few words.
+_WORDS = frozenset({"model", "reasoning_effort", "service_tier", "verbosity"})
+
+_logged = True
+
+
+def log(wanted: bool | None) -> None:
+    """Have content recorded or not, from the next span on; None leaves it to the environment."""
+    global _logged
+    given = os.environ.get(VARIABLE, "").strip().lower()
+    _logged = given not in {"false", "0"} if wanted is None else wanted
+
+
+def logged() -> bool:
+    """Tell whether content is recorded."""
+    return _logged
+
+
+def request_without(request: Request) -> Request:
+    """Return a request without what was said."""
+    inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
+    attributes = {key: value for key, value in request.attributes.items() if key != "metadata"}
+    return replace(request, inputs=inputs, attributes=attributes, tools=None, has_media=False)
+
+
+def answer_without(answer: Answer) -> Answer:
+    """Return an answer without what was said."""
+    return replace(answer, outputs=None, has_media=False)
+
+
+def _is_harmless(key: str, value: Any) -> bool:
+    return isinstance(value, (int, float)) or (key in _WORDS and isinstance(value, str))

@@ -1,0 +1,186 @@
+"""
+What a call cost, in USD: LiteLLM's own figure, in MLflow's three parts.
+
+litellm takes two seconds to import; it is imported where a call has been made, by the call.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm.payloads._hidden import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Parts = tuple[float, float]
+
+# LiteLLM takes the price that this provider tells with the usage for its own.
+_TELLS_ITS_PRICE = "openrouter"
+
+
+def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
+    """
+    Return a cost in MLflow's three parts; None where the total is unknown.
+
+    Args:
+        total: What the call cost, in USD.
+        parts: The price of input and output, by which the total is divided; without it, all of
+            the total stands under the input.
+    """
+    if number(total) is None:
+        return None
+    priced = sum(parts) if parts else 0.0
+    input_cost = total * parts[0] / priced if parts and priced else float(total)
+    return {
+        "input_cost": input_cost,
+        "output_cost": total - input_cost,
+        "total_cost": float(total),
+    }
+
+
+def answer_cost(
+    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+) -> dict[str, float] | None:
+    """
+    Return the cost of an answer that came whole; None where LiteLLM has no price for the model.
+
+    Args:
+        hidden: LiteLLM's hidden parameters of the answer.
+        arguments: The call's arguments by name.
+        provider: LiteLLM's name of the provider.
+        usage: LiteLLM's ``Usage``, or None.
+    """
+    total = number(hidden.get("response_cost"))
+    models = _models(hidden, arguments)
+    if total is None or not _is_known(total, models, arguments):
+        return None
+    return cost(total, _shares(total, models, arguments, provider, usage))
+
+
+def stream_cost(
+    logging: Any,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    response: Any,
+) -> dict[str, float] | None:
+    """
+    Return the cost of a stream, as LiteLLM will log it; None where it has no price. 0.4 ms.
+
+    Args:
+        logging: LiteLLM's ``Logging`` of the call, which hangs on the stream. It knows custom
+            prices, the deployment, and what else LiteLLM prices by.
+        hidden: LiteLLM's hidden parameters of the stream; the cost in them is a placeholder.
+        arguments: The call's arguments by name.
+        provider: LiteLLM's name of the provider.
+        response: The answer as a ``ModelResponse`` with its ``Usage``.
+    """
+    # The older name is private, and in every version that lacks the newer one.
+    calculate = getattr(logging, "response_cost_calculator", None) or getattr(
+        logging, "_response_cost_calculator", None
+    )
+    if calculate is None:
+        return None
+    total = _told_price(provider, response.usage)
+    total = calculate(result=response) if total is None else total
+    models = _models(hidden, arguments)
+    if total is None or not _is_known(total, models, arguments):
+        return None
+    parts = _breakdown(logging) or _shares(total, models, arguments, provider, response.usage)
+    return cost(total, parts)
+
+
+def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> bool:
+    """Tell a price from the 0 that LiteLLM makes up for some models that it has none for."""
+    import litellm
+
+    if total or _custom_price(arguments):
+        return True
+    names = [*models, *(name.partition("/")[2] for name in models)]
+    return any(name in litellm.model_cost for name in names)
+
+
+def _told_price(provider: str | None, usage: Any) -> float | None:
+    return number(getattr(usage, "cost", None)) if provider == _TELLS_ITS_PRICE else None
+
+
+def _breakdown(logging: Any) -> Parts | None:
+    """Return the parts that LiteLLM notes as it calculates; older versions do not."""
+    noted = getattr(logging, "cost_breakdown", None)
+    if not isinstance(noted, dict):
+        return None
+    parts = number(noted.get("input_cost")), number(noted.get("output_cost"))
+    return None if None in parts else parts  # type: ignore[return-value]
+
+
+def _models(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """Return the names that LiteLLM may have priced the call by, likeliest first."""
+    info = arguments.get("model_info")
+    names = (
+        # Router enters each deployment's own price under its id.
+        hidden.get("model_id"),
+        info.get("base_model") if isinstance(info, dict) else None,
+        arguments.get("base_model"),
+        hidden.get("litellm_model_name") or arguments.get("model"),
+        hidden.get("provider_response_model"),
+    )
+    return [name for name in dict.fromkeys(names) if isinstance(name, str) and name]
+
+
+def _shares(
+    total: float,
+    models: list[str],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    usage: Any,
+) -> Parts | None:
+    """Return the price of input and output behind a total that LiteLLM told."""
+    custom = _product(_custom_price(arguments), usage)
+    # The plain product holds unless tiers, cached tokens and the like come in.
+    products = (_product(_list_price(name, provider), usage) for name in models)
+    for parts in chain((custom,), products):
+        if parts and math.isclose(sum(parts), total):
+            return parts
+    listed = [parts for name in models if (parts := _price(name, provider, usage))]
+    exact = [parts for parts in listed if math.isclose(sum(parts), total)]
+    return next(iter(exact or listed), custom)
+
+
+def _custom_price(arguments: Mapping[str, Any]) -> Parts | None:
+    """Return the price of a token of input and output that the call itself sets."""
+    names = ("input_cost_per_token", "output_cost_per_token")
+    price = tuple(number(arguments.get(name)) for name in names)
+    return None if None in price else price  # type: ignore[return-value]
+
+
+def _list_price(model: str, provider: str | None) -> Parts | None:
+    import litellm
+
+    try:
+        listed = litellm.get_model_info(model, custom_llm_provider=provider)
+        return listed["input_cost_per_token"], listed["output_cost_per_token"]
+    except Exception:  # noqa: BLE001 - LiteLLM raises plain Exception for a model without a price.
+        return None
+
+
+def _product(price: Parts | None, usage: Any) -> Parts | None:
+    said = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if price is None or None in price or None in said:
+        return None
+    return price[0] * said[0], price[1] * said[1]  # type: ignore[operator]
+
+
+def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
+    """Return what LiteLLM's price list asks for a ``Usage``, input and output. 70 us."""
+    import litellm
+
+    try:
+        parts: Parts = litellm.cost_per_token(
+            model=model, custom_llm_provider=provider, usage_object=usage
+        )
+        return parts
+    except Exception:  # noqa: BLE001 - As above.
+        return None

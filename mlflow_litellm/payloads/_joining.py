@@ -1,0 +1,65 @@
+"""Joins the pieces that a stream sends one field of an answer in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+# What each piece repeats, rather than goes on with.
+_REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
+
+
+def joined(parts: list[Any]) -> Any:
+    """Join texts and lists end to end, dicts key by key; of anything else the last stays."""
+    parts = [part for part in parts if part is not None]
+    if not parts:
+        return None
+    if all(isinstance(part, str) for part in parts):
+        return "".join(parts)
+    if all(isinstance(part, list) for part in parts):
+        return _blocks_joined([item for part in parts for item in part])
+    if all(isinstance(part, dict) for part in parts):
+        keys = dict.fromkeys(key for part in parts for key in part)
+        return {key: _entry_joined(key, [part.get(key) for part in parts]) for key in keys}
+    return parts[-1]
+
+
+def _entry_joined(key: str, parts: list[Any]) -> Any:
+    if key in _REPEATED:
+        return next((part for part in reversed(parts) if part is not None), None)
+    return _base64_joined(parts) if key == "data" else joined(parts)
+
+
+def _base64_joined(parts: list[Any]) -> Any:
+    """Join pieces of audio, each of which is encoded, and padded, on its own."""
+    try:
+        data = b"".join(base64.b64decode(part, validate=True) for part in parts if part)
+    except (binascii.Error, TypeError, ValueError):
+        return joined(parts)
+    return base64.b64encode(data).decode("ascii")
+
+
+def _blocks_joined(blocks: list[Any]) -> list[Any]:
+    """Join the pieces of blocks of thinking among the items of a list."""
+    groups: list[list[Any]] = []
+    for block in blocks:
+        if groups and _goes_on(groups[-1][-1], block):
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return [joined(group) if len(group) > 1 else group[0] for group in groups]
+
+
+def _goes_on(before: Any, now: Any) -> bool:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return False
+    kind = before.get("type")
+    if kind != now.get("type"):
+        return False
+    if kind == "thinking":
+        # Anthropic signs a block with its last piece.
+        return not before.get("signature")
+    # https://openrouter.ai/docs/use-cases/reasoning-tokens
+    is_reasoning = isinstance(kind, str) and kind.startswith("reasoning.")
+    return is_reasoning and before.get("index") == now.get("index")

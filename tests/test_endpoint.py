@@ -1,0 +1,63 @@
+"""Where a call went, without what opens it: no MLflow, no network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import litellm
+import pytest
+
+from mlflow_litellm.payloads import _endpoint
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://api.openai.com/v1", "https://api.openai.com/v1"),
+        ("https://user:pass@host:8/p?api_key=x#f", "https://host:8/p"),
+        ("", None),
+        (None, None),
+        ("http://[broken", None),
+    ],
+)
+def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
+    """Keys stand in some URLs."""
+    assert _endpoint.endpoint(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"model": "anthropic/claude"}, "anthropic"),
+        ({"model": "x", "custom_llm_provider": "groq"}, "groq"),
+        ({"model": None}, None),
+    ],
+)
+def test_provider_is_found_where_litellm_does_not_tell_it(
+    arguments: dict[str, Any], expected: str | None
+) -> None:
+    """It is absent from some providers' answers, and another word on a cached stream."""
+    assert _endpoint.provider({"custom_llm_provider": "cached_response"}, arguments) == expected
+
+
+def test_configured_endpoint_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """LiteLLM tells the vendor's where a variable sends the call elsewhere."""
+    hidden = {"api_base": "https://api.openai.com"}
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+    assert _endpoint.api_base(hidden, {}, "openai") == "http://127.0.0.1:1/v1"
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert _endpoint.api_base(hidden, {}, "openai") == "https://api.openai.com/v1"
+    assert _endpoint.api_base(hidden, {"api_base": "http://given/"}, "openai") == "http://given/"
+    assert _endpoint.api_base(hidden, {}, "no such provider") == "https://api.openai.com"
+
+
+def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is on the network, and the caller waits."""
+    monkeypatch.setattr(litellm, "secret_manager_client", object())
+    assert _endpoint.api_base({}, {}, "openai") is None
+
+
+@pytest.mark.parametrize("provider", ["github_copilot", "chatgpt"])
+def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
+    """LiteLLM's look-up of these may ask the user to open a page, and wait."""
+    assert _endpoint.api_base({"api_base": "told"}, {}, provider) == "told"

@@ -1,0 +1,164 @@
+"""Each provider's own format: what a whole answer says in its span, the streamed one says too."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from exchanges import COUNTED, EXCHANGES, FUNCTION, OPENROUTER, REASONING, TEXT, Exchange
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from mlflow.entities import Span
+    from traces import Traces
+
+# LiteLLM's own in a stream: its clock, the ids it makes up, what it reckons the call to cost.
+ALWAYS = ("id", "created", "model", "usage.cost")
+
+each = pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.provider)
+signed = pytest.mark.parametrize(
+    "exchange", [e for e in EXCHANGES if e.signature], ids=lambda exchange: exchange.provider
+)
+listed = pytest.mark.parametrize(
+    "exchange",
+    [e for e in EXCHANGES if e.price == "listed"],
+    ids=lambda exchange: exchange.provider,
+)
+
+
+def both(exchange: Exchange, tracing: Traces, caller: Caller) -> list[Span]:
+    """Return the spans of the whole answer and of the streamed one."""
+    exchange.complete(caller)
+    exchange.stream(caller, **COUNTED)
+    return tracing.calls()
+
+
+def message(span: Span) -> dict[str, Any]:
+    """Return the only choice's message."""
+    [choice] = span.outputs["choices"]
+    return choice["message"]
+
+
+def without(outputs: dict[str, Any], paths: tuple[str, ...]) -> Any:
+    """Return a copy of a span's outputs without what some paths lead to, or what is empty."""
+    copy = json.loads(json.dumps(outputs))
+    for path in paths:
+        *steps, last = path.split(".")
+        place = copy
+        for step in steps:
+            place = place[int(step)] if isinstance(place, list) else place.get(step, {})
+        place.pop(last, None)
+    return filled(copy)
+
+
+def filled(value: Any) -> Any:
+    """Return plain data without the fields that are empty: LiteLLM sends them one way alone."""
+    if isinstance(value, list):
+        return [filled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {key: filled(item) for key, item in value.items()}
+    return {key: item for key, item in kept.items() if item not in (None, [], {})}
+
+
+@each
+def test_answer_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
+    """The text, the reasoning, the tool call and why the answer ended, both ways."""
+    for span in both(exchange, tracing, caller):
+        said = message(span)
+        [call] = said["tool_calls"]
+        assert said["role"] == "assistant"
+        assert said["content"] == TEXT
+        assert said.get("reasoning_content") == (REASONING if exchange.reasons else None)
+        assert (call["id"], call["type"]) == (exchange.tool_call_id, "function")
+        assert call["function"] == FUNCTION
+        assert span.attributes["finish_reasons"] == ["tool_calls"]
+
+
+@each
+def test_stream_says_what_the_whole_answer_says(
+    exchange: Exchange, tracing: Traces, caller: Caller
+) -> None:
+    """All of it, but for what LiteLLM itself leaves out, adds, or puts elsewhere."""
+    unstreamed, streamed = both(exchange, tracing, caller)
+    paths = (*ALWAYS, *exchange.differs)
+    assert without(streamed.outputs, paths) == without(unstreamed.outputs, paths)
+
+
+@each
+def test_model_provider_and_endpoint_are_recorded(
+    exchange: Exchange, tracing: Traces, caller: Caller
+) -> None:
+    """The provider by the name that it was called by."""
+    unstreamed, streamed = both(exchange, tracing, caller)
+    assert unstreamed.attributes["mlflow.llm.model"] == exchange.answered
+    assert streamed.attributes["mlflow.llm.model"] == (exchange.renamed or exchange.answered)
+    for span in (unstreamed, streamed):
+        assert span.attributes["model"] == exchange.model
+        assert span.attributes["mlflow.llm.provider"] == exchange.provider
+        assert span.attributes["custom_llm_provider"] == exchange.provider
+        assert span.attributes["api_base"] == exchange.api_base(caller)
+
+
+@each
+def test_tokens_are_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
+    """Cached ones among the prompt's, and in detail in the outputs, both ways."""
+    for span in both(exchange, tracing, caller):
+        assert span.attributes["mlflow.chat.tokenUsage"] == exchange.tokens
+        for name, details in exchange.details.items():
+            assert details.items() <= span.outputs["usage"][name].items()
+
+
+@each
+def test_tokens_that_nobody_asked_for_are_recorded(
+    exchange: Exchange, tracing: Traces, caller: Caller
+) -> None:
+    """LiteLLM keeps them from the reader. OpenAI's format counts for who asks alone."""
+    exchange.stream(caller)
+    recorded = tracing.span().attributes.get("mlflow.chat.tokenUsage")
+    assert recorded == (exchange.tokens if exchange.counts else None)
+
+
+@listed
+def test_cost_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
+    """The same both ways, of input and output, and next to what LiteLLM told."""
+    unstreamed, streamed = both(exchange, tracing, caller)
+    cost = unstreamed.attributes["mlflow.llm.cost"]
+    assert 0 < cost["output_cost"] < cost["total_cost"]
+    assert streamed.attributes["mlflow.llm.cost"] == pytest.approx(cost)
+    for span in (unstreamed, streamed):
+        assert span.attributes["response_cost"] == pytest.approx(cost["total_cost"])
+
+
+def test_cost_that_the_provider_tells_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """OpenRouter's, which no list has."""
+    for span in both(OPENROUTER, tracing, caller):
+        assert span.attributes["response_cost"] == 0.00041
+        assert span.attributes["mlflow.llm.cost"]["total_cost"] == 0.00041
+
+
+@signed
+def test_thinking_keeps_its_signature(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
+    """Without it the block cannot be sent back."""
+    thought = {"type": "thinking", "thinking": REASONING, "signature": exchange.signature}
+    for span in both(exchange, tracing, caller):
+        assert message(span)["thinking_blocks"] == [thought]
+
+
+def test_details_of_reasoning_are_joined(tracing: Traces, caller: Caller) -> None:
+    """OpenRouter's, which are to be sent back; LiteLLM puts them elsewhere in a stream."""
+    unstreamed, streamed = map(message, both(OPENROUTER, tracing, caller))
+    [detail] = unstreamed["provider_specific_fields"]["reasoning_details"]
+    assert detail["text"] == REASONING
+    assert streamed["reasoning_details"] == [detail]
+
+
+@each
+def test_no_secret_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
+    """Neither what was sent to the provider, nor the cookie that it set."""
+    both(exchange, tracing, caller)
+    for received in caller.provider.requests[-2:]:
+        assert "very-secret" in str(received.headers)
+    for trace in tracing.all():
+        assert "very-secret" not in trace.to_json()
