@@ -47,7 +47,8 @@ def tests(session: nox.Session) -> None:
     install(session, "tests", extras="[mlflow]")
     session.run("coverage", "erase")
     # Not "-m pytest": that puts this folder first on the path, and the checkout would be tested.
-    session.run("coverage", "run", str(Path(session.bin) / "pytest"), *session.posargs)
+    pytest = str(Path(session.bin) / "pytest")
+    session.run("coverage", "run", pytest, "-n", "auto", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 

@@ -67,8 +67,9 @@ def autolog(
         disable: If True, stop tracing: each patched name is its original object again.
         silent: If True, log nothing of this package, warnings included.
         log_content: If False, record no messages, outputs, tools, metadata and texts of
-            exceptions; tokens, cost, timing, model and status stay. If None, the environment
-            variable ``MLFLOW_LITELLM_LOG_CONTENT`` decides, and content is recorded without it.
+            exceptions; tokens, cost, timing, model and status stay. If None, what was last given
+            stands until tracing is disabled; without any, the environment variable
+            ``MLFLOW_LITELLM_LOG_CONTENT`` decides, and content is recorded where it is not set.
 
     Raises:
         ImportError: LiteLLM cannot be imported.
@@ -123,12 +124,13 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
         _takeover.builtin_autolog()(disable=True)
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
-    _content.log(log_content)
     if wanted:
         # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
         AUTOLOGGING_INTEGRATIONS[FLAVOR][AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED] = True
+        _content.choose(log_content)
         _enable(sys.modules["litellm"])
     else:
+        _content.forget()
         _disable()
 
 

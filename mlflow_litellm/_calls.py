@@ -12,7 +12,8 @@ from mlflow_litellm._guard import guard
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
 from mlflow_litellm._streams import is_stream, traced_stream
-from mlflow_litellm.payloads._secrets import redacted, secrets
+from mlflow_litellm.payloads._given import secrets
+from mlflow_litellm.payloads._redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping

@@ -21,14 +21,28 @@ VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
 # Parameters whose value is one of a few words.
 _WORDS = frozenset({"model", "reasoning_effort", "service_tier", "verbosity"})
 
+_chosen: bool | None = None
 _logged = True
 
 
-def log(wanted: bool | None) -> None:
-    """Have content recorded or not, from the next span on; None leaves it to the environment."""
-    global _logged
+def choose(wanted: bool | None) -> None:
+    """
+    Have content recorded or not, from the next span on.
+
+    Args:
+        wanted: None leaves an earlier choice as it is, so that ``mlflow.autolog()``, which knows
+            of none, does not undo it; without any, the environment decides.
+    """
+    global _chosen, _logged
+    _chosen = _chosen if wanted is None else wanted
     given = os.environ.get(VARIABLE, "").strip().lower()
-    _logged = given not in {"false", "0"} if wanted is None else wanted
+    _logged = given not in {"false", "0"} if _chosen is None else _chosen
+
+
+def forget() -> None:
+    """Forget what was chosen."""
+    global _chosen
+    _chosen = None
 
 
 def logged() -> bool:

@@ -179,5 +179,7 @@ def _has_run() -> bool:
 
 
 def exports_to_otlp_only() -> bool:
-    exports = getattr(otlp, "should_use_otlp_exporter", bool)()
-    return bool(exports) and not MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get()
+    """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
+    if MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get() or _has_destination():
+        return False
+    return bool(getattr(otlp, "should_use_otlp_exporter", bool)())

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
+from mlflow.tracing.context import get_configured_trace_metadata, get_configured_trace_tags
 from mlflow.tracing.provider import get_current_otel_span
 
 from mlflow_litellm._experiment import exports_to_otlp_only
@@ -20,33 +21,46 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Request
 
 TAG_ATTRIBUTE = getattr(SpanAttributeKey, "TRACE_TAG_PREFIX", "mlflow.traceTag.")
+# https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/
+_SEMANTIC_NAMES = {
+    TraceMetadataKey.TRACE_SESSION: "session.id",
+    TraceMetadataKey.TRACE_USER: "user.id",
+}
 
 
 def tell(span: Any, request: Request) -> None:
     """
     Set what a request says of its trace, if `span` is the root of one, and the current span.
 
-    The session and the user are span attributes as well, by the names that OpenTelemetry has for
-    them: https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/
+    What the program has told MLflow itself, through ``mlflow.tracing.context()``, stays.
     """
-    known = {"session.id": request.session, "user.id": request.user}
-    span.set_attributes({key: value for key, value in known.items() if value})
+    # Not on a child either: MLflow's store takes the session of any span for the trace's.
     if span.parent_id is not None:
         return
-    metadata = {
+    told = _metadata(request)
+    span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in told.items()})
+    if exports_to_otlp_only():
+        _write_tags(request.tags)
+        mlflow.update_current_trace(metadata=told)
+    else:
+        mlflow.update_current_trace(tags=_tags(request), metadata=told)
+
+
+def _metadata(request: Request) -> dict[str, str]:
+    asked = {
         TraceMetadataKey.TRACE_SESSION: request.session,
         TraceMetadataKey.TRACE_USER: request.user,
     }
-    told = {key: value for key, value in metadata.items() if value}
-    if exports_to_otlp_only():
-        _write_tags(request)
-        mlflow.update_current_trace(metadata=told)
-    else:
-        mlflow.update_current_trace(tags=dict(request.tags), metadata=told)
+    known = {**asked, **(get_configured_trace_metadata() or {})}
+    return {key: value for key in asked if (value := known[key])}
 
 
-def _write_tags(request: Request) -> None:
+def _tags(request: Request) -> dict[str, str]:
+    return {**request.tags, **(get_configured_trace_tags() or {})}
+
+
+def _write_tags(tags: dict[str, str]) -> None:
     # Not span.set_attribute(), which would have the server read '"value"', quotes and all.
     span: Any = get_current_otel_span()
-    for key, value in request.tags.items():
+    for key, value in tags.items():
         span.set_attribute(f"{TAG_ATTRIBUTE}{key}", value)

@@ -50,7 +50,6 @@ class Exchange:
         details: Some of what LiteLLM tells of the usage, by field.
         counts: Whether a stream counts tokens unasked.
         price: Whether LiteLLM's list has one, or the provider tells what the call cost.
-        renamed: The model that answers where LiteLLM changes it in a stream.
         differs: What LiteLLM leaves out of a stream, or puts elsewhere; paths in the outputs.
     """
 
@@ -66,7 +65,6 @@ class Exchange:
     details: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: bool = False
     price: str | None = "listed"
-    renamed: str | None = None
     differs: tuple[str, ...] = ()
 
     def api_base(self, caller: Caller) -> str:
@@ -105,7 +103,6 @@ OPENAI = Exchange(
         "prompt_tokens_details": {"cached_tokens": 1024, "audio_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 128, "audio_tokens": 0},
     },
-    renamed="gpt-5-mini",
 )
 
 AZURE = Exchange(

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import litellm
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,73 @@ def test_tool_call_arguments_are_added_up_as_they_come() -> None:
     calls = message(*chunks)["tool_calls"]
     assert [call["function"]["arguments"] for call in calls] == ["[1[1", "[2]"]
     assert [call["function"]["name"] for call in calls] == ["a", "b"]
+
+
+def test_calls_at_one_index_are_told_apart_by_id_and_name() -> None:
+    """Some backends leave the index at 0; an id that comes without a name begins none."""
+    fragments = [("a", "f", "[1"), ("a2", None, "]"), ("b", "g", "[2"), (None, None, "]")]
+    chunks = [
+        chunk(tool_calls=[{"index": 0, "id": id_, "function": {"name": name, "arguments": text}}])
+        for id_, name, text in fragments
+    ]
+    calls = message(*chunks)["tool_calls"]
+    told = [(call["function"]["name"], call["function"]["arguments"]) for call in calls]
+    assert told == [("f", "[1]"), ("g", "[2]")]
+
+
+def test_lists_that_grow_and_names_that_are_repeated_are_not_joined() -> None:
+    """LiteLLM sends such lists whole each time; what it sends once each is kept apart."""
+    found = [{"url": "a"}, {"url": "b"}]
+    said = message(
+        chunk(provider_specific_fields={"web_search_results": found[:1], "region": "eu"}),
+        chunk(provider_specific_fields={"web_search_results": found, "region": "eu"}),
+        chunk(provider_specific_fields={"citation": {"cited_text": "x"}, "notes": [1]}),
+        chunk(provider_specific_fields={"citation": {"cited_text": "y"}, "notes": [2]}),
+    )
+    assert said["provider_specific_fields"] == {
+        "web_search_results": found,
+        "region": "eu",
+        "notes": [1, 2],
+        "citations": [[{"cited_text": "x"}, {"cited_text": "y"}]],
+    }
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        ([{"content": [{"token": "a"}]}, {"content": [{"token": "b"}]}], ["a", "b"]),
+        ([{"content": None}, {"content": [{"token": "b"}]}], ["b"]),
+    ],
+)
+def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
+    """Token by token."""
+    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    for piece in pieces:
+        item = chunk(content="x")
+        item.choices[0].logprobs = piece
+        accumulator.add(item)
+    [choice] = accumulator.answer().outputs["choices"]
+    assert [entry["token"] for entry in choice["logprobs"]["content"]] == expected
+
+
+def test_logprobs_of_another_shape_are_no_fault() -> None:
+    """The last is kept."""
+    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    for piece in (0.5, "odd"):
+        item = chunk(content="x")
+        item.choices[0].logprobs = piece
+        accumulator.add(item)
+    [choice] = accumulator.answer().outputs["choices"]
+    assert choice["logprobs"] == "odd"
+    assert choice["message"]["content"] == "xx"
+
+
+def test_text_that_stays_empty_is_no_missing_text() -> None:
+    """An answer of nothing, and one of tool calls alone."""
+    call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
+    assert message(chunk(content=""), chunk())["content"] == ""
+    assert message(chunk(content=None), chunk())["content"] is None
+    assert message(chunk(content=""), chunk(tool_calls=[call]))["content"] is None
 
 
 def test_audio_and_provider_fields_are_joined() -> None:

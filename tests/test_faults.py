@@ -80,13 +80,27 @@ def test_error_is_litellms_all_the_same(broken_mlflow: None, caller: Caller) -> 
         caller.read(caller.complete("/break 2", stream=True))
 
 
+def odd(chunk: Any) -> Any:
+    """Give a chunk an index that nothing can be looked up by."""
+    for choice in chunk.choices:
+        choice.index = [0]
+    return chunk
+
+
 def test_fault_while_reading_a_chunk_ends_the_recording_not_the_stream(
     tracing: Traces, production: None, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This took an LLM gateway down in production, with another tracer."""
+    kind = litellm.CustomStreamWrapper
+    read, aread = kind.__next__, kind.__anext__
+
+    async def anext_odd(stream: Any) -> Any:
+        return odd(await aread(stream))
+
     stream = caller.complete("one two", stream=True)
     caller.next(stream)
-    monkeypatch.setattr(litellm.ModelResponseStream, "model_extra", property(broken))
+    monkeypatch.setattr(kind, "__next__", lambda stream: odd(read(stream)))
+    monkeypatch.setattr(kind, "__anext__", anext_odd)
     text = "".join(c.choices[0].delta.content or "" for c in caller.read(stream))
     assert "one two" in text
     assert tracing.span().attributes["stream_end"] == "unreadable"

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     Parts = tuple[float, float]
 
-# LiteLLM takes the price that this provider tells with the usage for its own.
-_TELLS_ITS_PRICE = "openrouter"
+# Of these LiteLLM calculates the price, whatever they tell with the usage.
+_CALCULATED = frozenset({"xai"})
 
 
 def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
@@ -104,7 +104,8 @@ def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> 
 
 
 def _told_price(provider: str | None, usage: Any) -> float | None:
-    return number(getattr(usage, "cost", None)) if provider == _TELLS_ITS_PRICE else None
+    """Return the cost in a usage, which LiteLLM takes from the provider, or puts there itself."""
+    return None if provider in _CALCULATED else number(getattr(usage, "cost", None))
 
 
 def _breakdown(logging: Any) -> Parts | None:

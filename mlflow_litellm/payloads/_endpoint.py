@@ -27,6 +27,7 @@ def endpoint(url: Any) -> str | None:
     try:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
+        _ = parts.port  # Raises where a "/" in a password ends the host too early.
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
     except ValueError:
         return None

@@ -89,8 +89,6 @@ def number(value: Any) -> float | None:
 def _count(headers: Any, name: str) -> int | None:
     get = getattr(headers, "get", None)
     value = get and (get(name) or get(_PREFIX + name))
-    return (
-        int(value)
-        if isinstance(value, int) or (isinstance(value, str) and value.isdigit())
-        else None
-    )
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if type(value) is int else None

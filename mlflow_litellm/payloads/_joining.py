@@ -6,6 +6,11 @@ import base64
 import binascii
 from typing import Any
 
+# Lists that LiteLLM sends whole each time they grow.
+_SNAPSHOTS = frozenset({
+    "code_interpreter_results", "compaction_blocks", "tool_results", "web_search_calls",
+    "web_search_results",
+})  # fmt: skip
 # What each piece repeats, rather than goes on with.
 _REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
 
@@ -23,6 +28,22 @@ def joined(parts: list[Any]) -> Any:
         keys = dict.fromkeys(key for part in parts for key in part)
         return {key: _entry_joined(key, [part.get(key) for part in parts]) for key in keys}
     return parts[-1]
+
+
+def provider_fields_joined(parts: list[Any]) -> Any:
+    """Join what a provider alone tells: flags and names are told again, citations one by one."""
+    given = [part for part in parts if isinstance(part, dict)]
+    keys = dict.fromkeys(key for part in given for key in part)
+    told = {key: [part[key] for part in given if part.get(key) is not None] for key in keys}
+    cited = told.pop("citation", None)
+    fields = {key: _field_joined(key, values) for key, values in told.items() if values}
+    # Where they stand in a whole answer, by the block of text that they belong to.
+    return {**fields, "citations": [cited]} if cited else fields
+
+
+def _field_joined(key: str, values: list[Any]) -> Any:
+    goes_on = isinstance(values[-1], (dict, list)) and key not in _SNAPSHOTS
+    return joined(values) if goes_on else values[-1]
 
 
 def _entry_joined(key: str, parts: list[Any]) -> Any:

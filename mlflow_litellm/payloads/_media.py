@@ -1,30 +1,49 @@
-"""Finds the pictures, audio and files among messages, which are stored apart from the span."""
+"""
+Finds the pictures, audio and files among messages, which are stored apart from the span.
+
+MLflow takes whole data URIs, and a few providers' shapes, for attachments. The rest is made data
+URIs here: a file that is base64 alone, a video, a document.
+https://mlflow.org/docs/latest/genai/tracing/attachments/
+"""
 
 from __future__ import annotations
 
+import base64
+import mimetypes
+import re
 from typing import Any
 
 from mlflow_litellm.payloads._secrets import cleaned_url
 
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text", "refusal", "thinking"})
+_TEXT_PARTS = frozenset({
+    "input_text", "output_text", "redacted_thinking", "refusal", "text", "thinking", "tool_use",
+})  # fmt: skip
+_MARK = ";base64,"
+# Where base64 stands by itself; anything else of that look may be a name or a signature.
+_BYTES = frozenset({"b64_json", "bytes", "data", "file_data"})
+_TYPES = ("media_type", "mime_type", "mimeType", "format", "filename")
+_UNKNOWN = "application/octet-stream"
+_FIELDS = ("audio", "images")
+# What is shorter does not burden a span.
+_LONG = 1000
+_URI = re.compile(r"data:([^,\s]*);base64,[\w+/=-]{1000,}")
 
 
 def has_media(messages: Any) -> bool:
     """Tell whether messages, as plain data, hold anything but text."""
-    return any(
-        "images" in message or "audio" in message or _is_media(message.get("content"))
-        for message in dicts(messages)
-    )
+    for message in dicts(messages):
+        if message.get("images") or message.get("audio") or _is_media(message.get("content")):
+            return True
+    return False
 
 
 def cleaned_media(messages: list[Any]) -> list[Any]:
-    """Return messages with the signatures of the URLs of their media replaced."""
-    return [
-        {**message, "content": [_cleaned_part(part) for part in message["content"]]}
-        if isinstance(message, dict) and isinstance(message.get("content"), list)
-        else message
-        for message in messages
-    ]
+    """
+    Return messages with media as MLflow takes them, and without the signatures of their URLs.
+
+    What looks like media and cannot be decoded is described: it may be megabytes.
+    """
+    return [_cleaned_message(item) if isinstance(item, dict) else item for item in messages]
 
 
 def dicts(items: Any) -> list[dict[str, Any]]:
@@ -34,20 +53,97 @@ def dicts(items: Any) -> list[dict[str, Any]]:
 
 def _is_media(content: Any) -> bool:
     if isinstance(content, str):
-        return content.startswith("data:")
-    return any(part.get("type") not in _TEXT_PARTS for part in dicts(content))
+        return content.startswith("data:") or _MARK in content
+    # Not any(): each message of each call passes here, and a generator takes its time.
+    for part in dicts(content):
+        if part.get("type") not in _TEXT_PARTS:
+            return True
+        text = part.get("text")
+        if isinstance(text, str) and _MARK in text:
+            return True
+    return False
+
+
+def _cleaned_message(message: dict[str, Any]) -> dict[str, Any]:
+    told = {key: _cleaned(message[key], ()) for key in _FIELDS if message.get(key)}
+    content = message.get("content")
+    if isinstance(content, str):
+        told["content"] = cleaned_text(content)
+    elif isinstance(content, list):
+        told["content"] = [_cleaned_part(part) for part in content]
+    return {**message, **told}
 
 
 def _cleaned_part(part: Any) -> Any:
-    is_text = isinstance(part, dict) and part.get("type") in _TEXT_PARTS
-    return part if is_text else _cleaned(part)
+    if not isinstance(part, dict) or part.get("type") not in _TEXT_PARTS:
+        return _cleaned(part, ())
+    text = part.get("text")
+    return {**part, "text": cleaned_text(text)} if isinstance(text, str) else part
 
 
-def _cleaned(value: Any) -> Any:
+def cleaned_text(text: str) -> str:
+    """Return a text with the pictures in it described; one that is a picture stays it."""
+    if _MARK not in text or _URI.fullmatch(text):
+        return text
+    return _URI.sub(lambda found: _described(found[1], found[0]), text)
+
+
+def _cleaned(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: _cleaned(item) for key, item in value.items()}
+        holders = (value, *around)
+        return {name: _cleaned(item, holders, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_cleaned(item) for item in value]
+        return [_cleaned(item, around, key) for item in value]
+    if not isinstance(value, str):
+        return value
     # A picture in a data URI is megabytes, and no place for a signature.
-    is_url = isinstance(value, str) and value.startswith(("http://", "https://", "gs://", "s3://"))
-    return cleaned_url(value) if is_url else value
+    if value.startswith(("http://", "https://", "gs://", "s3://")):
+        return cleaned_url(value)
+    return _attachable(value, around, key) if len(value) >= _LONG else value
+
+
+def _attachable(value: str, around: tuple[dict[str, Any], ...], key: str) -> str:
+    if not value.startswith("data:"):
+        is_prose = key not in _BYTES or " " in value[:_LONG]
+        return cleaned_text(value) if is_prose else _uri(_media_type(around), value)
+    head, mark, data = value.partition(_MARK)
+    kind = head.removeprefix("data:")
+    return _uri(kind or _media_type(around), data) if mark else _described(kind[:40], value)
+
+
+def _uri(kind: str, data: str) -> str:
+    """Return a data URI that MLflow decodes; a description where it would not."""
+    if not _is_base64(data):
+        data = _mended(data)
+        if not _is_base64(data):
+            return _described(kind, data)
+    return f"data:{kind}{_MARK}{data}"
+
+
+def _mended(data: str) -> str:
+    # MIME breaks the lines, URLs have an alphabet of their own, some leave out the padding.
+    text = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    return text + "=" * (-len(text) % 4)
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        return bool(base64.b64decode(text, validate=True))
+    except ValueError:
+        return False
+
+
+def _media_type(around: tuple[dict[str, Any], ...]) -> str:
+    told = (str(holder.get(name) or "") for holder in around for name in _TYPES)
+    guesses = (text if "/" in text else _guessed(text) for text in told)
+    return next((guess for guess in guesses if guess), _UNKNOWN)
+
+
+def _guessed(text: str) -> str:
+    """Return the media type of a file's name, or of a format such as ``"mp3"``."""
+    guess, _ = mimetypes.guess_type(text if "." in text else f"_.{text}")
+    return (guess or "").replace("/x-", "/")
+
+
+def _described(kind: str, data: str) -> str:
+    return f"<{kind or _UNKNOWN}: {len(data)} characters>"

@@ -7,17 +7,22 @@ integration documents: https://docs.litellm.ai/docs/observability/langfuse_integ
 
 from __future__ import annotations
 
+import json
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._redaction import redacted
 from mlflow_litellm.payloads._secrets import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SOURCES = ("metadata", "litellm_metadata")
+# The arguments that are read here; most calls have none of them.
+NAMES = frozenset({*_SOURCES, "litellm_session_id", "model_info", "tags", "user"})
 # Langfuse's keys of a trace; those of a generation stay with the span.
 _TRACE_KEYS = ("trace_id", "trace_name", "trace_version", "trace_release")
 
@@ -37,20 +42,23 @@ _ROUTERS = ("model_group", "deployment", "attempted_retries", "attempted_fallbac
 # https://mlflow.org/docs/latest/genai/tracing/attach-tags/
 _TAG_NAME_LENGTH = 250
 _TAG_VALUE_LENGTH = 8000
+# And for a session, by which it refuses a trace as well.
+_ID_LENGTH = 250
 _NOT_IN_A_TAG_NAME = re.compile(r"[^\w.\- /]")
 
 
 def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the trace tags of a request: ``"key:value"`` is split, a bare tag has no value."""
     found: dict[str, str] = {}
-    for source in (arguments, *_dicts(arguments)):
+    sources = [arguments, *_dicts(arguments)][::-1]
+    for source in sources:
         for tag in _tag_list(source.get("tags")):
-            name, _, value = tag.partition(":")
+            name, _, value = redacted(cleaned(tag), []).partition(":")
             found[name.strip()] = value.strip()
-    for source in _dicts(arguments):
-        found.update((key, str(plain(source[key]))) for key in _TRACE_KEYS if source.get(key))
+    for source in sources[:-1]:
+        found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
         found.update(_trace_metadata(source.get("trace_metadata")))
-    return dict(_storable(found))
+    return dict(_storable(cleaned(found)))
 
 
 def session(arguments: Mapping[str, Any]) -> str | None:
@@ -77,38 +85,38 @@ def user(arguments: Mapping[str, Any]) -> str | None:
 def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes: the request's own metadata, cleaned, and what Router noted."""
     sources = list(_dicts(arguments))
-    own = {key: value for source in sources for key, value in source.items() if _is_own(key)}
-    noted = {
-        key: source[key] for source in sources for key in _ROUTERS if source.get(key) is not None
-    }
-    told = {key: plain(value) for key, value in noted.items()}
+    given = {key: value for source in reversed(sources) for key, value in source.items()}
+    own = {key: value for key, value in given.items() if _is_own(key)}
+    told = {key: plain(given[key]) for key in _ROUTERS if given.get(key) is not None}
     if deployment := _deployment_id(arguments, sources):
         told["model_id"] = deployment
     return {**told, "metadata": cleaned(plain(own))} if own else told
 
 
 def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    found = (arguments.get(name) for name in _SOURCES)
-    return (source for source in found if isinstance(source, dict))
+    found: Iterator[Any] = (arguments.get(name) for name in _SOURCES)
+    return (source for source in found if _is(source, dict))
 
 
 def _tag_list(given: Any) -> list[str]:
-    return (
-        [str(tag) for tag in given if isinstance(tag, (str, int))]
-        if isinstance(given, (list, tuple))
-        else []
-    )
+    if not _is(given, list, tuple):
+        return []
+    return [str(plain(tag)) for tag in given if _is(tag, str, int)]
 
 
 def _trace_metadata(given: Any) -> dict[str, str]:
-    entries = cleaned(plain(given)) if isinstance(given, dict) else {}
-    return {key: value if isinstance(value, str) else str(value) for key, value in entries.items()}
+    entries = cleaned(plain(given)) if _is(given, dict) else {}
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in entries.items()
+        if value is not None
+    }
 
 
 def _storable(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in found.items():
         safe = _NOT_IN_A_TAG_NAME.sub("_", plain(name))[:_TAG_NAME_LENGTH]
-        if safe != posixpath.normpath(safe) or safe.startswith((".", "/")):
+        if safe != posixpath.normpath(safe) or safe == "." or safe.startswith(("..", "/")):
             safe = safe.replace("/", "_").replace(".", "_")
         # Those are MLflow's own, and say where a trace is stored.
         if safe and not safe.startswith("mlflow."):
@@ -122,11 +130,23 @@ def _is_own(key: Any) -> bool:
 
 
 def _deployment_id(arguments: Mapping[str, Any], sources: list[dict[str, Any]]) -> str | None:
-    infos = [arguments.get("model_info"), *(source.get("model_info") for source in sources)]
-    return _first(*(info.get("id") for info in infos if isinstance(info, dict)))
+    infos: list[Any] = [
+        arguments.get("model_info"),
+        *(source.get("model_info") for source in sources),
+    ]
+    return _first(*(info.get("id") for info in infos if _is(info, dict)))
 
 
 def _first(*values: Any) -> str | None:
-    return next(
-        (plain(str(value)) for value in values if isinstance(value, (str, int)) and value), None
-    )
+    return next((text[:_ID_LENGTH] for value in values if (text := _text(value))), None)
+
+
+def _text(value: Any) -> str:
+    """Return what names something, as text; of what is no name, nothing."""
+    is_name = _is(value, str, int, float, UUID) and not _is(value, bool)
+    return str(plain(value)).strip() if is_name else ""
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    return issubclass(type(value), kinds)

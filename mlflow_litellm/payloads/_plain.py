@@ -17,6 +17,8 @@ from pydantic import BaseModel
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath)
 # Deeper data is cut: the JSON encoder, like this module, recurses.
 _DEEPEST = 100
+# In bits. Python refuses to print integers of more than 4,300 digits.
+_WIDEST = 10_000
 
 
 def plain(value: Any) -> Any:
@@ -38,7 +40,7 @@ def _plain(value: Any, path: set[int]) -> Any:
     if kind is str:
         return value if value.isascii() else _text(value)
     if kind is int or kind is bool or value is None:
-        return value
+        return value if not value or value.bit_length() < _WIDEST else _wide(value)
     if id(value) in path or len(path) == _DEEPEST:
         why = "cycle" if id(value) in path else f"deeper than {_DEEPEST} levels"
         return f"<{why}: {_type_name(value)}>"
@@ -62,7 +64,7 @@ def _other(value: Any, path: set[int]) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return int(value)
+        return _plain(int(value), path)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     return _container(value, path)
@@ -82,13 +84,17 @@ def _container(value: Any, path: set[int]) -> Any:
 
 def _object(value: Any, path: set[int]) -> Any:
     if isinstance(value, _PRINTABLE):
-        return str(value)
+        return _text(str(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
         return {item.name: _plain(getattr(value, item.name), path) for item in fields}
     return f"<{_type_name(value)}>"
+
+
+def _wide(value: int) -> str:
+    return f"<integer of {value.bit_length()} bits>"
 
 
 def _key(key: Any) -> str:
@@ -103,5 +109,6 @@ def _text(value: str) -> str:
 
 
 def _type_name(value: Any) -> str:
-    kind = value if isinstance(value, type) else type(value)
+    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    kind = value if issubclass(type(value), type) else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,140 +1,107 @@
 """
-Keeps secrets out of what is recorded: by the names they go by, and by their value in texts.
+Keeps secrets out of what is recorded, by the names that they go by.
 
-Arguments are recorded by an allowlist; this is for the rest: metadata, definitions of tools,
-URLs, and the texts of exceptions, which quote what the call was given.
+Arguments are recorded by an allowlist; this is for what users may name as they like: metadata,
+definitions of tools, URLs.
 """
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from mlflow_litellm.payloads._endpoint import endpoint
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 REDACTED = "[REDACTED]"
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _SECRET_WORDS = frozenset({
-    "apikey", "auth", "authorization", "bearer", "cookie", "cookies", "credential", "credentials",
-    "header", "headers", "jwt", "key", "keys", "passphrase", "passwd", "password", "pwd", "secret",
-    "secrets", "sig", "signature", "token",
+    "apikey", "auth", "authentication", "authorization", "bearer", "cookie", "cookies", "creds",
+    "credential", "credentials", "header", "headers", "hmac", "jwt", "key", "keys", "oauth",
+    "passcode", "passphrase", "passwd", "password", "passwords", "pwd", "secret", "secrets", "sig",
+    "signature", "token",
 })  # fmt: skip
-_ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
+# Of words written as one: "accesstoken". Not "key", which is in "monkey".
+_SECRET_ENDINGS = ("apikey", "accesskey", "password", "privatekey", "secret", "secretkey", "token")
+# A token or a key beside one of these is counted or priced: "input_cost_per_token".
+_COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
+_COUNTED = frozenset({"key", "keys", "token"})
+ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
 
-# Arguments whose text opens nothing, so that exceptions may quote it.
-_HARMLESS = frozenset({
-    "api_base", "api_version", "base_model", "base_url", "custom_llm_provider", "deployment_id",
-    "litellm_call_id", "litellm_session_id", "litellm_trace_id", "mock_response", "model",
-    "region_name",
-})  # fmt: skip
-_REGION = re.compile(r"(?:region|location|project)(?:_name|_id)?$")
-_SHORTEST = 6
+# As tags and headers are written: "api_key:abc".
+_LABEL = re.compile(r"\s{0,9}([\w.-]{1,60})\s?[:=]\s?(?=\S)(?!//)")
 
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'<>\\)\]}]+", re.IGNORECASE)
-# What keys look like in the texts of providers' errors, which quote them.
-_PATTERNS = (
-    re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=*-]{6,}"),
-    re.compile(r"(?i)(\b(?:api[-_ ]?key|token|secret|password)\b\W{1,3})[\w.~+/=*-]{6,}"),
-    re.compile(r"()\b(?:sk|pk|rk|gsk|xai|hf|ghp|AIza|AKIA|ASIA)[-_]?[\w*-]{12,}"),
+# Begins where no other can, or long words would be read once for each of their letters.
+URL = re.compile(
+    r"(?<![a-z0-9+.-])([0-9+.-]*)([a-z][a-z0-9+.-]*://[^\s\"'<>\\)\]}]+)", re.IGNORECASE
 )
+WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
     """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
-    return any(word.lower() in _SECRET_WORDS for word in _WORD.findall(name))
+    words = {word.lower() for word in _WORD.findall(name)}
+    found = {word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)}
+    return bool(found) and not (words & _COUNTING and found <= _COUNTED)
 
 
 def cleaned(value: Any) -> Any:
     """Return plain data with what goes by a secret's name, and what URLs carry, replaced."""
     if isinstance(value, dict):
-        return {key: _cleaned_entry(key, item) for key, item in value.items()}
+        named = value.get("name", value.get("key"))
+        entries = value if "value" not in value else {**value, "value": _of(named, value["value"])}
+        return {key: _cleaned_entry(key, item) for key, item in entries.items()}
     if isinstance(value, list):
-        return [cleaned(item) for item in value]
-    return cleaned_url(value) if isinstance(value, str) and "://" in value else value
+        is_pair = len(value) == 2  # noqa: PLR2004 - A name and its value, as headers are listed.
+        items = [value[0], _of(value[0], value[1])] if is_pair else value
+        return [cleaned(item) for item in items]
+    return _cleaned_text(value) if isinstance(value, str) else value
+
+
+def _cleaned_text(text: str) -> str:
+    label = _LABEL.match(text)
+    if label and is_secret_name(label[1]):
+        return f"{label[0]}{REDACTED}"
+    return cleaned_url(text) if "://" in text else text
+
+
+def _of(name: Any, value: Any) -> Any:
+    return REDACTED if value and isinstance(name, str) and is_secret_name(name) else value
 
 
 def _cleaned_entry(key: str, value: Any) -> Any:
-    if is_secret_name(key):
+    # A price or a flag opens nothing.
+    if is_secret_name(key) and not isinstance(value, (bool, float)):
         return REDACTED if value else value
-    if isinstance(value, str) and "://" in value and _ADDRESS.search(key):
+    if isinstance(value, str) and "://" in value and ADDRESS.search(key):
         return endpoint(value)
     return cleaned(value)
 
 
 def cleaned_url(text: str) -> str:
     """Return a text with the credentials and signatures of the URLs in it replaced."""
-    return _URL.sub(lambda found: _without_credentials(found[0]), text)
+    # Within a text quotes end a URL; one that is the whole text may have them in its password.
+    text = URL.sub(lambda found: found[1] + _without_credentials(found[2]), text)
+    return _without_credentials(text) if WHOLE_URL.fullmatch(text) else text
 
 
 def _without_credentials(url: str) -> str:
     try:
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        query = _cleaned_query(parts)
     except ValueError:
         return REDACTED
-    return (
-        url
-        if (host, query) == (parts.netloc, parts.query)
-        else urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
-    )
+    host = parts.netloc.rpartition("@")[2]
+    query, fragment = _cleaned_query(parts.query), _cleaned_query(parts.fragment)
+    if (host, query, fragment) == (parts.netloc, parts.query, parts.fragment):
+        return url
+    return urlunsplit((parts.scheme, host, parts.path, query, fragment))
 
 
-def _cleaned_query(parts: SplitResult) -> str:
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
+def _cleaned_query(query: str) -> str:
+    pairs = parse_qsl(query, keep_blank_values=True)
     if not any(is_secret_name(name) for name, _ in pairs):
-        return parts.query
+        return query
     return urlencode(
         [(name, REDACTED if is_secret_name(name) else value) for name, value in pairs], safe="[]"
     )
-
-
-def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
-    """
-    Return the texts among a call's arguments that no trace may show, longest first.
-
-    Args:
-        arguments: The call's arguments by name.
-        shown: The names of arguments that are recorded; of these, only what goes by a secret's
-            name inside of them is one.
-    """
-    found = set(_environment())
-    for name, value in arguments.items():
-        is_hidden = name not in shown and name not in _HARMLESS and not _REGION.search(name)
-        found.update(_texts(value, is_secret=is_hidden and "metadata" not in name))
-    return sorted((text for text in found if len(text) >= _SHORTEST), key=len, reverse=True)
-
-
-def redacted(text: str, hidden: list[str]) -> str:
-    """Return an exception's text without secrets, known or looking like some."""
-    for secret in hidden:
-        text = text.replace(secret, REDACTED)
-    text = cleaned_url(text)
-    for pattern in _PATTERNS:
-        text = pattern.sub(rf"\g<1>{REDACTED}", text)
-    return text
-
-
-def _environment() -> Iterator[str]:
-    """Return the keys that LiteLLM finds in the environment, such as ``OPENAI_API_KEY``."""
-    return (value for name, value in os.environ.items() if is_secret_name(name))
-
-
-def _texts(value: Any, *, is_secret: bool, depth: int = 6) -> Iterator[str]:
-    if isinstance(value, str):
-        if is_secret:
-            yield value
-    elif depth and isinstance(value, Mapping):
-        for key, item in value.items():
-            named = isinstance(key, str) and is_secret_name(key)
-            yield from _texts(item, is_secret=is_secret or named, depth=depth - 1)
-    elif depth and isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item, is_secret=is_secret, depth=depth - 1)

@@ -5,45 +5,50 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-# Where each count stands, as paths; the first that holds a number is it.
+
+def _paths(*dotted: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(path.split(".")) for path in dotted)
+
+
+# Where each count stands; the first place that holds a number is it.
 # https://platform.openai.com/docs/api-reference/chat/object (and LiteLLM's ``Usage``)
 # https://platform.openai.com/docs/api-reference/responses/object
 # https://docs.anthropic.com/en/api/messages#response-usage
 # https://ai.google.dev/api/generate-content#UsageMetadata
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
-_INPUT = ("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
-_OUTPUT = ("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens")
-_TOTAL = ("total_tokens", "totalTokenCount", "totalTokens")
-_CACHE_READ = (
+_INPUT = _paths("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
+_OUTPUT = _paths("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens")
+_TOTAL = _paths("total_tokens", "totalTokenCount", "totalTokens")
+_CACHE_READ = _paths(
     "prompt_tokens_details.cached_tokens",
     "input_tokens_details.cached_tokens",
     "cache_read_input_tokens",
     "cachedContentTokenCount",
     "cacheReadInputTokens",
 )
-_CACHE_CREATION = (
+_CACHE_CREATION = _paths(
     "prompt_tokens_details.cache_creation_tokens",
     "prompt_tokens_details.cache_write_tokens",
     "cache_creation_input_tokens",
     "cacheWriteInputTokens",
 )
-_CACHE_CREATION_1H = (
+_CACHE_CREATION_1H = _paths(
     "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
     "cache_creation.ephemeral_1h_input_tokens",
 )
 _DETAILS = {
-    "reasoning_tokens": (
+    "reasoning_tokens": _paths(
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
         "thoughtsTokenCount",
     ),
-    "input_audio_tokens": (
+    "input_audio_tokens": _paths(
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
     ),
-    "output_audio_tokens": (
+    "output_audio_tokens": _paths(
         "completion_tokens_details.audio_tokens",
         "output_tokens_details.audio_tokens",
     ),
@@ -97,16 +102,19 @@ def _include_cached(usage: Mapping[str, Any], counts: dict[str, int]) -> None:
 def _output(usage: Mapping[str, Any]) -> int | None:
     said = _first(usage, _OUTPUT)
     # Gemini counts the thoughts apart from the answer.
-    thought = _first(usage, ("thoughtsTokenCount",))
+    thought = _at(usage, ("thoughtsTokenCount",))
     return said if thought is None else (said or 0) + thought
 
 
-def _first(usage: Mapping[str, Any], paths: Iterable[str]) -> int | None:
-    return next((count for path in paths if (count := _at(usage, path)) is not None), None)
+def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
+    for path in paths:
+        if (count := _at(usage, path)) is not None:
+            return count
+    return None
 
 
-def _at(usage: Any, path: str) -> int | None:
-    for name in path.split("."):
-        usage = usage.get(name) if isinstance(usage, dict) else None
+def _at(usage: Any, path: tuple[str, ...]) -> int | None:
+    for name in path:
+        usage = usage.get(name) if type(usage) is dict else None
     # A bool is an int to Python, and some gateways put flags among the counts.
     return usage if type(usage) is int else None

@@ -16,9 +16,9 @@ from mlflow_litellm.payloads._hidden import (
     hidden_params,
     is_cache_hit,
 )
-from mlflow_litellm.payloads._media import cleaned_media, dicts, has_media
+from mlflow_litellm.payloads._media import cleaned_media, cleaned_text, dicts, has_media
 from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._secrets import cleaned
+from mlflow_litellm.payloads._secrets import cleaned, cleaned_url, is_secret_name
 from mlflow_litellm.payloads._usage import token_attributes, tokens
 
 if TYPE_CHECKING:
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 # https://docs.litellm.ai/docs/completion/input
 RECORDED = frozenset({
     "additional_drop_params", "allowed_openai_params", "assistant_continue_message", "audio",
-    "bos_token", "content_policy_fallbacks", "context_window_fallback_dict",
-    "context_window_fallbacks", "drop_params", "enable_json_schema_validation",
-    "ensure_alternating_roles", "eos_token", "fallbacks", "final_prompt_value",
-    "frequency_penalty", "function_call", "functions", "guardrails",
-    "include_server_side_tool_invocations", "initial_prompt_value", "litellm_system_prompt",
-    "logit_bias", "logprobs", "max_completion_tokens", "max_fallbacks", "max_tokens",
+    "bos_token", "cache_control_injection_points", "content_policy_fallbacks",
+    "context_management", "context_window_fallback_dict", "context_window_fallbacks",
+    "drop_params", "enable_json_schema_validation", "ensure_alternating_roles", "eos_token",
+    "fallbacks", "final_prompt_value", "frequency_penalty", "function_call", "functions",
+    "guardrails", "include_server_side_tool_invocations", "initial_prompt_value",
+    "litellm_system_prompt", "logit_bias", "logprobs", "max_completion_tokens", "max_fallbacks",
+    "max_tokens",
     "merge_reasoning_content_in_choices", "messages", "min_p", "min_tokens", "modalities", "model",
     "model_list", "n", "num_retries", "parallel_tool_calls", "prediction", "presence_penalty",
     "prompt_cache_key", "prompt_cache_retention", "prompt_id", "prompt_label",
@@ -52,7 +53,7 @@ _MODELS = frozenset({
 })  # fmt: skip
 # Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
 # alone, which may be those of secrets.
-_CLEANED = frozenset({"guardrails", "tools", "web_search_options"})
+_CLEANED = frozenset({"guardrails", "prompt_variables", "tools", "web_search_options"})
 _SCHEMAS = frozenset({"custom", "function", "input_schema", "parameters"})
 
 
@@ -70,15 +71,18 @@ def request(arguments: Mapping[str, Any]) -> Request:
     known = {"model": model, "api_base": _endpoint.given_base(arguments)}
     attributes = {key: value for key, value in known.items() if value is not None}
     told = Request(inputs, model, inputs.get("tools"), attributes, media)
-    told.user = _metadata.user(arguments)
-    _tell_metadata(told, arguments)
+    if _metadata.NAMES & arguments.keys():
+        _tell_metadata(told, arguments)
     return told
 
 
 def _recorded(key: str, value: Any) -> Any:
+    value = plain(value)
     if key in _MODELS:
-        return model_names(plain(value))
-    return _cleaned_definitions(plain(value)) if key in _CLEANED else plain(value)
+        return model_names(value)
+    if isinstance(value, str):
+        return cleaned_url(value) if "://" in value else value
+    return _cleaned_definitions(value) if key in _CLEANED else value
 
 
 def _cleaned_definitions(value: Any) -> Any:
@@ -95,20 +99,31 @@ def _cleaned_definitions(value: Any) -> Any:
 def model_names(models: Any) -> Any:
     """Return models, given by name, as deployments, or by the model they stand in for, by name."""
     if isinstance(models, list):
-        return [model_names(item) for item in models]
+        return [_listed(item) for item in models]
     if not isinstance(models, dict):
         return models
     deployment = models.get("litellm_params")
     for place in (models, deployment if isinstance(deployment, dict) else {}):
-        if name := place.get("model_name") or place.get("model"):
+        name = place.get("model_name") or place.get("model")
+        if isinstance(name, str):
             return name
-    return {key: model_names(value) for key, value in models.items()}
+    named = {key: model_names(value) for key, value in models.items() if not is_secret_name(key)}
+    return {key: value for key, value in named.items() if not isinstance(value, dict)}
+
+
+def _listed(item: Any) -> Any:
+    names = model_names(item)
+    # In a list a dict maps a model to those after it, or is a deployment of the same model.
+    if isinstance(names, dict):
+        return {key: value for key, value in names.items() if isinstance(item[key], list)}
+    return names
 
 
 def _tell_metadata(told: Request, arguments: Mapping[str, Any]) -> None:
     told.attributes.update(_metadata.attributes(arguments))
     told.tags = _metadata.tags(arguments)
     told.session = _metadata.session(arguments)
+    told.user = _metadata.user(arguments)
 
 
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
@@ -171,7 +186,8 @@ def _tidy(told: Answer) -> None:
     choices = dicts(told.outputs.get("choices"))
     messages = [choice.setdefault("message", {}) for choice in choices]
     for message in messages:
-        message.setdefault("content", None)
+        if isinstance(content := message.setdefault("content", None), str):
+            message["content"] = cleaned_text(content)
         for call in dicts(message.get("tool_calls")):
             # LiteLLM's own for some providers; OpenAI has it in chunks alone.
             call.pop("index", None)
@@ -179,7 +195,7 @@ def _tidy(told: Answer) -> None:
         _drop_empty(item, "provider_specific_fields")
     told.model = told.outputs.get("model")
     told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
-    told.has_media = any("audio" in message or "images" in message for message in messages)
+    told.has_media = has_media(messages)
 
 
 def _drop_empty(item: dict[str, Any], name: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import _cost, chat
 from mlflow_litellm.payloads._hidden import hidden_params, is_cache_hit
-from mlflow_litellm.payloads._joining import joined
+from mlflow_litellm.payloads._joining import joined, provider_fields_joined
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._usage import tokens
 
@@ -48,6 +48,7 @@ class Accumulator:
         self._more: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
+        self._first: Any = None
         self._last: Any = None
 
     @property
@@ -57,13 +58,15 @@ class Accumulator:
 
     def add(self, chunk: Any) -> None:
         """Take one chunk, a ``ModelResponseStream``."""
+        if self._first is None:
+            self._first = chunk
         self._last = chunk
-        own, extra = vars(chunk), chunk.model_extra
+        own, extra = vars(chunk), chunk.__pydantic_extra__
         for choice in own.get("choices") or ():
-            said = choice.model_extra or vars(choice)
+            said = choice.__pydantic_extra__ or vars(choice)
             index = said.get("index") or 0
             if (joined := self._choices.get(index)) is None:
-                joined = self._choices[index] = _Choice()
+                joined = self._choices[index] = _Choice(said.get("delta"))
             joined.add(said)
         usage = own.get("usage")
         if extra:
@@ -85,18 +88,23 @@ class Accumulator:
         provider = last.get("custom_llm_provider") or self._provider
         hidden = {**self._stream_hidden, "custom_llm_provider": provider}
         told = chat.describe(outputs, hidden, self._arguments)
-        told.model = last.get("provider_response_model") or told.model
+        # A chunk's own model is the requested one, and the last may be LiteLLM's alone.
+        answered = hidden_params(self._first).get("provider_response_model")
+        told.model = answered or told.model
         if told.usage and not is_cache_hit(hidden):
-            chat.tell_cost(told, self._cost(told, usage))
+            chat.tell_cost(told, self._cost(told, usage, answered))
         return told
 
-    def _cost(self, told: Answer, usage: Any) -> dict[str, float] | None:
+    def _cost(self, told: Answer, usage: Any, answered: str | None) -> dict[str, float] | None:
         import litellm
 
         priced_by = {key: told.outputs.get(key) for key in ("model", "service_tier")}
         given = {key: value for key, value in priced_by.items() if value}
         response = litellm.ModelResponse(usage=usage, **given)
-        hidden, provider = self._stream_hidden, told.provider
+        # What LiteLLM prices by, where it knows it.
+        hidden = {**self._stream_hidden, "provider_response_model": answered}
+        hidden_params(response)["provider_response_model"] = answered
+        provider = told.provider
         return _cost.stream_cost(self._logging, hidden, self._arguments, provider, response)
 
     def _outputs(self, usage: Any) -> dict[str, Any]:
@@ -124,16 +132,22 @@ _CONTENT = frozenset({"content", "refusal", "audio", "images", "function_call"})
 
 
 class _Choice:
-    """One choice of the answer, by its index."""
+    """
+    One choice of the answer, by its index.
 
-    def __init__(self) -> None:
+    Args:
+        first: Its first delta, which tells a text that stays empty from none.
+    """
+
+    def __init__(self, first: Any) -> None:
+        self._empty = "" if getattr(first, "content", None) == "" else None
         self._texts: dict[str, list[str]] = defaultdict(list)
         self._role = "assistant"
         self._parts: dict[str, list[Any]] = defaultdict(list)
         self._tool_calls: list[_ToolCall] = []
         self._more: dict[str, Any] = {}
         self._finish_reason: Any = None
-        self._logprobs: dict[str, list[Any]] = defaultdict(list)
+        self._logprobs: list[Any] = []
 
     @property
     def has_content(self) -> bool:
@@ -145,7 +159,7 @@ class _Choice:
         """Take a ``StreamingChoices``' fields."""
         if (delta := said.get("delta")) is not None:
             # Not model_dump(), which takes as long as all the rest.
-            for half in (vars(delta), delta.model_extra or {}):
+            for half in (vars(delta), delta.__pydantic_extra__ or {}):
                 for key, value in half.items():
                     if value and type(value) is str and key != "role":
                         self._texts[key].append(value)
@@ -154,8 +168,7 @@ class _Choice:
         if said.get("finish_reason") is not None:
             self._finish_reason = said["finish_reason"]
         if said.get("logprobs") is not None:
-            for key, value in plain(said["logprobs"]).items():
-                self._logprobs[key].extend(value or ())
+            self._logprobs.append(plain(said["logprobs"]))
         if len(said) > len(_OF_A_CHOICE):
             self._more.update((key, said[key]) for key in said.keys() - _OF_A_CHOICE if said[key])
 
@@ -180,19 +193,26 @@ class _Choice:
 
     def joined(self) -> dict[str, Any]:
         """Return the choice as it would have come unstreamed."""
-        message: dict[str, Any] = {"role": self._role, "content": None}
-        message.update((key, joined(parts)) for key, parts in self._parts.items())
+        empty = None if self.has_content else self._empty
+        message: dict[str, Any] = {"role": self._role, "content": empty}
+        message.update((key, _joined(key, parts)) for key, parts in self._parts.items())
         message.update((key, plain("".join(parts))) for key, parts in self._texts.items())
         if self._tool_calls:
             in_order = sorted(self._tool_calls, key=lambda call: call.index)
             message["tool_calls"] = [call.joined() for call in in_order]
         choice = {"finish_reason": self._finish_reason, "message": message}
         if self._logprobs:
-            choice["logprobs"] = self._logprobs
+            choice["logprobs"] = joined(self._logprobs)
         if self._more:
             # Where LiteLLM puts them unstreamed.
             choice["provider_specific_fields"] = plain(self._more)
         return choice
+
+
+def _joined(key: str, parts: list[Any]) -> Any:
+    if key == "provider_specific_fields":
+        return provider_fields_joined(parts)
+    return joined(parts)
 
 
 class _ToolCall:

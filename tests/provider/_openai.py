@@ -12,6 +12,8 @@ from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall, Usage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ._shapes import Told
+
 FINISH = {"stop": "stop", "tool_calls": "tool_calls", "refusal": "content_filter"}
 DATED = {"gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
 # litellm takes a 401 for a bad request if its type is the usual one for client errors.
@@ -22,11 +24,15 @@ DONE = Event(b"data: [DONE]\n\n")
 
 def body(request: Request, answer: Answer) -> Json:
     """Render the JSON of a whole answer."""
-    choices = [_choice(i, a) for i, a in enumerate(_choices(request, answer))]
+    if answer.shape:
+        choices = [_told(i, told) for i, told in enumerate(answer.shape.choices)]
+    else:
+        choices = [_choice(i, a) for i, a in enumerate(_choices(request, answer))]
     return {
         **_envelope(request, "chat.completion"),
         "choices": [] if answer.quirk == "empty" else choices,
         "usage": _usage(_total(request, answer)),
+        **_beside(answer),
     }
 
 
@@ -132,18 +138,35 @@ def _logprobs(answer: Answer, tokens: tuple[str, ...]) -> Json | None:
     return {"content": [{**e, "top_logprobs": [e]} for e in entries], "refusal": None}
 
 
+def _told(index: int, told: Told) -> Json:
+    message = {"role": "assistant", **told.message}
+    return {"index": index, "message": message, "finish_reason": told.finish, **told.extras}
+
+
+def _told_parts(index: int, told: Told) -> Iterator[Json]:
+    yield from (_part(index, delta) for delta in told.deltas)
+    yield {**_part(index, {}, finish=told.finish), **told.extras}
+
+
+def _beside(answer: Answer) -> Json:
+    return answer.shape.extras if answer.shape else {}
+
+
 def _chunks(request: Request, answer: Answer) -> Iterator[Json]:
-    said = 0
+    said, beside = 0, _beside(answer)
     for choice in _interleaved(request, answer):
         said += bool(choice["delta"].get("content"))
-        chunk = {**_envelope(request, "chat.completion.chunk"), "choices": [choice]}
+        chunk = {**_envelope(request, "chat.completion.chunk"), **beside, "choices": [choice]}
         usage = _each(answer, said)
         # The real API sends a null usage in every chunk once the final one is asked for.
         yield {**chunk, "usage": usage} if usage or request.include_usage else chunk
 
 
 def _interleaved(request: Request, answer: Answer) -> Iterator[Json]:
-    columns = [_parts(i, a) for i, a in enumerate(_choices(request, answer))]
+    if answer.shape:
+        columns = [_told_parts(i, told) for i, told in enumerate(answer.shape.choices)]
+    else:
+        columns = [_parts(i, a) for i, a in enumerate(_choices(request, answer))]
     return (part for row in zip_longest(*columns) for part in row if part is not None)
 
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Json = dict[str, Any]
+from ._shapes import SHAPES, Json, Shape
+
 Finish = Literal["stop", "tool_calls", "refusal"]
 Quirk = Literal["choices", "empty", "late-model", "logprobs", "odd-tools", "usage-each"]
 
-OPENAI_ONLY = frozenset({"/choices", "/cumulative-model", "/logprobs", "/tools-odd", "/usage-each"})
+OPENAI_ONLY = frozenset({
+    "/choices", "/cumulative-model", "/logprobs", "/shape", "/tools-odd", "/usage-each",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Interruption:
 
     kind: Literal["break", "error", "hold"]
     after: int
+    message: str = "scripted failure"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Answer:
     quirk: Quirk | None = None
     hold: bool = False
     interruption: Interruption | None = None
+    shape: Shape | None = None
 
     @property
     def text(self) -> str:
@@ -178,7 +183,7 @@ def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failur
         return Failure(400, f"command only for the OpenAI format: {command.name}")
     try:
         outcome = script(command, tally)
-    except (IndexError, ValueError):
+    except (LookupError, ValueError):
         return Failure(400, f"bad arguments: {command.name} {' '.join(command.args)}")
     return outcome if isinstance(outcome, Failure) else _counted(outcome, request)
 
@@ -258,15 +263,19 @@ def _flaky(command: Command, tally: Tally) -> Answer | Failure:
 
 def _interrupted(kind: Literal["break", "error", "hold"]) -> Script:
     def script(command: Command, _: Tally) -> Answer:
-        after = int(command.args[0])
+        after, message = int(command.args[0]), " ".join(command.args[1:]) or "scripted failure"
         pieces = words(command.text) or _numbered(after + 3)
-        return Answer(pieces, interruption=Interruption(kind, min(after, len(pieces))))
+        return Answer(pieces, interruption=Interruption(kind, min(after, len(pieces)), message))
 
     return script
 
 
 def _long(command: Command, _: Tally) -> Answer:
     return Answer(_numbered(int(command.args[0])))
+
+
+def _shaped(command: Command, _: Tally) -> Answer:
+    return Answer(shape=SHAPES[command.args[0]])
 
 
 def _empty(_: Command, __: Tally) -> Answer:
@@ -300,6 +309,7 @@ SCRIPTS: Mapping[str, Script] = {
     "/reason": _spoken("The answer is 42.", reasoning=("Let me ", "think. ")),
     "/refuse": _refuse,
     "/say": _spoken(""),
+    "/shape": _shaped,
     "/tools": _tools,
     "/tools-odd": _tools_odd,
     "/usage-each": _spoken("counted in every chunk", quirk="usage-each"),

@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,12 @@ class Received:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    query: str = ""
+
+    def quoted_in(self, message: str) -> str:
+        """Put the request in the place of ``$REQUEST``, as providers quote what they refuse."""
+        request = f"{self.path}?{self.query} {self.headers} {json.dumps(self.body)}"
+        return message.replace("$REQUEST", request)
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _receive(self) -> Received:
         raw = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return Received(self.path.partition("?")[0], headers, _parsed(raw))
+        path, _, query = self.path.partition("?")
+        return Received(path, headers, _parsed(raw), query)
 
     def _answer(self, received: Received) -> None:
         dialect, request = DIALECTS.get(received.path), Request(received.body)
@@ -193,8 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
             return
         outcome = scripted(request, self.server.provider.tally, openai=dialect is OPENAI)
         if isinstance(outcome, Failure):
-            self._send(outcome.status, dialect.error_body(outcome))
+            failure = Failure(outcome.status, received.quoted_in(outcome.message))
+            self._send(outcome.status, dialect.error_body(failure))
             return
+        if cut := outcome.interruption:
+            told = replace(cut, message=received.quoted_in(cut.message))
+            outcome = replace(outcome, interruption=told)
         if outcome.hold:
             self._hold()
         (self._stream if request.stream else self._whole)(dialect, request, outcome)
@@ -229,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._drop()
                 return
             elif step.kind == "error":
-                self._chunk(dialect.error_event(Failure(500)).data)
+                self._chunk(dialect.error_event(Failure(500, step.message)).data)
                 break
             else:
                 self._hold()

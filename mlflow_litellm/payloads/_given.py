@@ -1,0 +1,145 @@
+"""Finds the secrets that a call was given, wherever LiteLLM takes them from."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mlflow_litellm.payloads._redaction import KEY, PLAIN_WORDS
+from mlflow_litellm.payloads._secrets import ADDRESS, URL, WHOLE_URL, is_secret_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Arguments whose text opens nothing, so that exceptions may quote it.
+_HARMLESS = frozenset({
+    "api_base", "api_version", "base_model", "base_url", "custom_llm_provider", "deployment_id",
+    "litellm_call_id", "litellm_session_id", "litellm_trace_id", "mock_response", "model",
+    "model_name", "region_name",
+})  # fmt: skip
+# Recorded by the models' names, which stand in lists or by a harmless name; all else is hidden.
+_DEPLOYMENTS = frozenset({
+    "content_policy_fallbacks", "context_window_fallbacks", "fallbacks", "model_list",
+})  # fmt: skip
+_REGION = re.compile(r"(?:region|location|project)(?:_name|_id)?$")
+# What local servers are given for a key, and texts are full of.
+_PLACEHOLDERS = frozenset({
+    "anything", "default", "dummy", "empty", "fake", "false", "none", "null", "test", "true",
+})  # fmt: skip
+_SHORTEST = 4
+_LONGEST_PLAIN = 19
+_PIECES = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
+
+
+def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
+    """
+    Return the texts among a call's arguments that no trace may show, longest first.
+
+    Args:
+        arguments: The call's arguments by name.
+        shown: The names of arguments that are recorded; of these, only what goes by a secret's
+            name inside of them is one.
+    """
+    found = {*_environment(), *_settings()}
+    for name, value in arguments.items():
+        is_shown = name in shown or "metadata" in name
+        # The name of one that is recorded is none of a secret: "eos_token".
+        found.update(_texts("" if is_shown else name, value, is_hidden=not is_shown))
+        if name in _DEPLOYMENTS:
+            found.update(_of_deployments(value))
+    return sorted(found, key=len, reverse=True)
+
+
+def _environment() -> Iterator[str]:
+    """Return the keys that LiteLLM finds in the environment, such as ``OPENAI_API_KEY``."""
+    return (
+        value
+        for name, value in os.environ.items()
+        if is_secret_name(name) and len(value) >= 8 and KEY.match(value)  # noqa: PLR2004
+        # Paths and addresses stand in every stack trace.
+        and "://" not in value and not (value[0] == "/" and os.path.exists(value))  # noqa: PTH110
+    )  # fmt: skip
+
+
+def _settings() -> Iterator[str]:
+    """Return the keys that are set for all calls, such as ``litellm.api_key``."""
+    litellm = sys.modules.get("litellm")
+    for name, value in list(vars(litellm).items()) if litellm else ():
+        if isinstance(value, str) and is_secret_name(name) and KEY.match(value):
+            yield value
+    yield from _texts("headers", getattr(litellm, "headers", None), is_hidden=True)
+    for item in getattr(litellm, "credential_list", None) or ():
+        values = getattr(item, "credential_values", None)
+        yield from _texts("credentials", values, is_hidden=True)
+
+
+def _texts(name: str, value: Any, *, is_hidden: bool, depth: int = 7) -> Iterator[str]:
+    """Return what of an argument is secret: by its name, or by whatever looks like a key in it."""
+    is_hidden = is_hidden and name not in _HARMLESS and not _REGION.search(name)
+    if isinstance(value, (bytes, bytearray)):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        yield from _of_text(name, value, is_hidden=is_hidden, depth=depth)
+        return
+    is_hidden = is_hidden or is_secret_name(name)
+    for key, item in _entries(value) if depth else ():
+        # A schema names what a tool takes.
+        if is_hidden or key != "properties":
+            inner = name if key is None else key
+            yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1)
+
+
+def _of_deployments(value: Any) -> Iterator[str]:
+    for key, item in _entries(value):
+        if key is not None and not isinstance(item, (list, tuple)):
+            yield from _texts(key, item, is_hidden=True)
+        elif not isinstance(item, str):
+            yield from _of_deployments(item)
+
+
+def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((key if isinstance(key, str) else "", item) for key, item in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        yield from ((None, item) for item in value)
+    elif not isinstance(value, type) and isinstance(held := getattr(value, "__dict__", None), dict):
+        # A client holds its key, and much else.
+        yield from ((key, item) for key, item in held.items() if is_secret_name(key))
+
+
+def _of_text(name: str, value: str, *, is_hidden: bool, depth: int) -> Iterator[str]:
+    if is_secret_name(name) or (is_hidden and not _is_plain(value)):
+        pieces = (piece for piece in _PIECES.split(value) if len(piece) > 7 and KEY.match(piece))  # noqa: PLR2004
+        for text in (value.strip(), *pieces):
+            if len(text) >= _SHORTEST and text.lower() not in _PLACEHOLDERS:
+                yield text
+    if is_hidden and depth and value.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError):
+            yield from _texts(name, json.loads(value), is_hidden=True, depth=depth - 1)
+    if "://" in value:
+        is_whole = WHOLE_URL.fullmatch(value)
+        for url in [value] if is_whole else (url for _, url in URL.findall(value)):
+            yield from _of_url(url, is_address=is_hidden or bool(ADDRESS.search(name)))
+
+
+def _is_plain(text: str) -> bool:
+    return len(text) <= _LONGEST_PLAIN and bool(PLAIN_WORDS.fullmatch(text))
+
+
+def _of_url(url: str, *, is_address: bool) -> Iterator[str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    for text, name in ((unquote(password), "password"), (unquote(user), "user")):
+        yield from _of_text(name, text, is_hidden=True, depth=0)
+    for name, text in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
+        is_hidden = is_address and name.replace("-", "_") not in _HARMLESS
+        yield from _of_text(name, text, is_hidden=is_hidden, depth=0)

@@ -1,0 +1,277 @@
+"""Each shape of an answer: what a whole one leaves in its span, a streamed one leaves as well."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pytest
+from attachments import resolved
+from callers import MODEL
+from provider._shapes import (
+    CITATION,
+    FOUND,
+    GROUNDS,
+    PICTURES,
+    QUOTES,
+    REASONING_ITEM,
+    REDACTED_THOUGHT,
+    SHAPES,
+    SOUND,
+    THOUGHT,
+)
+
+from mlflow_litellm.payloads import chat, chat_stream
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from mlflow.entities import Span
+    from traces import Traces
+
+# LiteLLM's own in a stream: its clock, the ids that it makes up, the model that was asked for.
+DIFFERS = ("created", "id", "model", "usage")
+COMMANDS = {
+    "custom tool calls": "/shape custom-tools",
+    "empty text": "/say",
+    "legacy function call": "/shape function-call",
+    "logprobs": "/logprobs",
+    "parallel tool calls": "/tools 2",
+    "reasoning": "/reason | The answer is 42.",
+    "text": "hello",
+    "tool call told oddly": "/tools-odd",
+    "audio": "/shape audio",
+    "annotations": "/shape annotations",
+    "citations": "/shape cited",
+    "content filter": "/shape filtered",
+    "fields of the body": "/shape beside",
+    "fields of the provider": "/shape provider-fields",
+    "pictures": "/shape images",
+}
+
+
+def both(command: str, tracing: Traces, caller: Caller, **kwargs: Any) -> tuple[Any, Any]:
+    """Return what the spans of a whole answer and of its stream say."""
+    if command == "/logprobs":
+        kwargs["logprobs"] = True
+    caller.complete(command, **kwargs)
+    caller.stream(command, **kwargs)
+    whole, streamed = (said(span) for span in tracing.calls())
+    return whole, streamed
+
+
+def said(span: Span) -> Any:
+    """Return a span's outputs, but for what differs between any two answers."""
+    return resolved({key: value for key, value in span.outputs.items() if key not in DIFFERS})
+
+
+def message(outputs: Any) -> dict[str, Any]:
+    """Return the first choice's message."""
+    return outputs["choices"][0]["message"]
+
+
+def untraced(command: str, caller: Caller) -> str:
+    """Return all that a reader of the stream is given, as LiteLLM gives it."""
+    return json.dumps([chunk.model_dump() for chunk in caller.stream(command)])
+
+
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
+def test_stream_is_recorded_like_the_whole_answer(
+    command: str, tracing: Traces, caller: Caller
+) -> None:
+    """All of it."""
+    whole, streamed = both(command, tracing, caller)
+    assert streamed == whole
+
+
+def test_custom_tool_calls_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """Their input is any text; it came interleaved."""
+    _, streamed = both("/shape custom-tools", tracing, caller)
+    calls = message(streamed)["tool_calls"]
+    assert [call["type"] for call in calls] == ["custom", "custom"]
+    assert [call["custom"]["input"] for call in calls] == ["print(1)", "1 + 1"]
+
+
+def test_function_call_of_old_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """As some backends still answer."""
+    _, streamed = both("/shape function-call", tracing, caller)
+    told = {"name": "get_time", "arguments": '{"zone": "CET"}'}
+    assert message(streamed)["function_call"] == told
+    assert streamed["choices"][0]["finish_reason"] == "function_call"
+
+
+def test_annotations_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """What the text is taken from."""
+    for outputs in both("/shape annotations", tracing, caller):
+        assert message(outputs)["annotations"] == [CITATION]
+
+
+def test_fields_of_the_provider_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """As they stand in the message."""
+    for outputs in both("/shape provider-fields", tracing, caller):
+        assert message(outputs)["provider_specific_fields"] == GROUNDS
+
+
+def test_citations_are_kept_apart_and_lists_are_not_doubled(
+    tracing: Traces, caller: Caller
+) -> None:
+    """LiteLLM streams Anthropic's citations one by one, and lists of results as they grow."""
+    for outputs in both("/shape cited", tracing, caller):
+        assert message(outputs)["provider_specific_fields"] == {
+            "citations": [[*QUOTES]],
+            "region": "eu",
+            "web_search_results": [*FOUND],
+        }
+
+
+def test_audio_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """One sound, although each of its pieces was encoded and padded for itself."""
+    for outputs in both("/shape audio", tracing, caller):
+        assert message(outputs)["audio"] == {
+            "id": "audio_1",
+            "data": ("audio/wav", SOUND),
+            "transcript": "Hello from the loudspeaker.",
+            "expires_at": 1_800_000_000,
+        }
+
+
+def test_pictures_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """Each by itself, however many chunks they came in."""
+    for outputs in both("/shape images", tracing, caller):
+        told = [picture["image_url"]["url"] for picture in message(outputs)["images"]]
+        assert told == [("image/png", picture) for picture in PICTURES]
+
+
+def test_filtered_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """No text is null, not an empty one."""
+    for outputs in both("/shape filtered", tracing, caller):
+        [choice] = outputs["choices"]
+        assert choice["finish_reason"] == "content_filter"
+        assert choice["message"] == {"role": "assistant", "content": None}
+
+
+def test_fields_of_the_body_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """The tier that served the call, and what Perplexity cites."""
+    for outputs in both("/shape beside", tracing, caller):
+        assert outputs["service_tier"] == "default"
+        assert outputs["citations"] == ["https://example.com/paris"]
+        assert outputs["search_results"][0]["title"] == "Paris"
+
+
+# What LiteLLM itself leaves out of a stream: its reader does not get it either.
+
+
+def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -> None:
+    """LiteLLM drops the chunk that has it."""
+    assert "I cannot help" not in untraced("/refuse", caller)
+    mlflow.litellm.autolog()
+    whole, streamed = both("/refuse", traces, caller)
+    assert message(whole)["provider_specific_fields"] == {"refusal": "I cannot help with that."}
+    assert message(streamed) == {"role": "assistant", "content": None}
+    finishes = [outputs["choices"][0]["finish_reason"] for outputs in (whole, streamed)]
+    assert finishes == ["content_filter", "content_filter"]
+
+
+def test_thinking_is_recorded_as_it_is_given(traces: Traces, caller: Caller) -> None:
+    """LiteLLM drops what comes without text in OpenAI's format: signatures, redacted thoughts."""
+    given = untraced("/shape thinking", caller)
+    assert "sig==" not in given
+    assert "opaque==" not in given
+    mlflow.litellm.autolog()
+    whole, streamed = both("/shape thinking", traces, caller)
+    assert message(whole)["thinking_blocks"] == [THOUGHT, REDACTED_THOUGHT]
+    assert message(streamed)["thinking_blocks"] == [{**THOUGHT, "signature": ""}]
+    for outputs in (whole, streamed):
+        assert message(outputs)["reasoning_content"] == "Let me think."
+
+
+def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
+    tracing: Traces, caller: Caller
+) -> None:
+    """Once; LiteLLM drops them from a whole answer in OpenAI's format."""
+    response = caller.complete("/shape reasoning-items")
+    assert "opaque==" not in response.model_dump_json()
+    caller.stream("/shape reasoning-items")
+    whole, streamed = (message(span.outputs) for span in tracing.calls())
+    assert streamed == {**whole, "reasoning_items": [REASONING_ITEM]}
+    assert streamed["reasoning_content"] == "Let me think."
+
+
+def test_fields_of_a_choice_are_recorded_where_they_are_given(
+    traces: Traces, caller: Caller
+) -> None:
+    """LiteLLM makes the last chunk, which has vLLM's, itself."""
+    assert "stop_reason" not in untraced("/shape choice-fields", caller)
+    mlflow.litellm.autolog()
+    whole, streamed = both("/shape choice-fields", traces, caller)
+    fields = whole["choices"][0].pop("provider_specific_fields")
+    assert fields == {"stop_reason": "END", "token_ids": [1]}
+    assert streamed == whole
+
+
+def test_each_choice_finishes_for_itself(tracing: Traces, caller: Caller) -> None:
+    """Text, cut text, and none that was filtered."""
+    caller.complete("/shape finishes", n=3)
+    outputs = said(tracing.span())
+    finishes = [choice["finish_reason"] for choice in outputs["choices"]]
+    assert finishes == tracing.span().attributes["finish_reasons"]
+    assert finishes == ["stop", "length", "content_filter"]
+    texts = [choice["message"]["content"] for choice in outputs["choices"]]
+    assert texts == ["Paris is warm.", "Paris", None]
+
+
+def test_choices_of_a_stream_finish_as_litellm_says(tracing: Traces, caller: Caller) -> None:
+    """It gives the first choice the reason of another, and the others none."""
+    given: dict[int, str | None] = {}
+    for chunk in caller.stream("/shape finishes", n=3):
+        for choice in chunk.choices:
+            given[choice.index] = choice.finish_reason or given.get(choice.index)
+    outputs = tracing.span().outputs
+    assert {c["index"]: c["finish_reason"] for c in outputs["choices"]} == given
+    assert given == {0: "length", 1: None}
+
+
+def test_empty_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """Of a stream without a chunk LiteLLM makes one."""
+    whole, streamed = both("/empty", tracing, caller)
+    assert whole["choices"] == []
+    assert streamed["choices"] == [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {"role": "assistant", "content": None},
+        }
+    ]
+
+
+# What reading an answer does not do.
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_reading_an_answer_makes_pydantic_warn_of_nothing(shape: str, caller: Caller) -> None:
+    """LiteLLM's objects are not what their own types say."""
+    response = caller.complete(f"/shape {shape}")
+    chunks = caller.stream(f"/shape {shape}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert chat.answer(response, {"model": MODEL}).outputs["choices"]
+        accumulator = chat_stream.Accumulator({"model": MODEL}, object())
+        for chunk in chunks:
+            accumulator.add(chunk)
+        assert accumulator.answer().outputs["choices"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_answer_is_the_one_that_an_untraced_call_gets(
+    shape: str, traces: Traces, caller: Caller
+) -> None:
+    """Reading it changes nothing in it."""
+
+    def dumped() -> Any:
+        whole, chunks = caller.complete(f"/shape {shape}"), caller.stream(f"/shape {shape}")
+        return [item.model_dump(exclude={"id", "created"}) for item in (whole, *chunks)]
+
+    before = dumped()
+    mlflow.litellm.autolog()
+    assert dumped() == before

@@ -1,0 +1,193 @@
+"""What a trace belongs to: the run, the prompt, the model and the experiment that are active."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pytest
+from callers import AsyncCaller, SyncCaller
+from mlflow.tracking import fluent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from callers import Caller
+    from mlflow.entities import Trace
+    from mlflow.entities.model_registry import PromptVersion
+    from provider import LoopbackProvider
+    from traces import Traces
+
+MODEL_ID = "mlflow.modelId"
+SOURCE_RUN = "mlflow.sourceRun"
+
+
+@pytest.fixture(params=["program", "id", "name"], autouse=True)
+def experiment(
+    request: pytest.FixtureRequest, traces: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Have the program choose the experiment, or the environment by id or by name."""
+    if request.param == "program":
+        return
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    if request.param == "id":
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", traces.experiment_id)
+    else:
+        name = mlflow.get_experiment(traces.experiment_id).name
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", name)
+
+
+@pytest.fixture
+def prompt(tracing: Traces) -> PromptVersion:
+    """Register a prompt of this test's own."""
+    name = f"greeting-{tracing.experiment_id}"
+    return mlflow.genai.register_prompt(name=name, template="Greet {{name}}")
+
+
+@pytest.fixture
+def model(tracing: Traces) -> Iterator[str]:
+    """Have a model active, and return its id."""
+    yield mlflow.set_active_model(name="agent").model_id
+    mlflow.clear_active_model()
+
+
+def ask(caller: Caller, text: str = "hello", *, stream: bool = False) -> None:
+    """Make one call and read its answer to the end."""
+    (caller.stream if stream else caller.complete)(text)
+
+
+def of_run(run_id: str) -> list[Trace]:
+    """Return a run's traces, as MLflow searches them."""
+    mlflow.flush_trace_async_logging()
+    return mlflow.search_traces(run_id=run_id, return_type="list")
+
+
+def linked(trace: Trace) -> list[dict[str, Any]]:
+    """Return the prompts that a trace is linked to."""
+    return json.loads(trace.info.tags.get("mlflow.linkedPrompts", "[]"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_trace_belongs_to_the_active_run(stream: bool, tracing: Traces, caller: Caller) -> None:
+    """And to its experiment; one made after it does not."""
+    with mlflow.start_run() as run:
+        ask(caller, stream=stream)
+    ask(caller, "after")
+    [trace] = of_run(run.info.run_id)
+    inside, after = tracing.all()
+    assert trace.info.trace_id == inside.info.trace_id
+    assert trace.info.experiment_id == run.info.experiment_id == tracing.experiment_id
+    assert SOURCE_RUN not in after.info.trace_metadata
+
+
+def test_stream_read_after_its_run_belongs_to_it(tracing: Traces, caller: Caller) -> None:
+    """The call was made there."""
+    with mlflow.start_run() as run:
+        stream = caller.complete("hello", stream=True)
+    caller.read(stream)
+    [trace] = of_run(run.info.run_id)
+    assert trace.data.spans[0].attributes["stream_end"] == "finished"
+
+
+def test_trace_belongs_to_the_nested_run(tracing: Traces, caller: Caller) -> None:
+    """While that one is active, and to the outer one again after it."""
+    with mlflow.start_run() as outer:
+        # MLflow tells the latest run by its start, in milliseconds.
+        later = outer.info.start_time + 1
+        with mlflow.start_run(nested=True) as inner:
+            inner.info._start_time = later
+            caller.complete("inner")
+        caller.complete("outer")
+    for run, text in ((inner, "inner"), (outer, "outer")):
+        [trace] = of_run(run.info.run_id)
+        assert trace.data.spans[0].inputs["messages"][0]["content"] == text
+
+
+def test_call_in_another_thread_belongs_to_the_run(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """By MLflow's rule: a run of any thread, as a worker has none of its own."""
+    with mlflow.start_run() as run:
+        worker = threading.Thread(target=SyncCaller(provider).complete, args=["hello"])
+        worker.start()
+        worker.join()
+    assert len(of_run(run.info.run_id)) == 1
+
+
+def test_call_inside_the_users_trace_belongs_to_its_run(tracing: Traces, caller: Caller) -> None:
+    """The run of the trace's start counts."""
+    with mlflow.start_run() as run, mlflow.start_span("agent"):
+        caller.complete("hello")
+    [trace] = of_run(run.info.run_id)
+    assert [span.name for span in trace.data.spans] == ["agent", caller.span_name]
+
+
+def test_prompt_loaded_in_the_traced_function_is_linked(
+    tracing: Traces, prompt: PromptVersion, caller: Caller
+) -> None:
+    """The call that it is for changes nothing about that."""
+
+    @mlflow.trace
+    def greet() -> None:
+        loaded = mlflow.genai.load_prompt(f"prompts:/{prompt.name}/{prompt.version}")
+        caller.complete(loaded.format(name="Ada"))
+
+    greet()
+    trace = tracing.one()
+    assert linked(trace) == [{"name": prompt.name, "version": "1"}]
+    assert trace.data.spans[1].inputs["messages"][0]["content"] == "Greet Ada"
+
+
+def test_prompt_loaded_during_the_call_is_linked(
+    tracing: Traces, prompt: PromptVersion, caller: Caller
+) -> None:
+    """Here from LiteLLM's own logger, while the call's span is the root and current."""
+
+    def note(_: dict[str, Any]) -> None:
+        mlflow.genai.load_prompt(f"prompts:/{prompt.name}/{prompt.version}")
+
+    caller.complete("hello", logger_fn=note, metadata={"tags": ["a:1"]})
+    assert linked(tracing.one()) == [{"name": prompt.name, "version": "1"}]
+    assert tracing.one().info.tags["a"] == "1"
+
+
+def test_prompt_loaded_before_a_root_call_is_not_linked(
+    tracing: Traces, prompt: PromptVersion, caller: Caller
+) -> None:
+    """By MLflow's rule: there was no trace to link it to."""
+    loaded = mlflow.genai.load_prompt(f"prompts:/{prompt.name}/{prompt.version}")
+    caller.complete(loaded.format(name="Ada"))
+    assert linked(tracing.one()) == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_active_model_is_linked(stream: bool, model: str, tracing: Traces, caller: Caller) -> None:
+    """Until it is cleared; MLflow finds the trace by it."""
+    ask(caller, stream=stream)
+    mlflow.clear_active_model()
+    ask(caller)
+    [trace] = mlflow.search_traces(
+        locations=[tracing.experiment_id], model_id=model, return_type="list"
+    )
+    of_model, other = tracing.all()
+    assert trace.info.trace_id == of_model.info.trace_id
+    assert of_model.info.trace_metadata[MODEL_ID] == model
+    assert MODEL_ID not in other.info.trace_metadata
+
+
+def test_all_at_once(
+    model: str, tracing: Traces, prompt: PromptVersion, provider: LoopbackProvider
+) -> None:
+    """A run, a model, a context and a call's own tags do not stand in each other's way."""
+    asked = {"metadata": {"tags": ["jobID:42"], "trace_user_id": "ada"}}
+    with mlflow.start_run() as run, mlflow.tracing.context(session_id="s", tags={"team": "a"}):
+        AsyncCaller(provider).complete("hello", **asked)
+    [trace] = of_run(run.info.run_id)
+    metadata, tags = trace.info.trace_metadata, trace.info.tags
+    assert (metadata[SOURCE_RUN], metadata[MODEL_ID]) == (run.info.run_id, model)
+    assert (metadata["mlflow.trace.session"], metadata["mlflow.trace.user"]) == ("s", "ada")
+    assert (tags["jobID"], tags["team"]) == ("42", "a")
+    assert trace.info.experiment_id == tracing.experiment_id

@@ -1,0 +1,189 @@
+"""Secrets told from other texts, by name and by value: no MLflow, no network."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from mlflow_litellm.payloads._given import secrets
+from mlflow_litellm.payloads._redaction import redacted
+from mlflow_litellm.payloads._secrets import (
+    REDACTED,
+    cleaned,
+    cleaned_url,
+    is_secret_name,
+)
+from mlflow_litellm.payloads.chat import RECORDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+NAMES = [
+    "api_key", "apiKey", "API_KEY", "apikey", "OPENAI_API_KEY", "x-api-key", "Authorization",
+    "x-amz-signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "sig",
+    "accessToken", "accesstoken", "authtoken", "client_secret", "password", "db_passwd",
+    "set-cookie", "extra_headers", "headers", "private_key", "token", "secret_fields",
+    "vertex_credentials", "aws_session_token", "refresh_token_limit_secret",
+]  # fmt: skip
+
+
+OTHER_NAMES = [
+    "max_tokens", "prompt_tokens", "completion_tokens_details", "keyword", "keywords", "monkey",
+    "author", "authors", "tokenizer", "tokenize", "keyboard", "signal", "design", "assignee",
+    "secretary", "donkey", "turkey", "model", "user", "session_id", "input_cost_per_token",
+    "token_count", "token_limit", "", "1", "url",
+]  # fmt: skip
+
+
+def test_names_of_secrets_are_told_from_others() -> None:
+    """However their words are put together, and whatever only looks like them."""
+    assert [name for name in NAMES if not is_secret_name(name)] == []
+    assert [name for name in OTHER_NAMES if is_secret_name(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("given_data", "expected"),
+    [
+        ({"password": "p", "a": [{"apiKey": {"b": 1}}]}, {"password": "*", "a": [{"apiKey": "*"}]}),
+        ({"token": None, "password": ""}, {"token": None, "password": ""}),
+        ({"has_key": True, "key": 0.5}, {"has_key": True, "key": 0.5}),
+        ([["Cookie", "a"], ["Accept", "b"]], [["Cookie", "*"], ["Accept", "b"]]),
+        ({"name": "x-api-key", "value": "a"}, {"name": "x-api-key", "value": "*"}),
+        ({"key": 1, "value": "a"}, {"key": "*", "value": "a"}),
+        (
+            ["api_key:a", "Authorization: Bearer a", "env:b"],
+            ["api_key:*", "Authorization: *", "env:b"],
+        ),
+        ({"server_url": "https://a:b@c/d?e=f#g"}, {"server_url": "https://c/d"}),
+        ({"note": "see https://a:b@c/d?token=f&g=h"}, {"note": "see https://c/d?token=*&g=h"}),
+        ("a: b", "a: b"),
+        (5, 5),
+    ],
+)
+def test_cleaned_data(given_data: Any, expected: Any) -> None:
+    """By the name, in the ways that names and values stand together."""
+    assert json.dumps(cleaned(given_data)).replace(REDACTED, "*") == json.dumps(expected)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://me:pa'ss@host/a", "https://host/a"),
+        ("HTTPS://me@host", "https://host"),
+        ("https://host/a?x=1&sig=a%2Bb", "https://host/a?x=1&sig=*"),
+        ("https://host/#access_token=a", "https://host/#access_token=*"),
+        (
+            "https://host/?Expires=1&Signature=a&Key-Pair-Id=b",
+            "https://host/?Expires=1&Signature=*&Key-Pair-Id=*",
+        ),
+        ("https://host/run/@cf/meta", "https://host/run/@cf/meta"),
+        ("https://host/a?b=c%2fd&e", "https://host/a?b=c%2fd&e"),
+        ("https://[", "*"),
+        ("redis://:hunter2@localhost:6379/0", "redis://localhost:6379/0"),
+        ("1https://a:b@host/", "1https://host/"),
+        ("postgres://me:secret@host/db", "postgres://host/db"),
+    ],
+)
+def test_cleaned_url(url: str, expected: str) -> None:
+    """What opens nothing stays as it was written."""
+    assert cleaned_url(url).replace(REDACTED, "*") == expected
+
+
+QUOTING = [
+    "Incorrect API key provided: sk-abcd1234****wxyz. You can find your API key at",
+    "Incorrect API key provided: sk-proj-Ab1_cdefghijklmnop.",
+    "Request had invalid header: Authorization: Bearer ya29.a0AfH6SMBabc1",
+    "{'Authorization': 'Basic dXNlcjpwYXNz'}",
+    "POST https://h/v1beta/models/g:generateContent?key=AIzaSyA-1234567890abcdef failed",
+    "'/v1beta/models/g:generateContent?key=abc123def456'",
+    "The security token included in the request is invalid: AKIAIOSFODNN7EXAMPLE",
+    'body {"api_key": "abc123def456"}',
+    r"body {\"access_token\": \"abc123def456\"}",
+    "jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc",
+    "token gsk_abcdefgh1234",
+]
+
+
+def test_what_looks_like_a_key_is_redacted() -> None:
+    """As providers quote it, where nobody knows the key."""
+    told = [redacted(text, []) for text in QUOTING]
+    assert [text for text in told if REDACTED not in text] == []
+    assert [text for text in told if re.search(r"wxyz|Ab1|a0Af|dXNl|AIza|123|AKIA|eyJ", text)] == []
+
+
+ORDINARY = [
+    "This model's maximum context length is 8192 tokens. However, you requested 9000 tokens",
+    "The model `gpt-4o-mini-2024-07-18` does not exist or you do not have access to it.",
+    "anthropic.claude-3-5-sonnet-20241022-v2:0",
+    "pip install sk-learn scikit-learn skeleton_frameworks pkg_resources_extern",
+    'File "/usr/lib/python3.11/site-packages/litellm/main.py", line 1234, in completion',
+    "request 123e4567-e89b-12d3-a456-426614174000 failed",
+    "Basic information and bearer instruments; basic authentication is required",
+    "token limit exceeded: max_tokens: 128000, token: invalid, secret = unknown",
+    "see https://platform.openai.com/account/api-keys?lang=en#top",
+    "api_key client option must be set either by passing api_key to the client",
+]
+
+
+def test_ordinary_text_is_not_redacted() -> None:
+    """Exceptions stay readable."""
+    given_arguments = {
+        "api_key": "dummy", "extra_headers": {"accept": "application/json", "x": "default"},
+        "timeout": "slow", "extra_body": {"mode": "access"}, "base_model": "gpt-4o-mini",
+        "tools": [{"function": {"parameters": {"properties": {"api_key": {"type": "model"}}}}}],
+    }  # fmt: skip
+    known = secrets(given_arguments, RECORDED)
+    assert [redacted(text, known) for text in ORDINARY] == ORDINARY
+
+
+def test_words_and_paths_of_the_environment_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable goes by a secret's name for many reasons."""
+    given_variables = {"FOO_KEY": "default", "KEY_FILE": os.__file__, "AUTH_URL": "https://a1/b"}
+    for name, value in given_variables.items():
+        monkeypatch.setenv(name, value)
+    assert not set(given_variables.values()) & set(secrets({}, RECORDED))
+
+
+ESCAPES: list[Callable[[str], str]] = [
+    str, repr, json.dumps, quote, quote_plus, html.escape, lambda text: json.dumps(repr(text)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "secret", ["p4ss", "hunter", "open sesame", "-\n-MII/abc1d\n-", "ключ-k1", "a\\b'c1"]
+)
+def test_known_secret_is_redacted_however_it_is_escaped(secret: str) -> None:
+    """Short ones and words as words of their own."""
+    known = secrets({"password": secret}, RECORDED)
+    told = {redacted(f"<{quoted(secret)}>", known) for quoted in ESCAPES}
+    assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
+    assert redacted("hunters p4sss", ["hunter", "p4ss"]) == "hunters p4sss"
+
+
+PIECES = [
+    "a", "aB1", "sk-", "://", "a://", "https://a?key=", "bearer ", "token=", "api_key: ", "\\",
+    "%25", "?a", "&", "x7Kq2mZv9w", "eyJ", " ", '"', "@", "-_.", "[", "a=1;",
+]  # fmt: skip
+
+
+def test_time_grows_with_the_text_alone() -> None:
+    """Errors may be as long as what they quote."""
+
+    def seconds(piece: str, size: int) -> float:
+        text = piece * (size // len(piece))
+        start = time.perf_counter()
+        redacted(text, ["x7Kq2mZv9w\\\\a", "a%+&'b1cdefgh"])
+        cleaned(text)
+        return time.perf_counter() - start
+
+    # Three times what is in proportion; what goes by the square takes 64 times as long.
+    slow = [p for p in PIECES if seconds(p, 1 << 20) > 24 * seconds(p, 1 << 17) + 0.1]
+    assert slow == []

@@ -1,0 +1,137 @@
+"""The page *What is recorded* against what is recorded: each line of its tables, and no other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import pytest
+from callers import MODEL, SyncCaller, user
+from exchanges import EXCHANGES
+
+from mlflow_litellm.payloads.chat import RECORDED
+
+if TYPE_CHECKING:
+    from provider import LoopbackProvider
+    from traces import Traces
+
+PAGE = (Path(__file__).parents[1] / "docs" / "what-is-recorded.md").read_text()
+# Of every span of MLflow's, and not this package's to document.
+MLFLOWS = {
+    "mlflow.experimentId", "mlflow.spanInputs", "mlflow.spanLogLevel", "mlflow.spanOutputs",
+    "mlflow.spanType", "mlflow.traceRequestId",
+}  # fmt: skip
+TYPES = {
+    "string": str,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "dict": dict,
+    "dict of integers": dict,
+    "dict of numbers": dict,
+    "list of strings": list,
+    "list of dicts": list,
+}
+AUDIO = {"audio_tokens": 5}
+
+
+def section(title: str) -> str:
+    """Return a section of the page, with those below it."""
+    level = title.split(" ", maxsplit=1)[0]
+    [text] = re.findall(
+        rf"^{title}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", PAGE, re.MULTILINE | re.DOTALL
+    )
+    return text
+
+
+def rows(text: str) -> dict[str, list[str]]:
+    """Return the cells of a table's rows by the name in the first."""
+    lines = re.findall(r"^\| `([^`]+)` \|(.*)\|$", text, re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in lines}
+
+
+ATTRIBUTES = rows(section("## Attributes"))
+
+
+@pytest.fixture(scope="module")
+def seen() -> dict[str, list[Any]]:
+    """Hold the values of each attribute over all the calls of this module."""
+    return {}
+
+
+def calls(provider: LoopbackProvider) -> None:
+    """Make calls that have every attribute among them."""
+    caller = SyncCaller(provider)
+    for exchange in EXCHANGES:
+        exchange.complete(caller)
+        exchange.stream(caller)
+    said = {"metadata": {"session_id": "s", "note": "n"}, "user": "u"}
+    caller.stream("/reason | so be it", **said, stream_options={"include_usage": True})
+    with pytest.raises(litellm.RateLimitError):
+        caller.complete("/error 429")
+    usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+    details = {"prompt_tokens_details": AUDIO, "completion_tokens_details": AUDIO}
+    litellm.completion(MODEL, user("hi"), mock_response=answer({**usage, **details}))
+    through_router(caller)
+
+
+def answer(usage: dict[str, Any]) -> litellm.ModelResponse:
+    """Return an answer that counts so."""
+    message = {"role": "assistant", "content": "hello"}
+    return litellm.ModelResponse(model=MODEL, choices=[{"message": message}], usage=usage)
+
+
+def through_router(caller: SyncCaller) -> None:
+    """Make a call whose first deployment fails, and then falls back to another."""
+    arguments = caller.arguments("")
+    del arguments["messages"]
+    models = [
+        {"model_name": name, "litellm_params": arguments, "model_info": {"id": f"{name}-1"}}
+        for name in ("first", "second")
+    ]
+    router = litellm.Router(
+        model_list=models, fallbacks=[{"first": ["second"]}], num_retries=0, cooldown_time=0
+    )
+    router.completion("first", user("/flaky 1 documented"))
+
+
+@pytest.fixture
+def attributes(
+    seen: dict[str, list[Any]], provider: LoopbackProvider, tracing: Traces
+) -> dict[str, list[Any]]:
+    """Give the values of each attribute that calls of every kind have."""
+    if not seen:
+        calls(provider)
+        for span in tracing.calls():
+            for name, value in span.attributes.items():
+                seen.setdefault(name, []).append(value)
+    return seen
+
+
+def test_every_attribute_is_on_the_page(attributes: dict[str, list[Any]]) -> None:
+    """Nothing is recorded that is not documented."""
+    assert attributes.keys() - MLFLOWS - ATTRIBUTES.keys() == set()
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_every_line_of_the_page_is_recorded(name: str, attributes: dict[str, list[Any]]) -> None:
+    """By that name, and of that type, wherever it is."""
+    values = attributes[name]
+    kind = TYPES[ATTRIBUTES[name][0]]
+    assert all(isinstance(value, kind) for value in values)
+    assert kind is bool or not any(value is None for value in values)
+
+
+@pytest.mark.parametrize("name", [name for name, row in ATTRIBUTES.items() if row[3] == "never"])
+def test_what_is_never_absent_is_always_there(name: str, attributes: dict[str, list[Any]]) -> None:
+    """Of streams, in every stream."""
+    of = "stream_end" if name in rows(section("### Streams have as well")) else "model"
+    assert len(attributes[name]) == len(attributes[of]) > 0
+
+
+def test_page_lists_the_parameters_that_are_recorded() -> None:
+    """All of them, and no other."""
+    listed = section("## Inputs").split("| given |")[0].partition("allowlist:")[2]
+    assert set(re.findall(r"`(\w+)`", listed)) == RECORDED
