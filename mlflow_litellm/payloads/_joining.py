@@ -11,6 +11,7 @@ _SNAPSHOTS = frozenset({
     "code_interpreter_results", "compaction_blocks", "tool_results", "web_search_calls",
     "web_search_results",
 })  # fmt: skip
+_THINKING = frozenset({"redacted_thinking", "thinking"})
 # What each piece repeats, rather than goes on with.
 _REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
 
@@ -69,7 +70,13 @@ def _blocks_joined(blocks: list[Any]) -> list[Any]:
             groups[-1].append(block)
         else:
             groups.append([block])
-    return [joined(group) if len(group) > 1 else group[0] for group in groups]
+    return [_whole(joined(group) if len(group) > 1 else group[0]) for group in groups]
+
+
+def _whole(block: Any) -> Any:
+    # The index of a block of thinking is LiteLLM's, and in chunks alone.
+    is_numbered = isinstance(block, dict) and block.get("type") in _THINKING and "index" in block
+    return {key: block[key] for key in block if key != "index"} if is_numbered else block
 
 
 def _goes_on(before: Any, now: Any) -> bool:
@@ -80,7 +87,7 @@ def _goes_on(before: Any, now: Any) -> bool:
         return False
     if kind == "thinking":
         # Anthropic signs a block with its last piece.
-        return not before.get("signature")
+        return not before.get("signature") and before.get("index") == now.get("index")
     # https://openrouter.ai/docs/use-cases/reasoning-tokens
     is_reasoning = isinstance(kind, str) and kind.startswith("reasoning.")
     return is_reasoning and before.get("index") == now.get("index")

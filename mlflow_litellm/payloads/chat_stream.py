@@ -44,6 +44,8 @@ class Accumulator:
         self._stream_hidden = hidden_params(stream)
         self._provider = getattr(stream, "custom_llm_provider", None)
         self._logging = getattr(stream, "logging_obj", None)
+        # LiteLLM's own list, which it adds to as it reads; the stream itself must not be held.
+        self._read = getattr(stream, "chunks", ())
         self._head: dict[str, Any] = {}
         self._more: dict[str, Any] = {}
         self._choices: dict[int, _Choice] = {}
@@ -81,8 +83,7 @@ class Accumulator:
     def answer(self) -> Answer:
         """Return the chunks so far as the answer that would have come unstreamed."""
         last = hidden_params(self._last)
-        # LiteLLM keeps the usage from users who did not ask for it; zeros are its word for none.
-        usage = self._usage or last.get("usage")
+        usage = self._usage or self._usage_unasked(last)
         outputs = self._outputs(usage)
         # The stream itself calls Gemini's another name than Gemini's answers.
         provider = last.get("custom_llm_provider") or self._provider
@@ -94,6 +95,15 @@ class Accumulator:
         if told.usage and not is_cache_hit(hidden):
             chat.tell_cost(told, self._cost(told, usage, answered))
         return told
+
+    def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
+        """
+        Return the usage that LiteLLM keeps from users who did not ask for it.
+
+        Where no chunk of the provider's had one it is LiteLLM's estimate, or zeros.
+        """
+        counted = (getattr(chunk, "usage", None) for chunk in reversed(self._read))
+        return last.get("usage") if not self._read or any(counted) else None
 
     def _cost(self, told: Answer, usage: Any, answered: str | None) -> dict[str, float] | None:
         import litellm
