@@ -73,7 +73,7 @@ class Door:
 class _Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "span")
+    __slots__ = ("_arguments", "_door", "_unawaited", "span")
 
     def __init__(
         self, door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -120,10 +120,13 @@ class _Call:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
         awaited = self._awaited(coroutine)
         # One that is never awaited must not leave its span open.
-        weakref.finalize(awaited, self.span.finish).atexit = False
+        self._unawaited = weakref.finalize(awaited, self.span.finish)
+        self._unawaited.atexit = False
         return awaited
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        # What it gives may be a stream, which outlives it.
+        self._unawaited.detach()
         try:
             with self.span:
                 result = await coroutine

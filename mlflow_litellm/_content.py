@@ -54,7 +54,14 @@ def request_without(request: Request) -> Request:
     """Return a request without what was said."""
     inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
     attributes = {key: value for key, value in request.attributes.items() if key != "metadata"}
-    return replace(request, inputs=inputs, attributes=attributes, tools=None, has_media=False)
+    return replace(
+        request,
+        inputs=inputs,
+        attributes=attributes,
+        tools=None,
+        has_media=False,
+        trace_metadata={},
+    )
 
 
 def answer_without(answer: Answer) -> Answer:

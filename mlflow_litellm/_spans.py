@@ -83,7 +83,7 @@ class CallSpan:
             self._span.set_attributes(attributes)
             if request.has_media:
                 self._span.set_inputs(request.inputs)
-        if request.tags or request.session or request.user:
+        if request.tags or request.trace_metadata or request.session or request.user:
             with guard("tagging a trace"), self:
                 _trace_info.tell(self._span, request)
 

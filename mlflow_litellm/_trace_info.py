@@ -40,7 +40,7 @@ def tell(span: Any, request: Request) -> None:
     told = _metadata(request)
     span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in told.items()})
     if exports_to_otlp_only():
-        _write_tags(request.tags)
+        _write_tags({**request.trace_metadata, **request.tags})
         mlflow.update_current_trace(metadata=told)
     else:
         mlflow.update_current_trace(tags=_tags(request), metadata=told)
@@ -56,7 +56,7 @@ def _metadata(request: Request) -> dict[str, str]:
 
 
 def _tags(request: Request) -> dict[str, str]:
-    return {**request.tags, **(get_configured_trace_tags() or {})}
+    return {**request.trace_metadata, **request.tags, **(get_configured_trace_tags() or {})}
 
 
 def _write_tags(tags: dict[str, str]) -> None:

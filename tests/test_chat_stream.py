@@ -155,3 +155,17 @@ def test_joining_takes_time_in_proportion_to_the_chunks() -> None:
     """It happens in the reader's loop."""
     few, many = (min(seconds(count) for _ in range(3)) for count in (200, 2000))
     assert many < few * 30
+
+
+def test_what_is_done_to_a_chunk_afterwards_is_not_recorded() -> None:
+    """Neither to its counts nor to what stands beside its choices."""
+    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    last = chunk(content="hello")
+    last.usage = litellm.Usage(prompt_tokens=1, completion_tokens=1, total_tokens=2)
+    last.citations = ["one"]
+    accumulator.add(last)
+    last.usage.prompt_tokens = 999
+    last.citations.append("added")
+    answer = accumulator.answer()
+    assert answer.usage == {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    assert answer.outputs["citations"] == ["one"]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from callers import Caller
     from mlflow.entities import Span
+    from provider import LoopbackProvider
     from traces import Traces
 
 # LiteLLM keeps the prices of a call for every later one of the same model.
@@ -171,6 +172,17 @@ def test_cache_hit_costs_nothing(
     first, second = tracing.calls()
     assert parts(first)["total_cost"] > 0
     assert parts(second) == {"input_cost": 0, "output_cost": 0, "total_cost": 0}
+
+
+def test_answer_of_a_stream_that_nobody_counted_has_no_cost(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """LiteLLM says 0 where it joins the stream itself, which it does of sync ones alone."""
+    SyncCaller(provider).complete("hello", stream=True, complete_response=True)
+    attributes = tracing.span().attributes
+    assert "mlflow.chat.tokenUsage" not in attributes
+    assert "mlflow.llm.cost" not in attributes
+    assert "response_cost" not in attributes
 
 
 def test_cost_of_a_trace_is_the_sum_over_its_calls(tracing: Traces, caller: Caller) -> None:

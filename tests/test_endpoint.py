@@ -61,3 +61,18 @@ def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
     """LiteLLM's look-up of these may ask the user to open a page, and wait."""
     assert _endpoint.api_base({"api_base": "told"}, {}, provider) == "told"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"model": "github_copilot/gpt-4"}, "github_copilot"),
+        ({"model": "gpt-4o", "custom_llm_provider": "azure"}, "azure"),
+        ({"model": "no-such/model"}, None),
+        ({"model": "gpt-4o"}, None),
+        ({}, None),
+    ],
+)
+def test_provider_is_read_off_the_name(arguments: dict[str, Any], expected: str | None) -> None:
+    """Looking it up may sign in, or ask a secret manager: not for a call that has failed."""
+    assert _endpoint.named_provider(arguments) == expected

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_trace_tag
 
 from mlflow_litellm.payloads import _metadata, chat
+from mlflow_litellm.payloads._secrets import REDACTED
 
 SOURCES = ["metadata", "litellm_metadata"]
 ROUTERS = {
@@ -166,7 +167,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
         },
         "generation_name": "first",
     }
-    assert _metadata.tags({source: given_metadata}) == {
+    assert _metadata.trace_metadata({source: given_metadata}) == {
         "trace_id": str(UUID(int=7)),
         "trace_name": "checkout",
         "trace_version": "1.5",
@@ -282,3 +283,27 @@ def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) 
     for value in (Veiled(), dict.fromkeys(("tags", "session_id", "trace_id", "x"), Veiled())):
         request = chat.request({"model": "m", source: value, "user": Veiled()})
         assert (request.tags, request.session, request.user) == ({}, None, None)
+
+
+def test_routers_notes_are_routers_alone() -> None:
+    """What a user gives by the same names is neither taken for them nor kept uncleaned."""
+    noted = {"model_group": "g", "deployment": {"api_key": "k"}, "attempted_retries": "many"}
+    assert _metadata.attributes({"metadata": noted}) == {}
+    by_router = {**noted, "model_info": {"id": "d-1"}}
+    assert _metadata.attributes({"metadata": by_router}) == {"model_id": "d-1", "model_group": "g"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"db_pass": "hunter2x"},
+        {"tokens": ["ghp_abcdefghij12345"]},
+        {"note": "Bearer sk-abcdef1234567"},
+        {"config": '{"api_key": "sk-abcdef1234567"}'},
+    ],
+)
+def test_what_looks_like_a_key_is_not_kept(entry: dict[str, Any]) -> None:
+    """By whatever name it goes."""
+    [value] = _metadata.attributes({"metadata": entry})["metadata"].values()
+    assert REDACTED in value
+    assert not any(key in value for key in ("hunter", "ghp", "sk-"))

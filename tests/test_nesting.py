@@ -265,6 +265,17 @@ def test_call_that_gives_a_coroutine_is_traced_when_awaited(
     assert states == [SpanStatusCode.OK, SpanStatusCode.ERROR]
 
 
+def test_coroutine_may_give_a_stream(
+    tracing: Traces, provider: LoopbackProvider, coroutine_door: None
+) -> None:
+    """Which outlives it: the span ends with the stream."""
+    caller = AsyncCaller(provider)
+    stream = caller.run(lambda: litellm.ask(**caller.arguments("hello", stream=True)))
+    assert tracing.all() == []
+    caller.read(stream)
+    assert tracing.span().attributes["stream_end"] == "finished"
+
+
 @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 def test_coroutine_that_is_never_awaited_leaves_no_open_span(
     tracing: Traces, provider: LoopbackProvider, coroutine_door: None

@@ -45,7 +45,14 @@ def test_what_was_said_is_nowhere(stream: bool, private: Traces, caller: Caller)
         "tools": [TOOL],
         "stop": [f"{WORD} stop"],
         "response_format": {"type": "text"},
-        "metadata": {"note": WORD, "tags": ["team:red"], "session_id": "s-1"},
+        "metadata": {
+            "note": WORD,
+            "deployment": WORD,
+            "trace_name": WORD,
+            "trace_metadata": {"patient": WORD},
+            "tags": ["team:red"],
+            "session_id": "s-1",
+        },
         "temperature": 0.5,
     }
     if stream:

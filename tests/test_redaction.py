@@ -187,3 +187,18 @@ def test_time_grows_with_the_text_alone() -> None:
     # Three times what is in proportion; what goes by the square takes 64 times as long.
     slow = [p for p in PIECES if seconds(p, 1 << 20) > 24 * seconds(p, 1 << 17) + 0.1]
     assert slow == []
+
+
+def test_document_among_the_arguments_holds_nobody_up() -> None:
+    """It is no secret, however long, and nobody is to wait until it has been looked for."""
+    document = "\u4e00\u4e8c\u4e09 and so on, then more " * 20_000
+    arguments = {"extra_body": {"documents": [document]}, "prompt": "Connection refused by host"}
+    found = secrets(arguments, RECORDED)
+    assert not [text for text in found if len(text) > 512 or text in arguments.values()]
+    assert redacted("Connection refused by host", found) == "Connection refused by host"
+
+
+def test_plain_value_of_a_header_is_a_secret() -> None:
+    """A password may be a word."""
+    found = secrets({"extra_headers": {"X-Db-Pass": "swordfish"}}, RECORDED)
+    assert redacted("refused swordfish", found) == "refused [REDACTED]"

@@ -79,6 +79,23 @@ def test_failed_call_tells_how_often_it_was_tried_again(tracing: Traces, caller:
     assert tracing.span().inputs["num_retries"] == 1
 
 
+def test_setting_of_a_deployment_is_no_count_of_attempts(tracing: Traces, caller: Caller) -> None:
+    """LiteLLM hangs it on the exception all the same."""
+    arguments = caller.arguments("", num_retries=3)
+    del arguments["messages"]
+    router = litellm.Router(
+        model_list=[{"model_name": "group", "litellm_params": arguments}], num_retries=0
+    )
+    asked = {"model": "group", "messages": user("/error 400")}
+    with pytest.raises(litellm.BadRequestError):
+        if isinstance(caller, SyncCaller):
+            router.completion(**asked)
+        else:
+            caller.run(lambda: router.acompletion(**asked))
+    attempts = tracing.calls()
+    assert not any(span.attributes.get("attempted_retries") for span in attempts)
+
+
 def test_router_tells_the_attempt_and_the_deployment(tracing: Traces, caller: Caller) -> None:
     """One span an attempt, each with what Router noted before it, the failed one too."""
     arguments = caller.arguments("")
@@ -199,4 +216,4 @@ def test_headers_of_another_type_tell_nothing(headers: Any) -> None:
     assert call_attributes({"additional_headers": headers}) == {"cache_hit": False}
     error = ValueError()
     error.litellm_response_headers = headers  # type: ignore[attr-defined]
-    assert failure_attributes(error) == {}
+    assert failure_attributes(error, {}) == {}

@@ -24,6 +24,7 @@ class Request:
         attributes: Further span attributes.
         has_media: Whether `inputs` holds pictures, audio or files.
         tags: Tags of the trace, where the call is its root.
+        trace_metadata: What else is said of the trace, as tags of it.
         session: The session that the trace belongs to, where the call is its root.
         user: Whom the trace was made for, where the call is its root.
     """
@@ -34,6 +35,7 @@ class Request:
     attributes: dict[str, Any] = field(default_factory=dict)
     has_media: bool = False
     tags: dict[str, str] = field(default_factory=dict)
+    trace_metadata: dict[str, str] = field(default_factory=dict)
     session: str | None = None
     user: str | None = None
 

@@ -70,6 +70,8 @@ def stream_cost(
     """
     Return the cost of a stream, as LiteLLM will log it; None where it has no price. 0.4 ms.
 
+    LiteLLM notes how it got there on `logging`, as it does again when it logs the call.
+
     Args:
         logging: LiteLLM's ``Logging`` of the call, which hangs on the stream. It knows custom
             prices, the deployment, and what else LiteLLM prices by.
@@ -82,10 +84,9 @@ def stream_cost(
     calculate = getattr(logging, "response_cost_calculator", None) or getattr(
         logging, "_response_cost_calculator", None
     )
-    if calculate is None:
-        return None
     total = _told_price(provider, response.usage)
-    total = calculate(result=response) if total is None else total
+    if total is None and calculate is not None:
+        total = calculate(result=response)
     models = _models(hidden, arguments)
     if total is None or not _is_known(total, models, arguments):
         return None

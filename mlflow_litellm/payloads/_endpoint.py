@@ -43,9 +43,17 @@ def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | N
     told = hidden.get("custom_llm_provider")
     if told and told != CACHED:
         return str(told)
+    return named_provider(arguments) or _look_up(arguments.get("model"))[0]
+
+
+def named_provider(arguments: Mapping[str, Any]) -> str | None:
+    """Return the provider that the arguments name: of its own, or before the model's."""
+    import litellm
+
     if given := arguments.get("custom_llm_provider"):
         return str(given)
-    return _look_up(arguments.get("model"))[0]
+    prefix, named, _ = str(arguments.get("model")).partition("/")
+    return prefix if named and prefix in litellm.provider_list else None
 
 
 def api_base(

@@ -34,6 +34,10 @@ _PLACEHOLDERS = frozenset({
 })  # fmt: skip
 _SHORTEST = 4
 _LONGEST_PLAIN = 19
+# A longer text is a document, and as slow to look for as it is long; keys in it are found as far
+# as it is read.
+_LONGEST = 512
+_READ = 10_000
 _PIECES = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 
 
@@ -91,7 +95,8 @@ def _texts(name: str, value: Any, *, is_hidden: bool, depth: int = 7) -> Iterato
     for key, item in _entries(value) if depth else ():
         # A schema names what a tool takes.
         if is_hidden or key != "properties":
-            inner = name if key is None else key
+            # Of a header each value is secret, by whatever name.
+            inner = name if key is None or name.endswith("headers") else key
             yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1)
 
 
@@ -115,9 +120,8 @@ def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
 
 def _of_text(name: str, value: str, *, is_hidden: bool, depth: int) -> Iterator[str]:
     if is_secret_name(name) or (is_hidden and not _is_plain(value)):
-        pieces = (piece for piece in _PIECES.split(value) if len(piece) > 7 and KEY.match(piece))  # noqa: PLR2004
-        for text in (value.strip(), *pieces):
-            if len(text) >= _SHORTEST and text.lower() not in _PLACEHOLDERS:
+        for text in (value.strip(), *_pieces(value)):
+            if _SHORTEST <= len(text) <= _LONGEST and text.lower() not in _PLACEHOLDERS:
                 yield text
     if is_hidden and depth and value.lstrip().startswith("{"):
         with contextlib.suppress(ValueError):
@@ -128,8 +132,16 @@ def _of_text(name: str, value: str, *, is_hidden: bool, depth: int) -> Iterator[
             yield from _of_url(url, is_address=is_hidden or bool(ADDRESS.search(name)))
 
 
+def _pieces(text: str) -> list[str]:
+    """Return what looks like keys in a text: of a cookie, a header, a file."""
+    pieces = _PIECES.split(text[:_READ])
+    return [piece for piece in pieces if len(piece) > 7 and KEY.match(piece)]  # noqa: PLR2004
+
+
 def _is_plain(text: str) -> bool:
-    return len(text) <= _LONGEST_PLAIN and bool(PLAIN_WORDS.fullmatch(text))
+    """Tell a word, or a sentence, from a key."""
+    is_short = len(text) <= _LONGEST_PLAIN or (" " in text and len(text) <= _LONGEST)
+    return is_short and bool(PLAIN_WORDS.fullmatch(text))
 
 
 def _of_url(url: str, *, is_address: bool) -> Iterator[str]:

@@ -72,11 +72,12 @@ def header_attributes(headers: Any) -> dict[str, int]:
     return {attribute: count for attribute, count in found.items() if count is not None}
 
 
-def failure_attributes(error: BaseException) -> dict[str, Any]:
+def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes that an exception of LiteLLM's carries."""
     told = header_attributes(getattr(error, "litellm_response_headers", None))
     retries = getattr(error, "num_retries", None)
-    if type(retries) is int:
+    # From Router it is the deployment's setting, however often it was tried.
+    if type(retries) is int and arguments.get("num_retries") and not arguments.get("model_info"):
         told.setdefault("attempted_retries", retries)
     return told
 

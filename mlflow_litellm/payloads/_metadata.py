@@ -31,12 +31,17 @@ _LITELLMS = frozenset({
     "api_base", "caching_groups", "deployment_model_name", "endpoint",
     "global_max_parallel_requests", "hidden_params", "llm_api_timing_windows", "max_retries",
     "model_group_alias", "model_group_size", "model_info", "original_model_group",
-    "previous_models", "proxy_server_request", "requester_custom_headers", "requester_ip_address",
-    "requester_metadata", "rpm", "tpm",
+    "previous_models", "proxy_server_request", "request_retry_count", "requester_custom_headers",
+    "requester_ip_address", "requester_metadata", "rpm", "tpm",
 })  # fmt: skip
 _LITELLMS_PREFIXES = ("_", "litellm_", "user_api_key")
 # What Router notes there before it calls a deployment, as span attributes.
-_ROUTERS = ("model_group", "deployment", "attempted_retries", "attempted_fallbacks")
+_ROUTERS = {
+    "model_group": str,
+    "deployment": str,
+    "attempted_retries": int,
+    "attempted_fallbacks": int,
+}
 
 # What MLflow's stores take for a tag's name and value; a trace with any other is refused whole.
 # https://mlflow.org/docs/latest/genai/tracing/attach-tags/
@@ -50,12 +55,17 @@ _NOT_IN_A_TAG_NAME = re.compile(r"[^\w.\- /]")
 def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the trace tags of a request: ``"key:value"`` is split, a bare tag has no value."""
     found: dict[str, str] = {}
-    sources = [arguments, *_dicts(arguments)][::-1]
-    for source in sources:
+    for source in [arguments, *_dicts(arguments)][::-1]:
         for tag in _tag_list(source.get("tags")):
             name, _, value = redacted(cleaned(tag), []).partition(":")
             found[name.strip()] = value.strip()
-    for source in sources[:-1]:
+    return dict(_storable(cleaned(found)))
+
+
+def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a request says of its trace beside the tags, as tags."""
+    found: dict[str, str] = {}
+    for source in [*_dicts(arguments)][::-1]:
         found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
         found.update(_trace_metadata(source.get("trace_metadata")))
     return dict(_storable(cleaned(found)))
@@ -87,10 +97,21 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     sources = list(_dicts(arguments))
     given = {key: value for source in reversed(sources) for key, value in source.items()}
     own = {key: value for key, value in given.items() if _is_own(key)}
-    told = {key: plain(given[key]) for key in _ROUTERS if given.get(key) is not None}
+    told: dict[str, Any] = {"metadata": _quoted(cleaned(plain(own)))} if own else {}
     if deployment := _deployment_id(arguments, sources):
         told["model_id"] = deployment
-    return {**told, "metadata": cleaned(plain(own))} if own else told
+        noted = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
+        told.update((key, value) for key, kind, value in noted if _is(value, kind))
+    return told
+
+
+def _quoted(value: Any) -> Any:
+    """Return plain data without what looks like a key in its texts."""
+    if isinstance(value, dict):
+        return {key: _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return redacted(value, []) if isinstance(value, str) else value
 
 
 def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,16 +17,17 @@ REDACTED = "[REDACTED]"
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _SECRET_WORDS = frozenset({
-    "apikey", "auth", "authentication", "authorization", "bearer", "cookie", "cookies", "creds",
-    "credential", "credentials", "header", "headers", "hmac", "jwt", "key", "keys", "oauth",
-    "passcode", "passphrase", "passwd", "password", "passwords", "pwd", "secret", "secrets", "sig",
-    "signature", "token",
+    "apikey", "apikeys", "auth", "authentication", "authkey", "authorization", "bearer", "cookie",
+    "cookies", "creds", "credential", "credentials", "header", "headers", "hmac", "jwt", "key",
+    "keys", "oauth", "otp", "passcode", "passphrase", "passwd", "password", "passwords", "pin",
+    "pwd", "sas", "secret", "secrets", "sig", "signature", "token",
 })  # fmt: skip
 # Of words written as one: "accesstoken". Not "key", which is in "monkey".
 _SECRET_ENDINGS = ("apikey", "accesskey", "password", "privatekey", "secret", "secretkey", "token")
 # A token or a key beside one of these is counted or priced: "input_cost_per_token".
 _COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
 _COUNTED = frozenset({"key", "keys", "token"})
+_CONNECTING = frozenset({"connection", "string"})
 ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
 
 # As tags and headers are written: "api_key:abc".
@@ -43,6 +44,8 @@ def is_secret_name(name: str) -> bool:
     """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
     words = {word.lower() for word in _WORD.findall(name)}
     found = {word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)}
+    if words >= _CONNECTING or name.lower().endswith("pass"):
+        return True
     return bool(found) and not (words & _COUNTING and found <= _COUNTED)
 
 
@@ -71,8 +74,9 @@ def _of(name: Any, value: Any) -> Any:
 
 
 def _cleaned_entry(key: str, value: Any) -> Any:
-    # A price or a flag opens nothing.
-    if is_secret_name(key) and not isinstance(value, (bool, float)):
+    # A price or a flag opens nothing; tokens are counts, or texts.
+    is_secret = is_secret_name(key) and not isinstance(value, (bool, float))
+    if is_secret or (key.lower().endswith("tokens") and isinstance(value, (list, str))):
         return REDACTED if value else value
     if isinstance(value, str) and "://" in value and ADDRESS.search(key):
         return endpoint(value)

@@ -122,6 +122,7 @@ def _listed(item: Any) -> Any:
 def _tell_metadata(told: Request, arguments: Mapping[str, Any]) -> None:
     told.attributes.update(_metadata.attributes(arguments))
     told.tags = _metadata.tags(arguments)
+    told.trace_metadata = _metadata.trace_metadata(arguments)
     told.session = _metadata.session(arguments)
     told.user = _metadata.user(arguments)
 
@@ -132,14 +133,18 @@ def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
     told = describe(outputs, hidden, arguments)
     if not is_cache_hit(hidden):
         usage = getattr(response, "usage", None)
-        tell_cost(told, _cost.answer_cost(hidden, arguments, told.provider, usage))
+        cost = _cost.answer_cost(hidden, arguments, told.provider, usage)
+        # Without a count LiteLLM says 0.
+        tell_cost(told, cost if told.usage or (cost and cost["total_cost"]) else None)
     return told
 
 
 def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
     """Return what is known of a call that failed."""
-    provider = _endpoint.provider({}, arguments)
-    attributes = failure_attributes(error)
+    # Not looked up by the model's name: that may sign in, or ask a secret manager.
+    named = getattr(error, "llm_provider", None)
+    provider = str(named) if named else _endpoint.named_provider(arguments)
+    attributes = failure_attributes(error, arguments)
     if provider is not None:
         attributes["custom_llm_provider"] = provider
     return Answer(provider=provider, attributes=attributes)

@@ -7,6 +7,7 @@ the choices of ``n > 1`` into one up to litellm 1.108, and may reach for the net
 
 from __future__ import annotations
 
+import copy
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,17 @@ class Accumulator:
         usage = own.get("usage")
         if extra:
             usage = extra.get("usage") or usage
-            self._more.update(extra)
+            self._add_more(extra)
         if usage is not None:
             # Some providers repeat a growing count in each chunk: the last is the total.
-            self._usage = usage
+            self._usage = copy.copy(usage)
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
+
+    def _add_more(self, extra: Mapping[str, Any]) -> None:
+        for key, value in extra.items():
+            if value is not None and key not in _NOT_THE_ANSWERS:
+                self._more[key] = value if type(value) is str else plain(value)
 
     def answer(self) -> Answer:
         """Return the chunks so far as the answer that would have come unstreamed."""
@@ -91,9 +97,10 @@ class Accumulator:
         told = chat.describe(outputs, hidden, self._arguments)
         # A chunk's own model is the requested one, and the last may be LiteLLM's alone.
         answered = hidden_params(self._first).get("provider_response_model")
-        told.model = answered or told.model
         if told.usage and not is_cache_hit(hidden):
             chat.tell_cost(told, self._cost(told, usage, answered))
+        if answered:
+            told.model = told.outputs["model"] = answered
         return told
 
     def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
@@ -118,13 +125,8 @@ class Accumulator:
         return _cost.stream_cost(self._logging, hidden, self._arguments, provider, response)
 
     def _outputs(self, usage: Any) -> dict[str, Any]:
-        more = {
-            key: value
-            for key, value in self._more.items()
-            if value is not None and key not in _NOT_THE_ANSWERS
-        }
         outputs = {
-            **plain(more),
+            **plain(self._more),
             **self._head,
             "object": "chat.completion",
             "choices": [
