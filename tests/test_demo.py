@@ -184,9 +184,11 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         process = subprocess.Popen(
             command, cwd=tmp_path, env=environment(), stdout=-1, stderr=-1, text=True
         )
-        silent.accept()
-        process.send_signal(signal.SIGINT)
-        assert ("", "") == process.communicate(timeout=30)
+        connection, _ = silent.accept()
+        # Held open, or the server would be one that hangs up.
+        with connection:
+            process.send_signal(signal.SIGINT)
+            assert ("", "") == process.communicate(timeout=30)
         assert 130 == process.returncode
 
 
