@@ -1,4 +1,4 @@
-"""The switch: configuration, and the one table of what is patched."""
+"""The switch: configuration, and what is patched while it is on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import SpanType
 from mlflow.utils.autologging_utils import (
     AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED,
     AUTOLOGGING_INTEGRATIONS,
@@ -15,32 +14,20 @@ from mlflow.utils.autologging_utils import (
 )
 
 from mlflow_litellm import _callbacks, _content, _takeover
-from mlflow_litellm._calls import Door
+from mlflow_litellm._doors import DOORS
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._mlflow_calls import is_mlflows_own
-from mlflow_litellm._patching import Patch, apply_all, revert_all
-from mlflow_litellm.payloads import chat, chat_stream
+from mlflow_litellm._patching import Patch, apply_all, holder_of, revert_all
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from mlflow_litellm._calls import Door
+
 FLAVOR = "litellm"
 
-_CHAT = (
-    SpanType.CHAT_MODEL,
-    chat.RECORDED,
-    chat.request,
-    chat.answer,
-    chat.failure,
-    chat_stream.Accumulator,
-)
-
-DOORS = (
-    Door("completion", *_CHAT),
-    Door("acompletion", *_CHAT),
-)
-
 _on = False
+_patched: ModuleType | None = None
 _patches: list[Patch] = []
 _told_missing: set[str] = set()
 # The configuration of MLflow's own flavor, where that was on when this one was switched on.
@@ -135,17 +122,20 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
 
 
 def _enable(litellm: ModuleType) -> None:
-    global _on
-    if not all(patch.module is litellm for patch in _patches) or not _patches:
+    global _on, _patched
+    if _patched is not litellm:
         # The second time only where somebody had LiteLLM imported anew.
-        _patches[:] = [
-            Patch(litellm, door.name, door.wrapper(vars(litellm).get(door.name)), _trace_next)
-            for door in DOORS
-        ]
+        _patched = litellm
+        _patches[:] = [_patch(litellm, door) for door in DOORS]
     apply_all(_patches)
     _tell_missing()
     _callbacks.take_out(litellm)
     _on = True
+
+
+def _patch(litellm: ModuleType, door: Door) -> Patch:
+    holder, name = holder_of(litellm, door.name)
+    return Patch(holder, name, door.wrapper(vars(holder).get(name)), _trace_next)
 
 
 def _disable() -> None:
@@ -153,8 +143,8 @@ def _disable() -> None:
     _on = False
     # Also where it was off: a wrapper that was covered then may be on top now.
     revert_all(_patches)
-    if _patches:
-        _callbacks.put_back(_patches[0].module)
+    if _patched is not None:
+        _callbacks.put_back(_patched)
     if _builtin_config is not None:
         config, _builtin_config = _builtin_config, None
         _takeover.builtin_autolog()(**config)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm import _nesting, _routes
 from mlflow_litellm._guard import guard
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
@@ -18,8 +19,7 @@ from mlflow_litellm.payloads._redaction import redacted
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mlflow_litellm._records import Accumulator
-    from mlflow_litellm.payloads import Answer, Request
+    from mlflow_litellm.payloads import Answer, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,77 +28,105 @@ class Door:
     One public function of LiteLLM that reaches a model.
 
     Attributes:
-        name: Its name in ``litellm``, such as ``"acompletion"``.
+        name: Where it stands below ``litellm``, such as ``"acompletion"``.
         span_type: MLflow's type of its spans, such as ``SpanType.CHAT_MODEL``.
-        shown: The names of the arguments that are recorded.
-        request: Makes what is recorded of the arguments, given by name.
-        answer: Makes what is recorded of a response and the arguments.
-        failure: Makes what is recorded beside an exception, from that and the arguments.
-        accumulator: Makes what joins a stream's chunks, from the arguments and the stream.
+        payload: The module that tells what is recorded.
+        bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
+            call with it.
+        is_route: Whether it reaches models through other doors alone.
     """
 
     name: str
     span_type: str
-    shown: frozenset[str]
-    request: Callable[[Mapping[str, Any]], Request]
-    answer: Callable[[Any, Mapping[str, Any]], Answer]
-    failure: Callable[[BaseException, Mapping[str, Any]], Answer]
-    accumulator: Callable[[Mapping[str, Any], Any], Accumulator]
+    payload: Payload
+    bridges: bool = True
+    is_route: bool = False
+
+    @property
+    def span_name(self) -> str:
+        """The name of its spans, such as ``"litellm-acompletion"``."""
+        return f"litellm-{self.name.removeprefix('main.')}"
 
     def wrapper(self, original: Any) -> Callable[..., Any]:
         """Return the wrapper for this door that fits `original`: sync or async."""
         return self._wrap_async if inspect.iscoroutinefunction(original) else self._wrap_sync
 
-    def _wrap_sync(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        call = _Call(self, wrapped, args, kwargs)
+    def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        if self._is_plumbing(kwargs):
+            return wrapped(*args, **kwargs)
+        call = _Call(self, wrapped, owner, args, kwargs)
         try:
-            with call.span:
+            with call.enclosing.active():
                 result = wrapped(*args, **kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         return call.deliver(result)
 
-    async def _wrap_async(self, wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        call = _Call(self, wrapped, args, kwargs)
+    def _wrap_async(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        # Asked here, as a task that the coroutine is given to has another stack.
+        if self._is_plumbing(kwargs):
+            return wrapped(*args, **kwargs)
+        return self._awaited(wrapped, owner, args, kwargs)
+
+    async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        call = _Call(self, wrapped, owner, args, kwargs)
         try:
-            with call.span:
+            with call.enclosing.active():
                 result = await wrapped(*args, **kwargs)
         except BaseException as error:
             call.fail(error)
             raise
         return call.deliver(result)
 
+    def _is_plumbing(self, kwargs: Mapping[str, Any]) -> bool:
+        with guard("looking for the enclosing call"):
+            # How acompletion() calls completion() in an executor.
+            if kwargs.get("acompletion") is True:
+                return True
+            return _nesting.is_plumbing(self.payload, bridges=self.bridges)
+        return False
+
 
 class _Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_unawaited", "span")
+    __slots__ = ("_arguments", "_door", "_unawaited", "enclosing", "span")
 
     def __init__(
-        self, door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self,
+        door: Door,
+        wrapped: Any,
+        owner: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
     ) -> None:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
-        self.span = CallSpan(f"litellm-{door.name}", door.span_type)
+        self.span = CallSpan(door.span_name, door.span_type)
+        self.enclosing = _nesting.Enclosing(self.span, door.payload, is_route=door.is_route)
         if self.span.recording:
             with guard("reading a request"):
                 self._arguments = _by_name(wrapped, args, kwargs)
-                self.span.record(door.request(self._arguments))
+                request = door.payload.request(self._arguments)
+                if door.is_route:
+                    request.attributes.update(_routes.attributes(owner, self._arguments))
+                self.span.record(request)
 
     def deliver(self, result: Any) -> Any:
         """Return what the caller gets: `result`, or a proxy that ends the span later."""
         if self.span.recording:
             with guard("opening a stream"):
-                if is_stream(result):
+                if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
                     return self._stream(result)
                 if inspect.iscoroutine(result):
                     return self._coroutine(result)
         answer = None
         if self.span.recording:
             with guard("reading an answer"):
-                answer = self._door.answer(result, self._arguments)
-        self.span.finish(answer)
+                answer = self._door.payload.answer(result, self._arguments)
+        self.enclosing.is_open = False
+        self.span.finish(self._ended(answer))
         return result
 
     def fail(self, error: BaseException) -> None:
@@ -106,15 +134,24 @@ class _Call:
         answer = None
         if self.span.recording:
             with guard("reading a failure"):
-                answer = self._door.failure(error, self._arguments)
-        self.span.fail(error, answer, _Redaction(self._arguments, self._door.shown))
+                answer = self._door.payload.failure(error, self._arguments)
+        self.enclosing.is_open = False
+        redact = _Redaction(self._arguments, self._door.payload.RECORDED)
+        self.span.fail(error, self._ended(answer), redact)
+
+    def _ended(self, answer: Answer | None) -> Answer | None:
+        if answer is not None and self.enclosing.is_composite:
+            with guard("ending a route"):
+                _routes.tell(answer, self.enclosing)
+        return answer
 
     def _stream(self, stream: Any) -> Any:
         # Not the messages: the stream may be kept long.
         kept = {key: value for key, value in self._arguments.items() if key != "messages"}
-        accumulator = self._door.accumulator(kept, stream)
-        redact = _Redaction(kept, self._door.shown)
-        return traced_stream(stream, StreamRecord(self.span, accumulator, redact))
+        payload: Any = self._door.payload
+        accumulator = payload.Accumulator(kept, stream)
+        redact = _Redaction(kept, payload.RECORDED)
+        return traced_stream(stream, StreamRecord(self.enclosing, accumulator, redact))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
@@ -128,7 +165,7 @@ class _Call:
         # What it gives may be a stream, which outlives it.
         self._unawaited.detach()
         try:
-            with self.span:
+            with self.enclosing.active():
                 result = await coroutine
         except BaseException as error:
             self.fail(error)

@@ -50,10 +50,10 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
 class Patch:
     """
-    One public name of a module, with a wrapper on it or without.
+    One public name of a module or a class, with a wrapper on it or without.
 
     Args:
-        module: The module, such as ``litellm``.
+        holder: What has the name, such as ``litellm`` or ``litellm.Router``.
         name: The attribute to wrap, such as ``"completion"``.
         wrapper: Called as ``wrapper(wrapped, instance, args, kwargs)`` for each call.
         is_on: Asked at each call. While it says no, calls go straight to the original: that is
@@ -61,9 +61,9 @@ class Patch:
     """
 
     def __init__(
-        self, module: ModuleType, name: str, wrapper: Wrapper, is_on: Callable[[], bool]
+        self, holder: ModuleType | type, name: str, wrapper: Wrapper, is_on: Callable[[], bool]
     ) -> None:
-        self.module = module
+        self.holder = holder
         self.name = name
         self._wrapper = wrapper
         self._is_on = is_on
@@ -74,13 +74,24 @@ class Patch:
     @property
     def full_name(self) -> str:
         """The dotted name, such as ``litellm.completion``."""
-        return f"{self.module.__name__}.{self.name}"
+        return ".".join(filter(None, (*self._place, self.name)))
+
+    @property
+    def package(self) -> str:
+        """The top-level package of the holder."""
+        return _package(self._place[0])
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        if isinstance(self.holder, ModuleType):
+            return self.holder.__name__, ""
+        return self.holder.__module__, self.holder.__qualname__
 
     @property
     def current(self) -> Any:
-        """What stands under the name now; None where the module has no such name."""
+        """What stands under the name now; None where the holder has no such name."""
         # Not getattr(): a module's __getattr__ may import what nobody asked for.
-        return vars(self.module).get(self.name)
+        return vars(self.holder).get(self.name)
 
     @property
     def applied(self) -> bool:
@@ -94,10 +105,10 @@ class Patch:
             return
         if self.patched is None or current is not self.original:
             self.original = current
-            self.patched = PatchedFunction(
-                f"{self.module.__name__}:{self.name}", current, self._wrapper, self._is_on
-            )
-        setattr(self.module, self.name, self.patched)
+            module, path = self._place
+            name = f"{module}:{path}.{self.name}" if path else f"{module}:{self.name}"
+            self.patched = PatchedFunction(name, current, self._wrapper, self._is_on)
+        setattr(self.holder, self.name, self.patched)
         self._installed = True
 
     def revert(self) -> None:
@@ -108,8 +119,36 @@ class Patch:
         is below it is inert by then, and is remembered, so that applying again adds no second.
         """
         if self._installed and self.current is self.patched:
-            setattr(self.module, self.name, self.original)
+            setattr(self.holder, self.name, self.original)
             self._installed = False
+
+
+def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
+    """
+    Return what has a dotted name below a module, and the name's last part.
+
+    A class may have its methods from another; that one is returned. Where nothing on the way has
+    the name, `root` and the whole name are.
+    """
+    *path, last = name.split(".")
+    holder: Any = root
+    for part in path:
+        # Not getattr(), as above.
+        holder = vars(holder).get(part)
+        if not isinstance(holder, (ModuleType, type)):
+            return root, name
+    return (_definer(holder, last) if isinstance(holder, type) else holder), last
+
+
+def _definer(holder: type, name: str) -> type:
+    """Return the class that a method is defined in, which a facade reaches in ways of its own."""
+    method = getattr(holder, name, None)
+    place = f"{getattr(method, '__module__', '')}:{getattr(method, '__qualname__', '')}"
+    try:
+        found = pkgutil.resolve_name(place.rpartition(".")[0])
+    except (AttributeError, ImportError, ValueError):
+        return holder
+    return found if isinstance(found, type) and name in vars(found) else holder
 
 
 def apply_all(patches: Iterable[Patch]) -> None:
@@ -139,7 +178,7 @@ def revert_all(patches: Iterable[Patch]) -> None:
 
 
 def _packages(patches: Iterable[Patch]) -> frozenset[str]:
-    return frozenset(_package(patch.module.__name__) for patch in patches)
+    return frozenset(patch.package for patch in patches)
 
 
 def _package(module_name: str) -> str:

@@ -11,30 +11,18 @@ import time
 import weakref
 from _thread import get_ident, start_new_thread
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 
+from mlflow_litellm import _routes
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlflow_litellm._spans import CallSpan
-    from mlflow_litellm.payloads import Answer
-
-    class Accumulator(Protocol):
-        """What joins the chunks of one kind of stream."""
-
-        @property
-        def has_content(self) -> bool:
-            """Whether anything of the answer itself has come, after what reasoning there is."""
-
-        def add(self, chunk: Any) -> None:
-            """Take the next chunk."""
-
-        def answer(self) -> Answer:
-            """Return the answer so far."""
+    from mlflow_litellm._nesting import Enclosing
+    from mlflow_litellm.payloads import Accumulator
 
 
 class StreamRecord:
@@ -45,7 +33,7 @@ class StreamRecord:
     reader at a time; ending is thread-safe, and only the first end counts.
 
     Args:
-        span: The span of the call that opened the stream.
+        enclosing: The call that opened the stream, whose span ends with it.
         accumulator: What joins the chunks.
         redact: Takes the secrets out of a text of an exception.
     """
@@ -63,12 +51,14 @@ class StreamRecord:
         "_redact",
         "_span",
         "chunks",
+        "enclosing",
     )
 
     def __init__(
-        self, span: CallSpan, accumulator: Accumulator, redact: Callable[[str], str]
+        self, enclosing: Enclosing, accumulator: Accumulator, redact: Callable[[str], str]
     ) -> None:
-        self._span = span
+        self.enclosing = enclosing
+        self._span = enclosing.span
         self._accumulator = accumulator
         self._redact = redact
         self._first_chunk_at: float | None = None
@@ -126,6 +116,7 @@ class StreamRecord:
                 return
             self._ended = True
         _open.discard(self)
+        self.enclosing.is_open = False
         if not self.is_of_this_process:
             # Its span is the other's to end, and so are the threads that would export it.
             return
@@ -133,6 +124,8 @@ class StreamRecord:
         with guard("joining a stream"):
             answer = self._accumulator.answer()
             answer.attributes.update(self._attributes(how))
+            if self.enclosing.is_composite:
+                _routes.tell(answer, self.enclosing)
         if error is None:
             self._span.finish(answer)
         else:

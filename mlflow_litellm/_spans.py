@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
     from mlflow_litellm.payloads import Answer, Request
 
-# "openai" is the format that the UI's chat view and the GenAI translation of OTLP read
-# LiteLLM's shapes by; they fall back to guessing for a name that they do not know.
-MESSAGE_FORMAT = "openai"
-
 
 class CallSpan:
     """
@@ -36,12 +32,11 @@ class CallSpan:
         started_at: When the call began, by ``time.perf_counter()``.
     """
 
-    __slots__ = ("_span", "_token", "started_at")
+    __slots__ = ("_span", "started_at")
 
     def __init__(self, name: str, span_type: str) -> None:
         self.started_at = time.perf_counter()
         self._span: Any = None
-        self._token: Any = None
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
@@ -54,26 +49,24 @@ class CallSpan:
         """Whether what is recorded will be seen: False where tracing is off or sampled out."""
         return self._span is not None and not isinstance(self._span, NoOpSpan)
 
-    def __enter__(self) -> CallSpan:
-        """Make the span the current one, in this context only."""
-        if self._span is not None:
-            with guard("making a span current"):
-                self._token = set_span_in_context(self._span)
-        return self
+    def active(self) -> ActiveSpan:
+        """Return a context manager that makes the span the current one, in this context only."""
+        return ActiveSpan(self._span)
 
-    def __exit__(self, *_: object) -> None:
-        """Make the span that was current before so again."""
-        token, self._token = self._token, None
-        if token is not None:
-            with guard("leaving a span"):
-                detach_span_from_context(token)
+    def become(self, span_type: str) -> None:
+        """Change the span's type: only its end tells what some calls were."""
+        if self.recording:
+            with guard("changing a span's type"):
+                self._span.set_span_type(span_type)
 
     def record(self, request: Request) -> None:
         """Record a request's inputs and attributes; of a root, the trace's tags as well."""
         with guard("recording a request"):
             if not _content.logged():
                 request = _content.request_without(request)
-            attributes = {**request.attributes, SpanAttributeKey.MESSAGE_FORMAT: MESSAGE_FORMAT}
+            attributes = dict(request.attributes)
+            if request.message_format is not None:
+                attributes[SpanAttributeKey.MESSAGE_FORMAT] = request.message_format
             if request.model is not None:
                 attributes[SpanAttributeKey.MODEL] = request.model
             if request.tools:
@@ -84,7 +77,7 @@ class CallSpan:
             if request.has_media:
                 self._span.set_inputs(request.inputs)
         if request.tags or request.trace_metadata or request.session or request.user:
-            with guard("tagging a trace"), self:
+            with guard("tagging a trace"), self.active():
                 _trace_info.tell(self._span, request)
 
     def finish(self, answer: Answer | None = None) -> None:
@@ -142,6 +135,27 @@ class CallSpan:
         if said and not answer.attributes.get("cache_hit"):
             seconds = time.perf_counter() - self.started_at
             answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
+
+
+class ActiveSpan:
+    """Makes a span the current one, and after it that which was so before."""
+
+    __slots__ = ("_span", "_token")
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            with guard("making a span current"):
+                self._token = set_span_in_context(self._span)
+
+    def __exit__(self, *_: object) -> None:
+        token, self._token = self._token, None
+        if token is not None:
+            with guard("leaving a span"):
+                detach_span_from_context(token)
 
 
 def _event(error: BaseException, redact: Callable[[str], str]) -> SpanEvent:

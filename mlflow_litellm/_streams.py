@@ -21,8 +21,8 @@ def is_stream(result: Any) -> bool:
 def traced_stream(stream: Any, record: StreamRecord) -> Any:
     """Return a proxy of `stream` that records what is read and ends the span once."""
     is_sync, is_async = hasattr(type(stream), "__next__"), hasattr(type(stream), "__anext__")
-    kind = _BothStream if is_sync and is_async else _SyncStream if is_sync else _AsyncStream
-    proxy = kind(stream, record)
+    kinds = _RESUMED if record.enclosing.is_composite else _PLAIN
+    proxy = kinds[is_sync, is_async](stream, record)
     watch(record)
     return proxy
 
@@ -130,3 +130,38 @@ class _AsyncStream(_Stream):
 
 class _BothStream(_SyncStream, _AsyncStream):
     """LiteLLM's ``CustomStreamWrapper`` can be read either way."""
+
+
+class _Resumed:
+    """A stream that makes further calls while it is read: they belong below its own."""
+
+    _self_record: StreamRecord
+
+    def __next__(self) -> Any:
+        with self._self_record.enclosing.active():
+            return super().__next__()  # type: ignore[misc]
+
+    async def __anext__(self) -> Any:
+        with self._self_record.enclosing.active():
+            return await super().__anext__()  # type: ignore[misc]
+
+
+class _ResumedSync(_Resumed, _SyncStream):
+    pass
+
+
+class _ResumedAsync(_Resumed, _AsyncStream):
+    pass
+
+
+class _ResumedBoth(_Resumed, _BothStream):
+    pass
+
+
+# By whether a stream is read in a sync, and in an async loop.
+_PLAIN = {(True, True): _BothStream, (True, False): _SyncStream, (False, True): _AsyncStream}
+_RESUMED = {
+    (True, True): _ResumedBoth,
+    (True, False): _ResumedSync,
+    (False, True): _ResumedAsync,
+}

@@ -39,11 +39,13 @@ def tell(span: Any, request: Request) -> None:
         return
     told = _metadata(request)
     span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in told.items()})
+    tags = {**request.trace_metadata, **request.tags}
     if exports_to_otlp_only():
-        _write_tags({**request.trace_metadata, **request.tags})
+        _write_tags(tags)
         mlflow.update_current_trace(metadata=told)
     else:
-        mlflow.update_current_trace(tags=_tags(request), metadata=told)
+        tags.update(get_configured_trace_tags() or {})
+        mlflow.update_current_trace(tags=tags, metadata=told)
 
 
 def _metadata(request: Request) -> dict[str, str]:
@@ -53,10 +55,6 @@ def _metadata(request: Request) -> dict[str, str]:
     }
     known = {**asked, **(get_configured_trace_metadata() or {})}
     return {key: value for key in asked if (value := known[key])}
-
-
-def _tags(request: Request) -> dict[str, str]:
-    return {**request.trace_metadata, **request.tags, **(get_configured_trace_tags() or {})}
 
 
 def _write_tags(tags: dict[str, str]) -> None:

@@ -75,6 +75,12 @@ def caller(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Caller
 
 
 @pytest.fixture
+def litellm_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have LiteLLM cache what is asked with ``caching=True``."""
+    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
+
+
+@pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have errors of tracing swallowed, as they are outside tests."""
     monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")

@@ -189,10 +189,9 @@ def test_tool_calls_and_definitions_are_recorded(tracing: Traces, caller: Caller
 
 
 def test_cache_hit_is_flagged_and_costs_nothing(
-    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
     """LiteLLM repeats the first answer's price on a hit."""
-    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
     for _ in range(2):
         caller.complete("hello again", caching=True)
     first, second = tracing.calls()

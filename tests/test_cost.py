@@ -168,10 +168,9 @@ def test_price_that_litellm_makes_up_is_none(stream: bool, tracing: Traces, call
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_cache_hit_costs_nothing(
-    stream: bool, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    stream: bool, tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
     """LiteLLM repeats the first answer's price on a hit."""
-    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
     for _ in range(2):
         answered = caller.stream if stream else caller.complete
         answered("cached", caching=True, **(COUNTED if stream else {}))

@@ -53,27 +53,27 @@ def patch(modules: dict[str, ModuleType], switch: dict[str, bool]) -> Patch:
 def test_patch_is_applied_and_reverted(patch: Patch) -> None:
     """To the same object as before."""
     apply_all([patch])
-    assert patch.module.greet("you") == "HELLO YOU"
+    assert patch.holder.greet("you") == "HELLO YOU"
     assert (patch.applied, patch.full_name) == (True, "package.greet")
     revert_all([patch])
-    assert patch.module.greet is greet
+    assert patch.holder.greet is greet
     assert not patch.applied
 
 
 def test_wrapper_is_the_same_object_each_time(patch: Patch) -> None:
     """So that what somebody captured is live again, and is never wrapped twice."""
     apply_all([patch])
-    first = patch.module.greet
+    first = patch.holder.greet
     revert_all([patch])
     apply_all([patch, patch])
-    assert patch.module.greet is first
+    assert patch.holder.greet is first
     revert_all([patch])
 
 
 def test_wrapper_asks_at_each_call(patch: Patch, switch: dict[str, bool]) -> None:
     """A captured wrapper is inert while the switch is off."""
     apply_all([patch])
-    captured = patch.module.greet
+    captured = patch.holder.greet
     switch["on"] = False
     assert captured("you") == "hello you"
     revert_all([patch])
@@ -86,7 +86,7 @@ def test_alias_in_user_code_is_rebound_both_ways(
     user_code = modules["user_code"]
     user_code.hi = greet  # type: ignore[attr-defined]
     apply_all([patch])
-    user_code.late = patch.module.greet  # type: ignore[attr-defined]
+    user_code.late = patch.holder.greet  # type: ignore[attr-defined]
     assert user_code.hi is patch.patched
     revert_all([patch])
     assert (user_code.hi, user_code.late) == (greet, greet)
@@ -100,7 +100,7 @@ def test_alias_inside_the_package_is_left_alone_until_it_holds_the_wrapper(
     inner.greet = greet  # type: ignore[attr-defined]
     apply_all([patch])
     assert inner.greet is patch.original
-    inner.late = patch.module.greet  # type: ignore[attr-defined]
+    inner.late = patch.holder.greet  # type: ignore[attr-defined]
     revert_all([patch])
     assert inner.late is patch.original
 
@@ -159,18 +159,18 @@ def test_function_put_in_the_place_of_the_original_is_wrapped_anew(patch: Patch)
     def other(name: str) -> str:
         return f"bye {name}"
 
-    patch.module.greet = other
+    patch.holder.greet = other
     apply_all([patch])
-    assert patch.module.greet("you") == "BYE YOU"
+    assert patch.holder.greet("you") == "BYE YOU"
     revert_all([patch])
-    assert patch.module.greet is other
+    assert patch.holder.greet is other
 
 
 def test_wrapper_that_was_cut_off_is_put_back(patch: Patch) -> None:
     """Another library that restores what it once saw takes our wrapper off; on puts it back."""
     apply_all([patch])
-    patch.module.greet = patch.original
+    patch.holder.greet = patch.original
     assert not patch.applied
     apply_all([patch])
-    assert patch.module.greet("you") == "HELLO YOU"
+    assert patch.holder.greet("you") == "HELLO YOU"
     revert_all([patch])

@@ -177,10 +177,9 @@ def test_chunk_is_recorded_as_it_passed(tracing: Traces, caller: Caller) -> None
 
 
 def test_cached_stream_is_flagged_and_costs_nothing(
-    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+    tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
     """The second time LiteLLM plays the answer back."""
-    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
     for _ in range(2):
         caller.stream("hello once more", caching=True)
     first, second = tracing.calls()

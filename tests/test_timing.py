@@ -137,11 +137,8 @@ def test_speed_is_recorded(stream: bool, tracing: Traces, caller: Caller) -> Non
     assert speed == pytest.approx(said / seconds(span), rel=0.5)
 
 
-def test_speed_of_a_cache_is_not(
-    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_speed_of_a_cache_is_not(tracing: Traces, caller: Caller, litellm_cache: None) -> None:
     """It says nothing of the model."""
-    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
     for _ in range(2):
         caller.complete("timed", caching=True)
     first, second = tracing.calls()

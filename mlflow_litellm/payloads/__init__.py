@@ -2,14 +2,16 @@
 What is recorded of a call: pure functions, a module a kind of call.
 
 Plain data in, plain data out; nothing here knows MLflow or patches anything. Each kind of call
-has ``request(arguments)``, ``answer(response, arguments)``, ``failure(error, arguments)``, and an
-accumulator of its stream's chunks.
+is a module as `Payload` says, and has an `Accumulator` where it streams.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class Request:
         model: The requested model, such as ``"anthropic/claude-3-5-sonnet"``.
         tools: The definitions of the tools offered, as plain data.
         attributes: Further span attributes.
+        message_format: MLflow's name of the format that inputs and outputs are in, such as
+            ``"openai"``, where the UI has a view for it.
         has_media: Whether `inputs` holds pictures, audio or files.
         tags: Tags of the trace, where the call is its root.
         trace_metadata: What else is said of the trace, as tags of it.
@@ -33,6 +37,7 @@ class Request:
     model: str | None = None
     tools: list[Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    message_format: str | None = None
     has_media: bool = False
     tags: dict[str, str] = field(default_factory=dict)
     trace_metadata: dict[str, str] = field(default_factory=dict)
@@ -64,3 +69,37 @@ class Answer:
     provider: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     has_media: bool = False
+
+
+class Payload(Protocol):
+    """
+    A module of this package: what is recorded of one kind of call.
+
+    Attributes:
+        RECORDED: The names of the arguments that are recorded.
+    """
+
+    RECORDED: frozenset[str]
+
+    def request(self, arguments: Mapping[str, Any]) -> Request:
+        """Return what a call asked for, from its arguments by name."""
+
+    def answer(self, response: Any, arguments: Mapping[str, Any]) -> Answer:
+        """Return what a response says."""
+
+    def failure(self, error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+        """Return what is known beside an exception."""
+
+
+class Accumulator(Protocol):
+    """What joins the chunks of one kind of stream: made from the arguments and the stream."""
+
+    @property
+    def has_content(self) -> bool:
+        """Whether anything of the answer itself has come, after what reasoning there is."""
+
+    def add(self, chunk: Any) -> None:
+        """Take the next chunk."""
+
+    def answer(self) -> Answer:
+        """Return the answer so far, as it would have come unstreamed."""

@@ -54,10 +54,7 @@ def answer_cost(
         usage: LiteLLM's ``Usage``, or None.
     """
     total = number(hidden.get("response_cost"))
-    models = _models(hidden, arguments)
-    if total is None or not _is_known(total, models, arguments):
-        return None
-    return cost(total, _shares(total, models, arguments, provider, usage))
+    return _divided(total, None, hidden, arguments, provider, usage)
 
 
 def stream_cost(
@@ -87,11 +84,22 @@ def stream_cost(
     total = _told_price(provider, response.usage)
     if total is None and calculate is not None:
         total = calculate(result=response)
+    return _divided(total, _breakdown(logging), hidden, arguments, provider, response.usage)
+
+
+def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
+    total: float | None,
+    noted: Parts | None,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    usage: Any,
+) -> dict[str, float] | None:
+    """Return a total that LiteLLM told in its parts: as LiteLLM noted them, or as listed."""
     models = _models(hidden, arguments)
     if total is None or not _is_known(total, models, arguments):
         return None
-    parts = _breakdown(logging) or _shares(total, models, arguments, provider, response.usage)
-    return cost(total, parts)
+    return cost(total, noted or _shares(total, models, arguments, provider, usage))
 
 
 def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> bool:

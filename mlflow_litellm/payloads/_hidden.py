@@ -15,7 +15,7 @@ CACHED = "cached_response"
 # Span attributes by the header that tells them. An allowlist: cookies stand beside them.
 # LiteLLM passes OpenAI's names on as they are, and any provider's with this prefix.
 _PREFIX = "llm_provider-"
-_REMAINING = {
+_COUNTS = {
     "ratelimit_remaining_requests": (
         "x-ratelimit-remaining-requests",
         "anthropic-ratelimit-requests-remaining",
@@ -24,10 +24,8 @@ _REMAINING = {
         "x-ratelimit-remaining-tokens",
         "anthropic-ratelimit-tokens-remaining",
     ),
-}
-_ATTEMPTED = {
-    "attempted_retries": "x-litellm-attempted-retries",
-    "attempted_fallbacks": "x-litellm-attempted-fallbacks",
+    "attempted_retries": ("x-litellm-attempted-retries",),
+    "attempted_fallbacks": ("x-litellm-attempted-fallbacks",),
 }
 
 
@@ -62,14 +60,12 @@ def call_attributes(hidden: Mapping[str, Any]) -> dict[str, Any]:
 
 def header_attributes(headers: Any) -> dict[str, int]:
     """Return what response headers tell of rate limits and retries; every other stays out."""
-    found = {
-        attribute: next(
-            (count for name in names if (count := _count(headers, name)) is not None), None
-        )
-        for attribute, names in _REMAINING.items()
-    }
-    found.update((attribute, _count(headers, name)) for attribute, name in _ATTEMPTED.items())
-    return {attribute: count for attribute, count in found.items() if count is not None}
+    found: dict[str, int] = {}
+    for attribute, names in _COUNTS.items():
+        counts = (_count(headers, name) for name in names)
+        if (count := next((count for count in counts if count is not None), None)) is not None:
+            found[attribute] = count
+    return found
 
 
 def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> dict[str, Any]:

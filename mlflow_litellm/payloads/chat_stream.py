@@ -11,8 +11,9 @@ import copy
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm.payloads import _cost, chat
-from mlflow_litellm.payloads._hidden import hidden_params, is_cache_hit
+from mlflow_litellm.payloads import _chat, _cost
+from mlflow_litellm.payloads._answers import tell_cost
+from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._joining import joined, provider_fields_joined
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._usage import tokens
@@ -94,11 +95,11 @@ class Accumulator:
         # The stream itself calls Gemini's another name than Gemini's answers.
         provider = last.get("custom_llm_provider") or self._provider
         hidden = {**self._stream_hidden, "custom_llm_provider": provider}
-        told = chat.describe(outputs, hidden, self._arguments)
+        told = _chat.describe(outputs, hidden, self._arguments)
         # A chunk's own model is the requested one, and the last may be LiteLLM's alone.
         answered = hidden_params(self._first).get("provider_response_model")
-        if told.usage and not is_cache_hit(hidden):
-            chat.tell_cost(told, self._cost(told, usage, answered))
+        if told.usage and told.cost is None:
+            tell_cost(told, self._cost(told, usage, answered))
         if answered:
             told.model = told.outputs["model"] = answered
         return told

@@ -1,0 +1,73 @@
+"""What is recorded of any answer, beside its own shape: provider, address, tokens, cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm.payloads import Answer, _cost, _endpoint
+from mlflow_litellm.payloads._hidden import (
+    call_attributes,
+    failure_attributes,
+    hidden_params,
+    is_cache_hit,
+)
+from mlflow_litellm.payloads._usage import token_attributes, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+    """
+    Return an answer from its plain data and what LiteLLM tells beside it.
+
+    Its cost is 0 where the cache answered, and unknown otherwise: see `tell_cost`.
+
+    Args:
+        outputs: The answer as plain data; tokens are looked for in its ``usage``.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+    """
+    provider = _endpoint.provider(hidden, arguments)
+    known = {
+        "api_base": _endpoint.api_base(hidden, arguments, provider),
+        "custom_llm_provider": provider,
+    }
+    attributes = call_attributes(hidden)
+    attributes.update((key, value) for key, value in known.items() if value is not None)
+    told = Answer(outputs, provider=provider, attributes=attributes)
+    if isinstance(outputs, dict):
+        told.usage = tokens(outputs.get("usage"))
+        attributes.update(token_attributes(outputs.get("usage")))
+        told.model = outputs.get("model")
+    if is_cache_hit(hidden):
+        # LiteLLM repeats the first answer's price on a hit, up to 1.106.
+        tell_cost(told, _cost.cost(0.0, None))
+    return told
+
+
+def tell_answer_cost(told: Answer, response: Any, arguments: Mapping[str, Any]) -> None:
+    """Note what an answer that came whole cost, unless the cache gave it."""
+    if told.cost is None:
+        usage = getattr(response, "usage", None)
+        cost = _cost.answer_cost(hidden_params(response), arguments, told.provider, usage)
+        # Without a count LiteLLM says 0.
+        tell_cost(told, cost if told.usage or (cost and cost["total_cost"]) else None)
+
+
+def tell_cost(told: Answer, cost: dict[str, float] | None) -> None:
+    """Note what an answer cost, in MLflow's parts; None where that is unknown."""
+    told.cost = cost
+    if cost is not None:
+        told.attributes["response_cost"] = cost["total_cost"]
+
+
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+    """Return what is known of a call that failed."""
+    # Not looked up by the model's name: that may sign in, or ask a secret manager.
+    named = getattr(error, "llm_provider", None)
+    provider = str(named) if named else _endpoint.named_provider(arguments)
+    attributes = failure_attributes(error, arguments)
+    if provider is not None:
+        attributes["custom_llm_provider"] = provider
+    return Answer(provider=provider, attributes=attributes)
