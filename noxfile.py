@@ -1,4 +1,8 @@
-"""Sessions: ``tests`` for each Python, ``lint``, ``types``; plain ``nox`` runs them all."""
+"""
+Sessions: ``tests`` for each Python, ``frameworks`` for each of them, ``lint``, ``types``.
+
+Plain ``nox`` runs them all.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,17 @@ nox.options.reuse_existing_virtualenvs = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
-nox.options.sessions = [*(f"tests-{version}" for version in PYTHONS), "lint", "types"]
+nox.options.sessions = [
+    *(f"tests-{version}" for version in PYTHONS),
+    "frameworks",
+    "lint",
+    "types",
+]
+FRAMEWORKS = [
+    group.removeprefix("framework-")
+    for group in PROJECT["dependency-groups"]
+    if group.startswith("framework-")
+]
 
 
 def runs(version: str) -> bool:
@@ -63,6 +77,21 @@ def skip_tests(version: str) -> None:
 
 for missing in sorted(set(PYTHONS) - set(HERE)):
     skip_tests(missing)
+
+
+# pip takes minutes to choose what fits each, uv seconds.
+@nox.session(venv_backend="uv|venv")
+@nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
+def frameworks(session: nox.Session, name: str) -> None:
+    """Test with one framework that calls LiteLLM."""
+    tools = nox.project.dependency_groups(PROJECT, "frameworks", f"framework-{name}")
+    session.install("--quiet", ".[mlflow]", *tools)
+    # Reinstalled alone, as its version stays the same between two builds.
+    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
+    # Not "-m pytest", as above.
+    pytest = str(Path(session.bin) / "pytest")
+    test = Path("tests", "frameworks", f"test_{name.replace('-', '_')}.py")
+    session.run(pytest, "--disable-warnings", str(test), *session.posargs)
 
 
 @nox.session

@@ -13,7 +13,7 @@ from mlflow.utils.autologging_utils import (
     autologging_integration,
 )
 
-from mlflow_litellm import _callbacks, _content, _takeover
+from mlflow_litellm import _callbacks, _captured, _content, _hops, _takeover
 from mlflow_litellm._doors import DOORS
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._mlflow_calls import is_mlflows_own
@@ -29,6 +29,8 @@ FLAVOR = "litellm"
 _on = False
 _patched: ModuleType | None = None
 _patches: list[Patch] = []
+# Of what is LiteLLM's and Python's own, so that the calls that LiteLLM makes are placed right.
+_inner_patches: list[Patch] = []
 _told_missing: set[str] = set()
 # The configuration of MLflow's own flavor, where that was on when this one was switched on.
 _builtin_config: dict[str, Any] | None = None
@@ -74,7 +76,7 @@ autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
 
 
 def patches() -> list[Patch]:
-    """Return the patches of this process, applied or not; none before tracing was first on."""
+    """Return the patches of LiteLLM's functions, applied or not; none before tracing was on."""
     return list(_patches)
 
 
@@ -127,7 +129,9 @@ def _enable(litellm: ModuleType) -> None:
         # The second time only where somebody had LiteLLM imported anew.
         _patched = litellm
         _patches[:] = [_patch(litellm, door) for door in DOORS]
-    apply_all(_patches)
+        doors = [pair for pair in zip(DOORS, _patches, strict=True) if not pair[0].is_route]
+        _inner_patches[:] = [*_captured.patches(litellm, doors, _trace_next), _hops.patch()]
+    apply_all([*_patches, *_inner_patches])
     _tell_missing()
     _callbacks.take_out(litellm)
     _on = True
@@ -142,7 +146,7 @@ def _disable() -> None:
     global _on, _builtin_config
     _on = False
     # Also where it was off: a wrapper that was covered then may be on top now.
-    revert_all(_patches)
+    revert_all([*_patches, *_inner_patches])
     if _patched is not None:
         _callbacks.put_back(_patched)
     if _builtin_config is not None:
@@ -171,7 +175,9 @@ def _builtin_is_on() -> bool:
 
 
 def _tell_missing() -> None:
-    missing = {patch.full_name for patch in _patches if patch.current is None} - _told_missing
+    # What came with later versions of LiteLLM is told by `doctor` alone.
+    needed = (patch for patch in _patches if patch.name in {"completion", "acompletion"})
+    missing = {patch.full_name for patch in needed if patch.current is None} - _told_missing
     if missing:
         _told_missing.update(missing)
         logger.warning(

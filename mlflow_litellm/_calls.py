@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from wrapt import FunctionWrapper
 
 from mlflow_litellm import _nesting, _routes
 from mlflow_litellm._guard import guard
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer, Payload
 
 
+# What each kind of call that streams is asked in.
+_MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """
@@ -33,7 +40,9 @@ class Door:
         payload: The module that tells what is recorded.
         bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
             call with it.
-        is_route: Whether it reaches models through other doors alone.
+        is_route: Whether it reaches models through calls of its own alone.
+        passes_to: The function that it passes its arguments on to, where its own signature does
+            not name them: a name below ``litellm``.
     """
 
     name: str
@@ -41,11 +50,22 @@ class Door:
     payload: Payload
     bridges: bool = True
     is_route: bool = False
+    passes_to: str = ""
 
     @property
     def span_name(self) -> str:
         """The name of its spans, such as ``"litellm-acompletion"``."""
-        return f"litellm-{self.name.removeprefix('main.')}"
+        public = self.name.removeprefix("main.").removeprefix("responses.dispatch.")
+        return f"litellm-{public}"
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it tries another call again."""
+        return self.name.endswith("_with_retries")
+
+    def named_by(self, wrapped: Any) -> Any:
+        """Return the function whose signature names the arguments."""
+        return vars(sys.modules["litellm"])[self.passes_to] if self.passes_to else wrapped
 
     def wrapper(self, original: Any) -> Callable[..., Any]:
         """Return the wrapper for this door that fits `original`: sync or async."""
@@ -53,7 +73,7 @@ class Door:
 
     def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         if self._is_plumbing(kwargs):
-            return wrapped(*args, **kwargs)
+            return wrapped(*args, **self._passed_on(args, kwargs))
         call = _Call(self, wrapped, owner, args, kwargs)
         try:
             with call.enclosing.active():
@@ -66,7 +86,7 @@ class Door:
     def _wrap_async(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         # Asked here, as a task that the coroutine is given to has another stack.
         if self._is_plumbing(kwargs):
-            return wrapped(*args, **kwargs)
+            return wrapped(*args, **self._passed_on(args, kwargs))
         return self._awaited(wrapped, owner, args, kwargs)
 
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -84,74 +104,118 @@ class Door:
             # How acompletion() calls completion() in an executor.
             if kwargs.get("acompletion") is True:
                 return True
-            return _nesting.is_plumbing(self.payload, bridges=self.bridges)
+            return _nesting.is_plumbing(self)
         return False
+
+    def _passed_on(self, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
+        call = _nesting.enclosing()
+        if call is not None and self.is_retry:
+            with guard("telling attempts apart"):
+                attempt = replace(call.door, name=self.passes_to, passes_to=self.passes_to)
+                return attempt.retried(call, args, kwargs)
+        return kwargs
+
+    def retried(self, call: _nesting.Enclosing, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """
+        Return the arguments that have LiteLLM try a call again, with each attempt traced.
+
+        The first attempt was the call itself; its span is made in retrospect.
+        """
+        call.is_retried = True
+        error = sys.exc_info()[1]
+        if error is not None and not call.steps:
+            call.steps.append(self)
+            _Call(self, None, None, args, kwargs, call.span).fail(error)
+        function = kwargs.get("original_function")
+        if function is None:
+            return kwargs
+        return {**kwargs, "original_function": FunctionWrapper(function, self.wrapper(function))}
 
 
 class _Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_unawaited", "enclosing", "span")
+    __slots__ = ("_arguments", "_door", "_outer", "_resumes", "_unawaited", "enclosing", "span")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - A call, and since when.
         self,
         door: Door,
         wrapped: Any,
         owner: Any,
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
+        since: CallSpan | None = None,
     ) -> None:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
-        self.span = CallSpan(door.span_name, door.span_type)
-        self.enclosing = _nesting.Enclosing(self.span, door.payload, is_route=door.is_route)
+        self._outer = _nesting.enclosing()
+        self.span = CallSpan(door.span_name, door.span_type, since)
+        self.enclosing = _nesting.Enclosing(self.span, door)
+        self._resumes = door.is_route
         if self.span.recording:
             with guard("reading a request"):
-                self._arguments = _by_name(wrapped, args, kwargs)
+                self._arguments = _by_name(door.named_by(wrapped), args, kwargs)
                 request = door.payload.request(self._arguments)
                 if door.is_route:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
+                elif self._outer is not None:
+                    _routes.note(self._outer, request.attributes)
+                self._resumes |= _has_mcp(request.tools)
                 self.span.record(request)
 
     def deliver(self, result: Any) -> Any:
         """Return what the caller gets: `result`, or a proxy that ends the span later."""
+        if inspect.iscoroutine(result) and self.span.recording:
+            with guard("waiting for a coroutine"):
+                return self._coroutine(result)
+        self.enclosing.settle(result)
+        given = self._delivered(result)
+        if self._outer is not None:
+            self._outer.offer(given)
+        return given
+
+    def _delivered(self, result: Any) -> Any:
         if self.span.recording:
             with guard("opening a stream"):
                 if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
                     return self._stream(result)
-                if inspect.iscoroutine(result):
-                    return self._coroutine(result)
         answer = None
         if self.span.recording:
             with guard("reading an answer"):
                 answer = self._door.payload.answer(result, self._arguments)
-        self.enclosing.is_open = False
-        self.span.finish(self._ended(answer))
+        self._end(answer)
         return result
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`."""
+        self.enclosing.settle(error)
+        self.enclosing.is_composite |= bool(self.enclosing.steps)
         answer = None
         if self.span.recording:
             with guard("reading a failure"):
                 answer = self._door.payload.failure(error, self._arguments)
-        self.enclosing.is_open = False
-        redact = _Redaction(self._arguments, self._door.payload.RECORDED)
-        self.span.fail(error, self._ended(answer), redact)
+        self._end(answer, error)
 
-    def _ended(self, answer: Answer | None) -> Answer | None:
-        if answer is not None and self.enclosing.is_composite:
+    def _end(self, answer: Answer | None, error: BaseException | None = None) -> None:
+        self.enclosing.is_open = False
+        if answer is not None:
             with guard("ending a route"):
                 _routes.tell(answer, self.enclosing)
-        return answer
+        if error is None:
+            self.span.finish(answer)
+        else:
+            redact = _Redaction(self._arguments, self._door.payload.RECORDED)
+            self.span.fail(error, answer, redact)
 
     def _stream(self, stream: Any) -> Any:
         # Not the messages: the stream may be kept long.
-        kept = {key: value for key, value in self._arguments.items() if key != "messages"}
+        kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
         payload: Any = self._door.payload
         accumulator = payload.Accumulator(kept, stream)
         redact = _Redaction(kept, payload.RECORDED)
-        return traced_stream(stream, StreamRecord(self.enclosing, accumulator, redact))
+        record = StreamRecord(self.enclosing, accumulator, redact)
+        return traced_stream(stream, record, resumes=self._resumes)
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
@@ -187,6 +251,11 @@ class _Redaction:
         return redacted(text, self._secrets)
 
 
+def _has_mcp(tools: Any) -> bool:
+    """Tell whether LiteLLM is to run tools itself, and to call the model again with the results."""
+    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in tools or ())
+
+
 def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the arguments by name. The positional order of acompletion is not completion's."""
     if not args:
@@ -196,7 +265,14 @@ def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
+_GIVEN_BY_POSITION = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+
+
 # Reading LiteLLM's signature takes 60 us.
 @lru_cache(maxsize=64)
 def _parameters(function: Any) -> tuple[str, ...]:
-    return tuple(inspect.signature(function).parameters)
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(each.name for each in parameters if each.kind in _GIVEN_BY_POSITION)

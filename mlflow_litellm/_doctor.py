@@ -147,7 +147,10 @@ def patched(patches: Iterable[Patch]) -> Iterator[Finding]:
         names.setdefault(_state(patch), []).append(patch.full_name)
     for state, (mark, what, remedy) in STATES.items():
         if state in names:
-            yield Finding(mark, f"{what}: {', '.join(names[state])}", remedy)
+            listed = f"{len(names[state])} of LiteLLM's functions"
+            if mark != "ok":
+                listed = ", ".join(names[state])
+            yield Finding(mark, f"{what}: {listed}", remedy)
 
 
 AGAIN = "call mlflow.litellm.autolog() after what did that, if calls are not traced"

@@ -2,12 +2,125 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mlflow.entities import SpanType
 
 from mlflow_litellm._calls import Door
-from mlflow_litellm.payloads import chat
+from mlflow_litellm.payloads import (
+    audio,
+    chat,
+    embedding,
+    generate_content,
+    images,
+    interactions,
+    messages,
+    moderation,
+    ocr,
+    other,
+    rerank,
+    responses,
+    search,
+    text,
+    vector_stores,
+)
+
+if TYPE_CHECKING:
+    from mlflow_litellm.payloads import Payload
+
+CHAIN = SpanType.CHAIN
+
+
+def _routed(payload: Payload, *methods: str) -> list[Door]:
+    return [Door(f"Router.{method}", CHAIN, payload, is_route=True) for method in methods]
+
+
+def _others(*names: str) -> list[Door]:
+    pairs = [(name, f"a{name}") for name in names]
+    return [Door(name, SpanType.LLM, other, bridges=False) for pair in pairs for name in pair]
+
 
 DOORS = (
     Door("completion", SpanType.CHAT_MODEL, chat),
     Door("acompletion", SpanType.CHAT_MODEL, chat),
+    # What litellm.LiteLLM() and the retries call, which know nothing of the names above.
+    Door("main.completion", SpanType.CHAT_MODEL, chat),
+    Door("main.acompletion", SpanType.CHAT_MODEL, chat),
+    # Calls that make chat calls.
+    Door("completion_with_retries", CHAIN, chat, is_route=True, passes_to="completion"),
+    Door("acompletion_with_retries", CHAIN, chat, is_route=True, passes_to="acompletion"),
+    Door("completion_with_fallbacks", CHAIN, chat, is_route=True),
+    Door("async_completion_with_fallbacks", CHAIN, chat, is_route=True),
+    Door("batch_completion", CHAIN, chat, is_route=True),
+    Door("batch_completion_models", CHAIN, chat, is_route=True, passes_to="completion"),
+    Door(
+        "batch_completion_models_all_responses", CHAIN, chat, is_route=True, passes_to="completion"
+    ),
+    Door("run_tool_loop", SpanType.AGENT, chat, is_route=True),
+    Door("arun_tool_loop", SpanType.AGENT, chat, is_route=True),
+    Door("query", CHAIN, chat, is_route=True),
+    Door("aquery", CHAIN, chat, is_route=True),
+    *_routed(
+        chat,
+        "completion",
+        "acompletion",
+        "abatch_completion",
+        "abatch_completion_fastest_response",
+        "abatch_completion_one_model_multiple_requests",
+        "schedule_acompletion",
+    ),
+    *_routed(text, "text_completion", "atext_completion"),
+    *_routed(embedding, "embedding", "aembedding"),
+    *_routed(images, "image_generation", "aimage_generation"),
+    *_routed(audio, "atranscription", "aspeech"),
+    *_routed(rerank, "arerank"),
+    # Other shapes of the same, which LiteLLM bridges into one another.
+    Door("responses", SpanType.CHAT_MODEL, responses),
+    Door("aresponses", SpanType.CHAT_MODEL, responses),
+    # What the retries call.
+    Door("responses.dispatch.responses", SpanType.CHAT_MODEL, responses),
+    Door("responses.dispatch.aresponses", SpanType.CHAT_MODEL, responses),
+    Door("responses_with_retries", CHAIN, responses, is_route=True, passes_to="responses"),
+    Door("aresponses_with_retries", CHAIN, responses, is_route=True, passes_to="aresponses"),
+    Door("compact_responses", SpanType.CHAT_MODEL, responses),
+    Door("acompact_responses", SpanType.CHAT_MODEL, responses),
+    Door("anthropic_messages", SpanType.CHAT_MODEL, messages),
+    Door("anthropic_messages_handler", SpanType.CHAT_MODEL, messages),
+    Door("anthropic.messages.create", SpanType.CHAT_MODEL, messages),
+    Door("anthropic.messages.acreate", SpanType.CHAT_MODEL, messages),
+    Door("agenerate_content", SpanType.CHAT_MODEL, generate_content),
+    Door("google_genai.generate_content", SpanType.CHAT_MODEL, generate_content),
+    Door("google_genai.agenerate_content", SpanType.CHAT_MODEL, generate_content),
+    Door("google_genai.generate_content_stream", SpanType.CHAT_MODEL, generate_content),
+    Door("google_genai.agenerate_content_stream", SpanType.CHAT_MODEL, generate_content),
+    Door("interactions.create", SpanType.CHAT_MODEL, interactions),
+    Door("interactions.acreate", SpanType.CHAT_MODEL, interactions),
+    Door("text_completion", SpanType.LLM, text),
+    Door("atext_completion", SpanType.LLM, text),
+    # Separate calls, also where LiteLLM makes them within another.
+    Door("embedding", SpanType.EMBEDDING, embedding, bridges=False),
+    Door("aembedding", SpanType.EMBEDDING, embedding, bridges=False, passes_to="embedding"),
+    Door("rerank", SpanType.RERANKER, rerank, bridges=False),
+    Door("arerank", SpanType.RERANKER, rerank, bridges=False),
+    Door("moderation", SpanType.GUARDRAIL, moderation, bridges=False),
+    Door("amoderation", SpanType.GUARDRAIL, moderation, bridges=False),
+    Door("search", SpanType.RETRIEVER, search, bridges=False),
+    Door("asearch", SpanType.RETRIEVER, search, bridges=False),
+    Door("vector_stores.search", SpanType.RETRIEVER, vector_stores, bridges=False),
+    Door("vector_stores.asearch", SpanType.RETRIEVER, vector_stores, bridges=False),
+    Door("ocr", SpanType.PARSER, ocr, bridges=False),
+    Door("aocr", SpanType.PARSER, ocr, bridges=False),
+    Door("transcription", SpanType.LLM, audio, bridges=False),
+    Door("atranscription", SpanType.LLM, audio, bridges=False, passes_to="transcription"),
+    *_others("decisions", "systemone", "extraction"),
+    *_others("video_generation", "video_remix", "video_edit", "video_extension"),
+    # LiteLLM answers other kinds of call by these.
+    Door("speech", SpanType.LLM, audio),
+    Door("aspeech", SpanType.LLM, audio, passes_to="speech"),
+    Door("image_generation", SpanType.LLM, images),
+    Door("aimage_generation", SpanType.LLM, images, passes_to="image_generation"),
+    Door("image_edit", SpanType.LLM, images),
+    Door("aimage_edit", SpanType.LLM, images),
+    Door("image_variation", SpanType.LLM, images),
+    Door("aimage_variation", SpanType.LLM, images, passes_to="image_variation"),
 )

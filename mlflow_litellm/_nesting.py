@@ -17,13 +17,16 @@ from mlflow_litellm._guard import guard
 if TYPE_CHECKING:
     from contextvars import Token
 
+    from mlflow_litellm._calls import Door
     from mlflow_litellm._spans import ActiveSpan, CallSpan
-    from mlflow_litellm.payloads import Payload
 
-# Stand between LiteLLM and the functions that it calls.
-_BETWEEN = frozenset(
-    {"asyncio", "concurrent", "contextlib", "mlflow_litellm", "tenacity", "threading", "wrapt"}
-)
+# Stand between LiteLLM and the functions that it calls: what it calls them through, and other
+# libraries that put wrappers on them.
+_BETWEEN = frozenset({
+    "agentops", "asyncio", "braintrust", "concurrent", "contextlib", "ddtrace", "lmnr",
+    "mlflow_litellm", "openinference", "openlit", "opentelemetry", "opik", "sentry_sdk",
+    "tenacity", "threading", "weave", "wrapt",
+})  # fmt: skip
 # Other Pythons may lack it.
 _getframe: Any = getattr(sys, "_getframe", None)
 
@@ -34,25 +37,46 @@ class Enclosing:
 
     Attributes:
         span: Its span.
-        payload: What kind of call it is.
-        is_route: Whether it makes calls of its own, and is none to a model itself.
+        door: The door that it came through.
         is_open: Whether it has yet to end.
-        steps: How many calls of its own kind were made for it.
+        is_composite: Whether the calls below it are what reached models, and have the tokens.
+        steps: The doors of the calls of its own kind that LiteLLM made for it.
+        groups: The model groups that Router tried for it, in order.
+        is_retried: Whether the steps are attempts at the same.
     """
 
-    __slots__ = ("is_open", "is_route", "payload", "span", "steps")
+    __slots__ = (
+        "_results",
+        "door",
+        "groups",
+        "is_composite",
+        "is_open",
+        "is_retried",
+        "span",
+        "steps",
+    )
 
-    def __init__(self, span: CallSpan, payload: Payload, *, is_route: bool) -> None:
+    def __init__(self, span: CallSpan, door: Door) -> None:
         self.span = span
-        self.payload = payload
-        self.is_route = is_route
+        self.door = door
         self.is_open = True
-        self.steps = 0
+        self.is_composite = door.is_route
+        self.is_retried = door.is_retry
+        # Lists, as the calls of a batch come from many threads.
+        self.steps: list[Door] = []
+        self.groups: list[str] = []
+        self._results: list[Any] | None = []
 
-    @property
-    def is_composite(self) -> bool:
-        """Whether the calls below it are what reached models, and have the tokens."""
-        return self.is_route or self.steps > 0
+    def offer(self, result: Any) -> None:
+        """Note what a step gave, which may be what this call gives."""
+        if self._results is not None:
+            self._results.append(result)
+
+    def settle(self, result: Any) -> None:
+        """Note what this call gives or raises. A stream is read on, and must not be held here."""
+        results, self._results = self._results or [], None
+        # A helper's answer, such as a judge's, is not the call's own.
+        self.is_composite |= any(result is given for given in results)
 
     def active(self) -> Active:
         """Return a context manager that makes this the enclosing call, and its span current."""
@@ -91,7 +115,7 @@ def enclosing() -> Enclosing | None:
     return call if call is not None and call.is_open else None
 
 
-def is_plumbing(payload: Payload, *, bridges: bool) -> bool:
+def is_plumbing(door: Door) -> bool:
     """
     Tell whether the call now being made is LiteLLM's way to make the enclosing one.
 
@@ -99,16 +123,18 @@ def is_plumbing(payload: Payload, *, bridges: bool) -> bool:
     call is. Counts the call as a step of the enclosing one, where it is that.
 
     Args:
-        payload: What kind of call it is.
-        bridges: Whether LiteLLM bridges other kinds of call to this one.
+        door: The door that the call comes through.
     """
     outer = enclosing()
-    if outer is None or not (outer.is_route or _is_by_litellm()):
+    if outer is None or not (outer.door.is_route or _is_by_litellm()):
         return False
-    if outer.payload is payload:
-        outer.steps += 1
+    if door.is_route and not outer.door.is_route:
+        # What it makes are the steps.
+        return True
+    if outer.door.payload is door.payload:
+        outer.steps.append(door)
         return False
-    return bridges and not outer.is_route
+    return door.bridges and not outer.door.is_route
 
 
 def _is_by_litellm() -> bool:

@@ -134,9 +134,13 @@ def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
     holder: Any = root
     for part in path:
         # Not getattr(), as above.
-        holder = vars(holder).get(part)
-        if not isinstance(holder, (ModuleType, type)):
+        inner = vars(holder).get(part)
+        if not isinstance(inner, (ModuleType, type)):
+            # A function may cover the module that it is named after.
+            inner = sys.modules.get(f"{holder.__name__}.{part}")
+        if inner is None:
             return root, name
+        holder = inner
     return (_definer(holder, last) if isinstance(holder, type) else holder), last
 
 

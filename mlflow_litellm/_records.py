@@ -120,12 +120,14 @@ class StreamRecord:
         if not self.is_of_this_process:
             # Its span is the other's to end, and so are the threads that would export it.
             return
+        # Of some streams LiteLLM passes an error on as it passes on a chunk.
+        error = error or getattr(self._accumulator, "error", None)
+        how = "failed" if error else how
         answer = None
         with guard("joining a stream"):
             answer = self._accumulator.answer()
             answer.attributes.update(self._attributes(how))
-            if self.enclosing.is_composite:
-                _routes.tell(answer, self.enclosing)
+            _routes.tell(answer, self.enclosing)
         if error is None:
             self._span.finish(answer)
         else:

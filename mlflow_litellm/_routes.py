@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer
 
 
+_COUNTED = ("response_cost", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens")
+
+
 def attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the span attributes of a route: of Router, its model group and strategy.
@@ -30,14 +33,36 @@ def attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in told.items() if isinstance(value, str)}
 
 
+def note(route: Enclosing, attempt: Mapping[str, Any]) -> None:
+    """Note the model group of an attempt, told by its span attributes, with its route."""
+    group = attempt.get("model_group")
+    if group and group not in route.groups:
+        route.groups.append(group)
+
+
 def tell(answer: Answer, route: Enclosing) -> None:
     """
-    Note how often a call was tried, and leave tokens and cost to the calls below it.
+    Note how many calls were made for one, and leave tokens and cost to them.
 
-    They have them each, those that failed after a part of the answer among them.
+    Each has its own, those that failed after a part of the answer among them.
     """
+    if not route.steps:
+        return
+    answer.attributes["inner_calls"] = len(route.steps)
+    if route.is_retried:
+        answer.attributes.setdefault("attempted_retries", len(route.steps) - 1)
+    if groups := route.groups:
+        answer.attributes["model_groups"] = groups
+        # LiteLLM tells these itself, but not of a call that failed.
+        answer.attributes.setdefault("attempted_fallbacks", len(groups) - 1)
+        answer.attributes.setdefault("attempted_retries", len(route.steps) - len(groups))
+    if route.is_composite:
+        _leave_tokens(answer)
+        if not route.door.is_route:
+            route.span.become(SpanType.CHAIN)
+
+
+def _leave_tokens(answer: Answer) -> None:
     answer.usage = answer.cost = None
-    for name in ("response_cost", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens"):
+    for name in _COUNTED:
         answer.attributes.pop(name, None)
-    answer.attributes["attempts"] = route.steps
-    route.span.become(SpanType.CHAIN)

@@ -28,21 +28,34 @@ class CallSpan:
 
     Starts a child of the active span, or the root of a new trace. Ending it again does nothing.
 
+    Args:
+        name: Its name.
+        span_type: MLflow's type of it.
+        since: A span that it began with, and not now.
+
     Attributes:
         started_at: When the call began, by ``time.perf_counter()``.
     """
 
     __slots__ = ("_span", "started_at")
 
-    def __init__(self, name: str, span_type: str) -> None:
-        self.started_at = time.perf_counter()
+    def __init__(self, name: str, span_type: str, since: CallSpan | None = None) -> None:
+        self.started_at: float = since.started_at if since else time.perf_counter()
         self._span: Any = None
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
             self._span = mlflow.start_span_no_context(
-                name, span_type=span_type, experiment_id=root_experiment_id()
+                name,
+                span_type=span_type,
+                experiment_id=root_experiment_id(),
+                start_time_ns=since and since.started_ns,
             )
+
+    @property
+    def started_ns(self) -> int | None:
+        """When the span began, by ``time.time_ns()``; None of one that has ended, or is none."""
+        return self._span.start_time_ns if self.recording else None
 
     @property
     def recording(self) -> bool:

@@ -18,10 +18,17 @@ def is_stream(result: Any) -> bool:
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
-def traced_stream(stream: Any, record: StreamRecord) -> Any:
-    """Return a proxy of `stream` that records what is read and ends the span once."""
+def traced_stream(stream: Any, record: StreamRecord, *, resumes: bool = False) -> Any:
+    """
+    Return a proxy of `stream` that records what is read and ends the span once.
+
+    Args:
+        stream: The stream as LiteLLM made it.
+        record: What it is recorded in.
+        resumes: Whether LiteLLM may make further calls while it is read.
+    """
     is_sync, is_async = hasattr(type(stream), "__next__"), hasattr(type(stream), "__anext__")
-    kinds = _RESUMED if record.enclosing.is_composite else _PLAIN
+    kinds = _RESUMED if resumes else _PLAIN
     proxy = kinds[is_sync, is_async](stream, record)
     watch(record)
     return proxy

@@ -9,6 +9,7 @@ import gc
 import inspect
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -405,7 +406,8 @@ def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller)
 
 def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
     """Other threads go on until the process is gone."""
-    records = [_records.StreamRecord(None, None, 0.0) for _ in range(1000)]
+    enclosing = SimpleNamespace(span=None)
+    records = [_records.StreamRecord(enclosing, None, str) for _ in range(1000)]
     stop = threading.Event()
 
     def churn() -> None:

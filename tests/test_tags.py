@@ -235,7 +235,8 @@ def test_routers_calls_have_their_tags(tracing: Traces, caller: Caller) -> None:
         router.completion(**asked)
     assert tags(tracing.one()) == {"jobID": "42", "plain": ""}
     assert belongs(tracing.one()) == ("session-1", "ada")
-    attributes = tracing.span().attributes
+    _, attempt = tracing.calls()
+    attributes = attempt.attributes
     assert attributes["metadata"] == METADATA
     assert (attributes["model_group"], attributes["model_id"]) == ("fast", "deployment-1")
 

@@ -21,7 +21,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "what-is-recorded.md").read_text()
 # Of every span of MLflow's, and not this package's to document.
 MLFLOWS = {
     "mlflow.experimentId", "mlflow.spanInputs", "mlflow.spanLogLevel", "mlflow.spanOutputs",
-    "mlflow.spanType", "mlflow.traceRequestId",
+    "mlflow.spanStartTimeNs", "mlflow.spanType", "mlflow.traceRequestId",
 }  # fmt: skip
 TYPES = {
     "string": str,

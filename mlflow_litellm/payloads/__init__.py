@@ -71,6 +71,10 @@ class Answer:
     has_media: bool = False
 
 
+class StreamError(Exception):
+    """What a provider says went wrong within a stream, where LiteLLM does not raise it."""
+
+
 class Payload(Protocol):
     """
     A module of this package: what is recorded of one kind of call.
@@ -92,7 +96,11 @@ class Payload(Protocol):
 
 
 class Accumulator(Protocol):
-    """What joins the chunks of one kind of stream: made from the arguments and the stream."""
+    """
+    What joins the chunks of one kind of stream: made from the arguments and the stream.
+
+    May have an `error`, an exception for what a chunk says went wrong.
+    """
 
     @property
     def has_content(self) -> bool:

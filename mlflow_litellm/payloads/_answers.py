@@ -11,22 +11,37 @@ from mlflow_litellm.payloads._hidden import (
     hidden_params,
     is_cache_hit,
 )
+from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._usage import token_attributes, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def body(response: Any) -> Any:
+    """Return an answer as plain data, without what LiteLLM hangs on those that are dicts."""
+    told = plain(response)
+    if not isinstance(told, dict):
+        return told
+    return {key: value for key, value in told.items() if not key.startswith("_")}
+
+
+def describe(
+    outputs: Any,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    names: tuple[str, str] = ("usage", "model"),
+) -> Answer:
     """
     Return an answer from its plain data and what LiteLLM tells beside it.
 
     Its cost is 0 where the cache answered, and unknown otherwise: see `tell_cost`.
 
     Args:
-        outputs: The answer as plain data; tokens are looked for in its ``usage``.
+        outputs: The answer as plain data.
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
+        names: What it calls its tokens, and the model that answered.
     """
     provider = _endpoint.provider(hidden, arguments)
     known = {
@@ -37,9 +52,9 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
     attributes.update((key, value) for key, value in known.items() if value is not None)
     told = Answer(outputs, provider=provider, attributes=attributes)
     if isinstance(outputs, dict):
-        told.usage = tokens(outputs.get("usage"))
-        attributes.update(token_attributes(outputs.get("usage")))
-        told.model = outputs.get("model")
+        usage, told.model = map(outputs.get, names)
+        told.usage = tokens(usage)
+        attributes.update(token_attributes(usage))
     if is_cache_hit(hidden):
         # LiteLLM repeats the first answer's price on a hit, up to 1.106.
         tell_cost(told, _cost.cost(0.0, None))
@@ -50,9 +65,39 @@ def tell_answer_cost(told: Answer, response: Any, arguments: Mapping[str, Any]) 
     """Note what an answer that came whole cost, unless the cache gave it."""
     if told.cost is None:
         usage = getattr(response, "usage", None)
+        if not hasattr(usage, "prompt_tokens"):
+            # Another API's, which LiteLLM's price list does not take.
+            usage = told.usage and _cost.usage(told.usage)
         cost = _cost.answer_cost(hidden_params(response), arguments, told.provider, usage)
         # Without a count LiteLLM says 0.
         tell_cost(told, cost if told.usage or (cost and cost["total_cost"]) else None)
+
+
+def tell_stream_cost(
+    told: Answer,
+    logging: Any,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    response: Any = None,
+) -> None:
+    """
+    Note what a stream cost that is none of chat completions, unless the cache gave it.
+
+    Args:
+        told: The answer, with its tokens.
+        logging: LiteLLM's ``Logging`` of the call; without one, its price list is asked.
+        hidden: LiteLLM's hidden parameters of the stream.
+        arguments: The call's arguments by name.
+        response: What LiteLLM prices, where that is more than model and tokens.
+    """
+    if told.cost is None and told.usage:
+        usage = _cost.usage(told.usage)
+        if logging is None:
+            cost = _cost.listed_cost(hidden, arguments, told.provider, usage)
+        else:
+            priced = _cost.priced(told.model, usage) if response is None else response
+            cost = _cost.stream_cost(logging, hidden, arguments, told.provider, priced, usage)
+        tell_cost(told, cost)
 
 
 def tell_cost(told: Answer, cost: dict[str, float] | None) -> None:

@@ -57,12 +57,13 @@ def answer_cost(
     return _divided(total, None, hidden, arguments, provider, usage)
 
 
-def stream_cost(
+def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
     logging: Any,
     hidden: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
     response: Any,
+    usage: Any = None,
 ) -> dict[str, float] | None:
     """
     Return the cost of a stream, as LiteLLM will log it; None where it has no price. 0.4 ms.
@@ -75,16 +76,51 @@ def stream_cost(
         hidden: LiteLLM's hidden parameters of the stream; the cost in them is a placeholder.
         arguments: The call's arguments by name.
         provider: LiteLLM's name of the provider.
-        response: The answer as a ``ModelResponse`` with its ``Usage``.
+        response: The answer as a ``ModelResponse`` with its ``Usage``, or as LiteLLM prices it.
+        usage: Its ``Usage``, where it has another API's.
     """
+    usage = usage or response.usage
     # The older name is private, and in every version that lacks the newer one.
     calculate = getattr(logging, "response_cost_calculator", None) or getattr(
         logging, "_response_cost_calculator", None
     )
-    total = _told_price(provider, response.usage)
+    total = _told_price(provider, usage)
     if total is None and calculate is not None:
         total = calculate(result=response)
-    return _divided(total, _breakdown(logging), hidden, arguments, provider, response.usage)
+    return _divided(total, _breakdown(logging), hidden, arguments, provider, usage)
+
+
+def listed_cost(
+    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+) -> dict[str, float] | None:
+    """Return what the price list asks for a ``Usage``, where LiteLLM tells no cost itself."""
+    listed = (_price(name, provider, usage) for name in _models(hidden, arguments))
+    parts = _product(_custom_price(arguments), usage) or next(filter(None, listed), None)
+    total = sum(parts) if parts else None
+    return _divided(total, parts, hidden, arguments, provider, usage)
+
+
+def usage(counts: Mapping[str, int]) -> Any:
+    """Return tokens by MLflow's names as LiteLLM's ``Usage``, which its price list takes."""
+    import litellm
+
+    read, written = (counts.get(f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
+    cached = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
+    return litellm.Usage(
+        prompt_tokens=counts.get("input_tokens") or 0,
+        completion_tokens=counts.get("output_tokens") or 0,
+        total_tokens=counts.get("total_tokens") or 0,
+        prompt_tokens_details={"cached_tokens": read} if read else None,
+        **{name: count for name, count in cached.items() if count},
+    )
+
+
+def priced(model: str | None, usage: Any) -> Any:
+    """Return a ``ModelResponse`` of a model and a ``Usage`` alone, for LiteLLM to price."""
+    import litellm
+
+    given = {"model": model} if model else {}
+    return litellm.ModelResponse(usage=usage, **given)
 
 
 def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
@@ -189,7 +225,12 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
 
     try:
         parts: Parts = litellm.cost_per_token(
-            model=model, custom_llm_provider=provider, usage_object=usage
+            model=model,
+            custom_llm_provider=provider,
+            usage_object=usage,
+            # Older versions read these alone for models of text completion.
+            prompt_tokens=getattr(usage, "prompt_tokens", None) or 0,
+            completion_tokens=getattr(usage, "completion_tokens", None) or 0,
         )
         return parts
     except Exception:  # noqa: BLE001 - As above.

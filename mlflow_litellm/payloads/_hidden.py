@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from mlflow_litellm.payloads._plain import plain
 
 if TYPE_CHECKING:
@@ -37,6 +39,11 @@ def hidden_params(result: Any) -> dict[str, Any]:
     https://docs.litellm.ai/docs/completion/token_usage. Empty where there is none.
     """
     hidden = getattr(result, "_hidden_params", None)
+    if hidden is None and isinstance(result, dict):
+        hidden = result.get("_hidden_params")
+    # Of text completions it is an object of its own.
+    if isinstance(hidden, BaseModel):
+        return {**vars(hidden), **(hidden.model_extra or {})}
     return hidden if isinstance(hidden, dict) else {}
 
 

@@ -16,6 +16,13 @@ _THINKING = frozenset({"redacted_thinking", "thinking"})
 _REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
 
 
+def fields(model: Any) -> dict[str, Any]:
+    """Return a pydantic object's fields and extras, set to None or not; a dict as it is."""
+    if model is None or isinstance(model, dict):
+        return model or {}
+    return {**vars(model), **(model.model_extra or {})}
+
+
 def joined(parts: list[Any]) -> Any:
     """Join texts and lists end to end, dicts key by key; of anything else the last stays."""
     parts = [part for part in parts if part is not None]

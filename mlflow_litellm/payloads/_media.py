@@ -30,7 +30,9 @@ _URI = re.compile(r"data:([^,\s]*);base64,[\w+/=-]{1000,}")
 
 
 def has_media(messages: Any) -> bool:
-    """Tell whether messages, as plain data, hold anything but text."""
+    """Tell whether messages, or lists of them, as plain data, hold anything but text."""
+    if isinstance(messages, list) and messages and isinstance(messages[0], list):
+        return any(map(has_media, messages))
     for message in dicts(messages):
         if message.get("images") or message.get("audio") or _is_media(message.get("content")):
             return True
@@ -43,7 +45,19 @@ def cleaned_media(messages: list[Any]) -> list[Any]:
 
     What looks like media and cannot be decoded is described: it may be megabytes.
     """
-    return [_cleaned_message(item) if isinstance(item, dict) else item for item in messages]
+    return [
+        _cleaned_message(item)
+        if isinstance(item, dict)
+        else cleaned_media(item)
+        if isinstance(item, list)
+        else item
+        for item in messages
+    ]
+
+
+def cleaned_data(value: Any) -> Any:
+    """Return any plain data with its media as `cleaned_media` has them."""
+    return _cleaned(value, ())
 
 
 def dicts(items: Any) -> list[dict[str, Any]]:
@@ -105,14 +119,14 @@ def _cleaned(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> A
 def _attachable(value: str, around: tuple[dict[str, Any], ...], key: str) -> str:
     if not value.startswith("data:"):
         is_prose = key not in _BYTES or " " in value[:_LONG]
-        return cleaned_text(value) if is_prose else _uri(_media_type(around), value)
+        return cleaned_text(value) if is_prose else data_uri(_media_type(around), value)
     head, mark, data = value.partition(_MARK)
     kind = head.removeprefix("data:")
-    return _uri(kind or _media_type(around), data) if mark else _described(kind[:40], value)
+    return data_uri(kind or _media_type(around), data) if mark else _described(kind[:40], value)
 
 
-def _uri(kind: str, data: str) -> str:
-    """Return a data URI that MLflow decodes; a description where it would not."""
+def data_uri(kind: str, data: str) -> str:
+    """Return base64 of a media type as a data URI that MLflow decodes; else a description."""
     if not _is_base64(data):
         data = _mended(data)
         if not _is_base64(data):

@@ -18,8 +18,14 @@ _MODELS = frozenset({
 })  # fmt: skip
 # Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
 # alone, which may be those of secrets.
-_CLEANED = frozenset({"guardrails", "prompt_variables", "tools", "web_search_options"})
-_SCHEMAS = frozenset({"custom", "function", "input_schema", "parameters"})
+_CLEANED = frozenset({
+    "guardrails", "mcp_servers", "prompt_variables", "rerank", "retrieval_config", "tools",
+    "web_search_options",
+})  # fmt: skip
+_SCHEMAS = frozenset({
+    "custom", "function", "functionDeclarations", "function_declarations", "input_schema",
+    "parameters",
+})  # fmt: skip
 
 
 def request(arguments: Mapping[str, Any], shown: frozenset[str]) -> Request:
@@ -50,10 +56,11 @@ def _recorded(key: str, value: Any) -> Any:
         return model_names(value)
     if isinstance(value, str):
         return cleaned_url(value) if "://" in value else value
-    return _cleaned_definitions(value) if key in _CLEANED else value
+    return cleaned_definitions(value) if key in _CLEANED else value
 
 
-def _cleaned_definitions(value: Any) -> Any:
+def cleaned_definitions(value: Any) -> Any:
+    """Return tools and the like without their secrets; what a schema names stays."""
     if not isinstance(value, list):
         return cleaned(value)
     return [

@@ -47,6 +47,8 @@ _DETAILS = {
     "input_audio_tokens": _paths(
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
+        # Of transcriptions alone it is in the singular.
+        "input_token_details.audio_tokens",
     ),
     "output_audio_tokens": _paths(
         "completion_tokens_details.audio_tokens",

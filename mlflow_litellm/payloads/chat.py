@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm.payloads import _chat, _requests
+from mlflow_litellm.payloads import Answer, _chat, _requests
 from mlflow_litellm.payloads._answers import failure, tell_answer_cost
 from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._media import cleaned_media, has_media
@@ -19,7 +19,7 @@ from mlflow_litellm.payloads.chat_stream import Accumulator
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm.payloads import Answer, Request
+    from mlflow_litellm.payloads import Request
 
 __all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
 
@@ -28,20 +28,20 @@ __all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
 # https://docs.litellm.ai/docs/completion/input
 RECORDED = frozenset({
     "additional_drop_params", "allowed_openai_params", "assistant_continue_message", "audio",
-    "bos_token", "cache_control_injection_points", "content_policy_fallbacks",
-    "context_management", "context_window_fallback_dict", "context_window_fallbacks",
-    "drop_params", "enable_json_schema_validation", "ensure_alternating_roles", "eos_token",
-    "fallbacks", "final_prompt_value", "frequency_penalty", "function_call", "functions",
-    "guardrails", "include_server_side_tool_invocations", "initial_prompt_value",
-    "litellm_system_prompt", "logit_bias", "logprobs", "max_completion_tokens", "max_fallbacks",
-    "max_tokens", "merge_reasoning_content_in_choices", "messages", "min_p", "min_tokens",
-    "modalities", "model", "model_list", "n", "num_retries", "parallel_tool_calls", "prediction",
+    "bos_token", "cache_control_injection_points", "content_policy_fallbacks", "context_management",
+    "context_window_fallback_dict", "context_window_fallbacks", "drop_params",
+    "enable_json_schema_validation", "ensure_alternating_roles", "eos_token", "fallbacks",
+    "final_prompt_value", "frequency_penalty", "function_call", "functions", "guardrails",
+    "include_server_side_tool_invocations", "initial_prompt_value", "litellm_system_prompt",
+    "logit_bias", "logprobs", "max_completion_tokens", "max_fallbacks", "max_rounds", "max_tokens",
+    "merge_reasoning_content_in_choices", "messages", "min_p", "min_tokens", "modalities", "model",
+    "model_list", "models", "n", "num_retries", "parallel_tool_calls", "prediction",
     "presence_penalty", "prompt_cache_key", "prompt_cache_retention", "prompt_id", "prompt_label",
-    "prompt_variables", "prompt_version", "reasoning_effort", "repetition_penalty",
-    "response_format", "roles", "safety_identifier", "safety_settings", "seed", "service_tier",
-    "stop", "store", "stream", "stream_options", "supports_system_message", "temperature",
-    "thinking", "tool_choice", "tools", "top_a", "top_k", "top_logprobs", "top_p", "typical_p",
-    "user", "user_continue_message", "verbosity", "web_search_options",
+    "prompt_variables", "prompt_version", "reasoning_effort", "repetition_penalty", "rerank",
+    "response_format", "retrieval_config", "roles", "safety_identifier", "safety_settings", "seed",
+    "service_tier", "stop", "store", "stream", "stream_options", "supports_system_message",
+    "temperature", "thinking", "tool_choice", "tools", "top_a", "top_k", "top_logprobs", "top_p",
+    "typical_p", "user", "user_continue_message", "verbosity", "web_search_options",
 })  # fmt: skip
 
 
@@ -57,7 +57,11 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
-    """Return what a ``ModelResponse`` says; of anything else, its plain data."""
+    """Return what a ``ModelResponse`` says, or a list of them; of anything else, its plain data."""
+    if isinstance(response, list):
+        answers = [answer(item, arguments) for item in response]
+        outputs = [told.outputs for told in answers]
+        return Answer(outputs, has_media=any(told.has_media for told in answers))
     told = _chat.describe(plain(response), hidden_params(response), arguments)
     tell_answer_cost(told, response, arguments)
     return told

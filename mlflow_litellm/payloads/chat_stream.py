@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm.payloads import _chat, _cost
 from mlflow_litellm.payloads._answers import tell_cost
 from mlflow_litellm.payloads._hidden import hidden_params
-from mlflow_litellm.payloads._joining import joined, provider_fields_joined
+from mlflow_litellm.payloads._joining import fields, joined, provider_fields_joined
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._usage import tokens
 
@@ -190,7 +190,7 @@ class _Choice:
             self._role = value
         elif key == "tool_calls":
             for position, call in enumerate(value):
-                self._merge_tool_call(position, _fields(call))
+                self._merge_tool_call(position, fields(call))
         else:
             self._parts[key].append(plain(value))
 
@@ -245,7 +245,7 @@ class _ToolCall:
         An id alone does not: some make up a new one for each fragment.
         """
         kind, _ = _kind_of(said)
-        names = said.get("id") and _fields(said.get(kind)).get("name")
+        names = said.get("id") and fields(said.get(kind)).get("name")
         return bool(names and self._said.get("id") not in (None, said["id"]))
 
     def add(self, said: Mapping[str, Any]) -> None:
@@ -253,7 +253,7 @@ class _ToolCall:
         self._kind, self._text_key = _kind_of(said)
         told = {key: value for key, value in said.items() if value and key not in _OF_A_TOOL_CALL}
         self._said.update(plain(told))
-        body = _fields(said.get(self._kind))
+        body = fields(said.get(self._kind))
         self._name = self._name or body.get("name")
         self._text.append(body.get(self._text_key) or "")
 
@@ -266,10 +266,3 @@ class _ToolCall:
 def _kind_of(said: Mapping[str, Any]) -> tuple[str, str]:
     """Return where a fragment has its name and text; OpenAI's custom tools take any text."""
     return ("custom", "input") if said.get("custom") is not None else ("function", "arguments")
-
-
-def _fields(model: Any) -> dict[str, Any]:
-    """Return a pydantic object's fields and extras, set to None or not; a dict as it is."""
-    if model is None or isinstance(model, dict):
-        return model or {}
-    return {**vars(model), **(model.model_extra or {})}

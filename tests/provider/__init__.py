@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from ._server import LoopbackProvider, Received
+from ._services import HEARD, PICTURE, SPEECH
 
-__all__ = ["LoopbackProvider", "Received"]
+__all__ = ["HEARD", "PICTURE", "SPEECH", "LoopbackProvider", "Received"]

@@ -142,6 +142,19 @@ class Request:
         return list(json_schema.get("schema", {}).get("properties", ()))
 
     @property
+    def forced(self) -> Json | None:
+        """Return the function that is to be called: the next one each turn, until one answered."""
+        choice, tools = self.body.get("tool_choice"), self.body.get("tools")
+        messages = self.body.get("messages") or []
+        if choice in (None, "auto", "none") or not tools or messages[-1]["role"] == "tool":
+            return None
+        functions = [tool["function"] for tool in tools]
+        if isinstance(choice, dict):
+            return next(f for f in functions if f["name"] == choice["function"]["name"])
+        turn = sum(message["role"] == "assistant" for message in messages)
+        return functions[min(turn, len(functions) - 1)]
+
+    @property
     def message(self) -> str:
         """Return the first text of the last user message that has one."""
         users = [m for m in self.body.get("messages", []) if m.get("role") == "user"]
@@ -174,8 +187,8 @@ def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failur
     if not request.body.get("messages"):
         return Failure(400, "messages are missing")
     command = Command.parse(request.message)
-    if not command.name and request.fields:
-        return _counted(_structured(request), request)
+    if not command.name and (implied := _implied(request, openai=openai)):
+        return _counted(implied, request)
     script = SCRIPTS.get(command.name)
     if script is None:
         return Failure(400, f"unknown command: {command.name}")
@@ -222,9 +235,24 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"w{i} " for i in range(count))
 
 
+def _implied(request: Request, *, openai: bool) -> Answer | None:
+    """Return the answer of the only form that the request leaves."""
+    if request.fields:
+        return _structured(request)
+    function = request.forced if openai else None
+    return _called(function) if function else None
+
+
 def _structured(request: Request) -> Answer:
     # What judges ask for; "yes" is a verdict that every one of them takes.
     return Answer(words(json.dumps(dict.fromkeys(request.fields, "yes"))))
+
+
+def _called(function: Json) -> Answer:
+    arguments = dict.fromkeys(function["parameters"]["properties"], "yes")
+    whole = json.dumps(arguments)
+    call = ToolCall("call_1", function["name"], arguments, (whole[:5], whole[5:]))
+    return Answer(tool_calls=(call,), finish="tool_calls")
 
 
 def _plain(command: Command, _: Tally) -> Answer:
@@ -261,6 +289,11 @@ def _flaky(command: Command, tally: Tally) -> Answer | Failure:
     return Failure(500) if tally.next(key) <= failures else Answer(words("recovered"))
 
 
+def _broken_once(command: Command, tally: Tally) -> Answer:
+    cut = Interruption("break", 0, "") if tally.next(command.args[0]) == 1 else None
+    return Answer(words("recovered"), interruption=cut)
+
+
 def _interrupted(kind: Literal["break", "error", "hold"]) -> Script:
     def script(command: Command, _: Tally) -> Answer:
         after, message = int(command.args[0]), " ".join(command.args[1:]) or "scripted failure"
@@ -295,6 +328,7 @@ TOOL_CALLS = (
 SCRIPTS: Mapping[str, Script] = {
     "": _plain,
     "/break": _interrupted("break"),
+    "/break-once": _broken_once,
     "/cached": _spoken("served from the prompt cache", usage=CACHED),
     "/choices": _spoken("answer", quirk="choices"),
     "/cumulative-model": _spoken("the model comes late", quirk="late-model"),

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from . import _anthropic, _openai, _replay
-from ._scenarios import Answer, Event, Failure, Json, Request, Tally, scripted, steps
+from . import _anthropic, _completions, _gemini, _openai, _others, _replay, _responses, _services
+from ._scenarios import Answer, Event, Failure, Json, Request, Tally, Usage, scripted, steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +37,7 @@ class Received:
     headers: dict[str, str]
     body: dict[str, Any]
     query: str = ""
+    raw: bytes = b""
 
     def quoted_in(self, message: str) -> str:
         """Put the request in the place of ``$REQUEST``, as providers quote what they refuse."""
@@ -52,13 +53,23 @@ class Dialect:
     events: Callable[[Request, Answer], Iterator[Event]]
     error_body: Callable[[Failure], Json]
     error_event: Callable[[Failure], Event]
+    request: Callable[[str, Json], Request] = lambda _, body: Request(body)
 
 
 OPENAI = Dialect(_openai.body, _openai.events, _openai.error_body, _openai.error_event)
 ANTHROPIC = Dialect(
     _anthropic.body, _anthropic.events, _anthropic.error_body, _anthropic.error_event
 )
-DIALECTS = {"/v1/chat/completions": OPENAI, "/v1/messages": ANTHROPIC}
+RESPONSES, COMPLETIONS, GEMINI = (
+    Dialect(kind.body, kind.events, kind.error_body, kind.error_event, kind.request)
+    for kind in (_responses, _completions, _gemini)
+)
+DIALECTS = {
+    "/v1/chat/completions": OPENAI,
+    "/v1/completions": COMPLETIONS,
+    "/v1/messages": ANTHROPIC,
+    "/v1/responses": RESPONSES,
+}
 
 
 class LoopbackProvider:
@@ -70,6 +81,7 @@ class LoopbackProvider:
         self.disconnected = threading.Event()
         self.tally = Tally()
         self._received: list[Received] = []
+        self._spent: list[Usage] = []
         self._lock = threading.Lock()
         self._server = _Server(self)
         # A short poll keeps the shutdown of each test's server short.
@@ -97,6 +109,17 @@ class LoopbackProvider:
         """Return a copy of the list of requests received so far."""
         with self._lock:
             return list(self._received)
+
+    @property
+    def spent(self) -> list[Usage]:
+        """Return a copy of the list of the usage of each answer so far."""
+        with self._lock:
+            return list(self._spent)
+
+    def spend(self, usage: Usage) -> None:
+        """Add the usage of an answer to the list."""
+        with self._lock:
+            self._spent.append(usage)
 
     def record(self, received: Received) -> None:
         """Add a request to the list."""
@@ -184,21 +207,37 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.provider.disconnected.set()
 
     def _receive(self) -> Received:
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
+        raw = self._read()
         headers = {name.lower(): value for name, value in self.headers.items()}
         path, _, query = self.path.partition("?")
-        return Received(path, headers, _parsed(raw), query)
+        return Received(path, headers, _parsed(raw), query, raw)
+
+    def _read(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(chunks)
 
     def _answer(self, received: Received) -> None:
-        dialect, request = DIALECTS.get(received.path), Request(received.body)
+        dialect = _dialect(received.path)
+        request = (dialect or OPENAI).request(received.path, received.body)
         if told := _replay.found(received.path):
             self._replay(received.path, request, told)
+            return
+        asked = (received.path, received.raw, received.body)
+        if reply := _services.reply(*asked) or _others.reply(*asked):
+            self._send_bytes(reply.status, reply.data, {"content-type": reply.content_type})
             return
         if dialect is None or self.command != "POST":
             failure = Failure(404, f"unknown path: {received.path}")
             self._send(404, OPENAI.error_body(failure))
             return
-        outcome = scripted(request, self.server.provider.tally, openai=dialect is OPENAI)
+        is_openai = dialect in (OPENAI, COMPLETIONS)
+        outcome = scripted(request, self.server.provider.tally, openai=is_openai)
         if isinstance(outcome, Failure):
             failure = Failure(outcome.status, received.quoted_in(outcome.message))
             self._send(outcome.status, dialect.error_body(failure))
@@ -208,6 +247,7 @@ class _Handler(BaseHTTPRequestHandler):
             outcome = replace(outcome, interruption=told)
         if outcome.hold:
             self._hold()
+        self.server.provider.spend(outcome.tokens)
         (self._stream if request.stream else self._whole)(dialect, request, outcome)
 
     def _replay(self, path: str, request: Request, told: Json) -> None:
@@ -247,9 +287,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._chunk(b"")
 
     def _send(self, status: int, body: Json, headers: dict[str, str] = HEADERS) -> None:
-        data = json.dumps(body).encode()
-        own = {"content-type": "application/json", "content-length": str(len(data))}
-        self._head(status, {**own, **headers})
+        head = {"content-type": "application/json", **headers}
+        self._send_bytes(status, json.dumps(body).encode(), head)
+
+    def _send_bytes(self, status: int, data: bytes, headers: dict[str, str]) -> None:
+        self._head(status, {"content-length": str(len(data)), **headers})
         self.wfile.write(data)
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
@@ -272,6 +314,10 @@ class _Handler(BaseHTTPRequestHandler):
         while not provider.release.wait(0.02) and time.monotonic() < deadline:
             if _gone(self.connection):
                 raise ConnectionAbortedError
+
+
+def _dialect(path: str) -> Dialect | None:
+    return GEMINI if path.endswith(_gemini.PATHS) else DIALECTS.get(path)
 
 
 def _stream_head(content_type: str) -> dict[str, str]:

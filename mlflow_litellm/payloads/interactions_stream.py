@@ -1,0 +1,116 @@
+"""
+Joins the events of an interaction into the one that would have come unstreamed.
+
+https://ai.google.dev/gemini-api/docs/interactions#streaming
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm.payloads import StreamError, _steps
+from mlflow_litellm.payloads._answers import tell_stream_cost
+from mlflow_litellm.payloads._hidden import hidden_params
+from mlflow_litellm.payloads._plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm.payloads import Answer
+
+# Of an event, what is said of the interaction itself.
+_OWN = frozenset({
+    "agent", "created", "id", "model", "object", "outputs", "status", "steps", "updated", "usage",
+})  # fmt: skip
+
+
+class Accumulator:
+    """
+    Takes events as they come, and gives the interaction so far at any time.
+
+    Is not thread-safe.
+
+    Attributes:
+        has_content: Whether anything of the answer itself has come, after what reasoning there is.
+        error: What the provider says went wrong, which LiteLLM passes on as an event.
+
+    Args:
+        arguments: The call's arguments by name.
+        stream: The stream, for what LiteLLM hangs on it.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
+        self._arguments = arguments
+        self._hidden = dict(hidden_params(stream))
+        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
+        self._logging = getattr(stream, "logging_obj", None)
+        self._said: dict[str, Any] = {}
+        self._steps: dict[int, _Step] = {}
+        self.has_content = False
+        self.error: Exception | None = None
+
+    def add(self, event: Any) -> None:
+        """Take the next event."""
+        said = plain(event)
+        if not isinstance(said, dict):
+            return
+        kind = str(said.get("event_type"))
+        if kind.startswith("step."):
+            self._add_to_step(said)
+        elif kind == "error":
+            told = said.get("error") or {}
+            self.error = StreamError(f"{told.get('code')}: {told.get('message')}")
+        else:
+            for place in (said, said.get("interaction") or {}):
+                self._said.update((key, place[key]) for key in _OWN & place.keys())
+
+    def _add_to_step(self, said: dict[str, Any]) -> None:
+        index = said.get("index") or 0
+        if (step := self._steps.get(index)) is None:
+            step = self._steps[index] = _Step()
+        step.tell(said.get("step") or {})
+        if delta := said.get("delta"):
+            step.add(delta)
+            self.has_content = self.has_content or not str(delta.get("type")).startswith("thought")
+
+    def answer(self) -> Answer:
+        """Return the interaction so far, as it would have come unstreamed."""
+        steps = [step.joined() for _, step in sorted(self._steps.items())]
+        outputs = {"steps": steps, **self._said}
+        told = _steps.describe(outputs, self._hidden, self._arguments)
+        tell_stream_cost(told, self._logging, self._hidden, self._arguments)
+        return told
+
+
+class _Step:
+    """One step, which comes in fragments: of text, of a call's arguments, of a summary."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Any] = {}
+        self._arguments: list[str] = []
+        self._parts: list[tuple[dict[str, Any], list[str]]] = []
+
+    def tell(self, step: dict[str, Any]) -> None:
+        """Take the step itself, as it is told at its begin."""
+        self._said.update((key, value) for key, value in step.items() if value not in ({}, []))
+
+    def add(self, delta: dict[str, Any]) -> None:
+        """Take the next fragment."""
+        if delta.get("type") == "arguments_delta":
+            self._arguments.append(str(delta.get("arguments") or ""))
+        elif delta.get("type") == "thought_signature":
+            self._said["signature"] = delta.get("signature")
+        elif delta.get("type") != "text":
+            self._parts.append((delta, []))
+        elif self._parts and self._parts[-1][1]:
+            self._parts[-1][1].append(str(delta.get("text") or ""))
+        else:
+            self._parts.append((delta, [str(delta.get("text") or "")]))
+
+    def joined(self) -> dict[str, Any]:
+        """Return the step so far."""
+        parts = [
+            {**part, "text": "".join(pieces)} if pieces else part for part, pieces in self._parts
+        ]
+        step = {**self._said, **({"content": parts} if parts else {})}
+        return {**step, "arguments": "".join(self._arguments)} if self._arguments else step

@@ -1,0 +1,76 @@
+"""
+Further calls to models, recorded as they are: decisions, extractions, videos.
+
+https://docs.litellm.ai/docs/videos and https://platform.openai.com/docs/api-reference/videos
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm.payloads import _requests
+from mlflow_litellm.payloads._answers import body, describe, failure, tell_answer_cost
+from mlflow_litellm.payloads._files import described
+from mlflow_litellm.payloads._hidden import hidden_params
+from mlflow_litellm.payloads._secrets import cleaned, cleaned_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm.payloads import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+RECORDED = frozenset({
+    "assets", "audio", "characters", "drop_params", "fallbacks", "fields", "guardrails", "image",
+    "images", "input", "input_reference", "model", "num_retries", "options", "parameters",
+    "prompt", "questions", "reference_date", "resolution", "safety_identifier", "seconds", "size",
+    "state", "user", "video", "video_id", "videos",
+})  # fmt: skip
+_FILES = ("image", "input_reference", "video")
+# Passed on to the provider as they are.
+_CLEANED = ("assets", "options", "parameters")
+# What is no text, and a burden to a span.
+_BASE64 = re.compile(r"(data:[^,\s]{0,100},)?[\w+/=\r\n-]{1000,}", re.ASCII)
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; files are not read from."""
+    told = _requests.request(arguments, RECORDED)
+    for name in told.inputs.keys() & _FILES:
+        told.inputs[name] = described(arguments[name])
+    for name in told.inputs.keys() & _CLEANED:
+        told.inputs[name] = cleaned(told.inputs[name])
+    told.inputs = {name: _bounded(value) for name, value in told.inputs.items()}
+    return told
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what a response says, as its plain data."""
+    outputs = _bounded(body(response))
+    if isinstance(outputs, dict) and _counts_nothing(outputs.get("usage")):
+        # LiteLLM fills in 0 where the provider counted nothing.
+        outputs.pop("usage", None)
+    told = describe(outputs, hidden_params(response), arguments)
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _bounded(value: Any) -> Any:
+    """Return plain data with base64 described, and without the signatures of URLs."""
+    if isinstance(value, dict):
+        return {key: _bounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_bounded(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if found := _BASE64.fullmatch(value):
+        return f"<{(found[1] or 'base64,')[:-1]}: {len(value)} characters>"
+    return cleaned_url(value) if "://" in value else value
+
+
+def _counts_nothing(usage: Any) -> bool:
+    if isinstance(usage, dict):
+        return all(map(_counts_nothing, usage.values()))
+    return not usage

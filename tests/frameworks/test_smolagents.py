@@ -1,0 +1,109 @@
+"""smolagents: models and agents over LiteLLM, streaming or not; none of it is asynchronous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pytest
+from callers import MODEL, user
+from smolagents import ChatMessage, LiteLLMModel, LiteLLMRouterModel, ToolCallingAgent, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from traces import Traces
+
+MESSAGES = [ChatMessage.from_dict(message) for message in user("hello")]
+
+
+@tool
+def get_weather(location: str) -> str:
+    """
+    Tell the weather.
+
+    Args:
+        location: Where.
+    """
+    return f"Warm in {location}"
+
+
+@pytest.fixture
+def model(known: dict[str, Any]) -> LiteLLMModel:
+    """Make a model while nothing is traced yet: tests ask for it first."""
+    return LiteLLMModel(MODEL, **known)
+
+
+def run_agent(model: LiteLLMModel, *, stream: bool) -> Any:
+    """Have an agent use its tool and answer, which takes two calls."""
+    agent = ToolCallingAgent([get_weather], model, verbosity_level=0, stream_outputs=stream)
+    return agent.run("What is the weather?")
+
+
+def test_call_of_a_model_is_one_span(
+    model: LiteLLMModel, tracing: Traces, answered: Callable
+) -> None:
+    """With the tokens that the provider counted."""
+    assert model.generate(MESSAGES).content == "You said: hello"
+    assert tracing.span().name == "litellm-completion"
+    assert tracing.one().info.token_usage == answered()
+
+
+def test_stream_of_a_model_is_one_span(
+    model: LiteLLMModel, tracing: Traces, answered: Callable
+) -> None:
+    """smolagents asks for the tokens of streams."""
+    deltas = list(model.generate_stream(MESSAGES))
+    assert "".join(delta.content or "" for delta in deltas) == "You said: hello"
+    assert tracing.span().attributes["stream_end"] == "finished"
+    assert tracing.one().info.token_usage == answered()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_agent_alone_leaves_a_trace_for_each_call(
+    stream: bool, model: LiteLLMModel, tracing: Traces
+) -> None:
+    """Nobody says that they belong together."""
+    assert run_agent(model, stream=stream) == "yes"
+    assert [len(trace.data.spans) for trace in tracing.all()] == [1, 1]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_calls_are_below_mlflows_span_of_the_agent(
+    stream: bool, model: LiteLLMModel, tracing: Traces, flavor: Callable, answered: Callable
+) -> None:
+    """And counted once."""
+    flavor("smolagents")
+    assert run_agent(model, stream=stream) == "yes"
+    trace = tracing.one()
+    assert trace.data.spans[0].name == "ToolCallingAgent.run"
+    root = trace.data.spans[0].span_id
+    assert [call.parent_id for call in tracing.calls()] == [root, root]
+    assert trace.info.token_usage == answered()
+
+
+def test_call_is_counted_once_below_mlflows_span_of_the_model(
+    model: LiteLLMModel, tracing: Traces, flavor: Callable, answered: Callable
+) -> None:
+    """That span counts the same tokens."""
+    flavor("smolagents")
+    model(MESSAGES)
+    trace = tracing.one()
+    outer, call = trace.data.spans
+    assert (outer.name, call.parent_id) == ("LiteLLMModel.__call__", outer.span_id)
+    assert trace.info.token_usage == answered()
+
+
+def test_router_that_was_built_before_is_traced(
+    known: dict[str, Any], traces: Traces, answered: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each call of it is a trace, counted once."""
+    # smolagents tells LiteLLM's Router that there is no key, whatever the deployment says.
+    monkeypatch.setenv("OPENAI_API_KEY", known["api_key"])
+    monkeypatch.setenv("OPENAI_BASE_URL", known["api_base"])
+    deployment = {"model_name": "m", "litellm_params": {"model": MODEL}}
+    model = LiteLLMRouterModel("m", [deployment])
+    mlflow.litellm.autolog()
+    model.generate(MESSAGES)
+    assert "litellm-completion" in [call.name for call in traces.calls()]
+    assert traces.one().info.token_usage == answered()

@@ -1,0 +1,143 @@
+"""What speech to text and back leave behind: the text, and the recording in an attachment."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from attachments import content
+from litellm.types.llms.openai import HttpxBinaryResponseContent
+from provider import HEARD
+from provider import SPEECH as SPOKEN
+from services import SPEECH, TRANSCRIPTION, assert_priced
+
+from mlflow_litellm.payloads import audio
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from callers import Caller
+    from traces import Traces
+
+WAV = b"RIFF" + bytes(100_000)
+
+
+def test_what_was_heard_is_recorded(tracing: Traces, caller: Caller) -> None:
+    """Text, language and segments, and how long the recording is."""
+    response = TRANSCRIPTION.call(caller, response_format="verbose_json")
+    span = tracing.span()
+    assert span.outputs["text"] == response.text == HEARD
+    assert span.outputs["language"] == "english"
+    assert span.outputs["segments"][0]["end"] == 2.5
+    assert span.attributes["audio_seconds"] == 2.5
+    assert_priced(span, response)
+
+
+def test_tokens_of_a_recording_are_counted(tracing: Traces, caller: Caller) -> None:
+    """By the models that are billed by them."""
+    response = TRANSCRIPTION.call(caller, model="openai/gpt-4o-transcribe")
+    span = tracing.span()
+    cost = span.attributes["mlflow.llm.cost"]
+    assert_priced(span, response)
+    assert cost["input_cost"] > 0 < cost["output_cost"]
+    assert span.attributes["input_audio_tokens"] == 10
+    assert span.attributes["mlflow.chat.tokenUsage"] == {
+        "input_tokens": 14,
+        "output_tokens": 6,
+        "total_tokens": 20,
+    }
+
+
+def test_subtitles_are_recorded_as_text(tracing: Traces, caller: Caller) -> None:
+    """There is nothing else in the answer."""
+    response = TRANSCRIPTION.call(caller, response_format="srt", language="en")
+    span = tracing.span()
+    assert span.outputs["text"] == response.text
+    assert HEARD in response.text
+    assert (span.inputs["response_format"], span.inputs["language"]) == ("srt", "en")
+
+
+@pytest.mark.parametrize(
+    ("file", "recorded"),
+    [
+        (("talk.wav", WAV), {"filename": "talk.wav", "size": len(WAV)}),
+        (("talk.wav", io.BytesIO(WAV)), {"filename": "talk.wav", "size": len(WAV)}),
+    ],
+)
+def test_recording_is_described(file: Any, recorded: Any, tracing: Traces, caller: Caller) -> None:
+    """Name and size alone; the provider gets it whole."""
+    TRANSCRIPTION.call(caller, file=file)
+    assert tracing.span().inputs["file"] == recorded
+    assert WAV in caller.provider.requests[-1].raw
+    assert len(tracing.one().to_json()) < 20_000
+
+
+def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) -> None:
+    """It is where the caller left it."""
+    path = tmp_path / "talk.wav"
+    path.write_bytes(b"skipped" + WAV)
+    with path.open("rb") as file:
+        file.seek(7)
+        assert audio.request({"file": file}).inputs == {"file": {"filename": "talk.wav"}}
+        assert file.tell() == 7
+        TRANSCRIPTION.call(caller, file=file)
+    assert tracing.span().inputs["file"] == {"filename": "talk.wav"}
+    assert WAV in caller.provider.requests[-1].raw
+
+
+def test_speech_is_an_attachment(tracing: Traces, caller: Caller) -> None:
+    """The caller has it whole, and may write it to a file."""
+    response = SPEECH.call(caller, speed=2, response_format="mp3")
+    span = tracing.span()
+    assert type(response) is HttpxBinaryResponseContent
+    assert response.content == SPOKEN
+    assert content(span.outputs["audio"]) == ("audio/mpeg", SPOKEN)
+    assert (span.outputs["content_type"], span.outputs["size"]) == ("audio/mpeg", len(SPOKEN))
+    assert span.inputs == {**SPEECH.arguments, "speed": 2, "response_format": "mp3"}
+
+
+def test_cost_of_speech_is_litellms_own(tracing: Traces, caller: Caller) -> None:
+    """By the character, without tokens."""
+    response = SPEECH.call(caller)
+    span = tracing.span()
+    assert_priced(span, response)
+    assert "mlflow.chat.tokenUsage" not in span.attributes
+
+
+def test_speech_that_is_still_to_come_is_not_read() -> None:
+    """Whoever reads a stream first is the only one who does."""
+
+    class Unread(httpx.SyncByteStream):
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    head = {"content-type": "audio/wav; charset=binary"}
+    carrier = httpx.Response(200, headers=head, stream=Unread())
+    told = audio.answer(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    assert told.outputs == {"content_type": "audio/wav"}
+    assert not carrier.is_stream_consumed
+
+
+def test_silence_is_no_attachment() -> None:
+    """There is nothing to store."""
+    carrier = httpx.Response(200, content=b"")
+    told = audio.answer(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    assert told.outputs == {"size": 0}
+
+
+@pytest.mark.parametrize(
+    ("response", "seconds"),
+    [
+        ({"duration": 2.5, "usage": {"type": "duration", "seconds": 3}}, 2.5),
+        ({"usage": {"type": "duration", "seconds": 3}}, 3),
+        ({"_hidden_params": {"audio_transcription_duration": 2.0}}, 2.0),
+        ({}, None),
+        (object(), None),
+    ],
+)
+def test_length_of_a_recording_stands_in_many_places(response: Any, seconds: float | None) -> None:
+    """And in some answers nowhere."""
+    told = audio.answer(response, {"model": "openai/whisper-1"})
+    assert told.attributes.get("audio_seconds") == seconds

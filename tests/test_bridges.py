@@ -1,0 +1,203 @@
+"""LiteLLM answers some kinds of call by another: that is one call, of the kind it was made as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import pytest
+from callers import AsyncCaller, user
+from kinds import call, is_async, openai
+from mlflow.entities import SpanStatusCode
+from traces import ending
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from mlflow.entities import Span
+    from traces import Traces
+
+TOGETHER = "together_ai/meta-llama/Llama-3-8b-chat-hf"
+COUNTED = {"stream_options": {"include_usage": True}}
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """
+    One kind of call, and a model that lacks it.
+
+    Attributes:
+        name: The sync function of the pair.
+        model: The model.
+        said: The argument that the text goes in, by name and shape.
+        holder: Where the function stands below ``litellm``.
+        path: Where the provider is asked in the end.
+        streaming: What the function needs to stream, or its name where that is another.
+        counts: Whether its stream tells the tokens.
+        span_type: The type of its spans.
+    """
+
+    name: str
+    model: str
+    said: Any
+    path: str
+    holder: str = ""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    streaming: Any = field(default_factory=lambda: {"stream": True})
+    counts: bool = True
+    span_type: str = "CHAT_MODEL"
+
+    def call(self, caller: Caller, text: str, *, stream: bool) -> Any:
+        """Make the call."""
+        name, given = self.name, {}
+        if stream:
+            named = isinstance(self.streaming, str)
+            name, given = (self.streaming, {}) if named else (name, self.streaming)
+        holder: Any = litellm
+        for part in filter(None, self.holder.split(".")):
+            holder = getattr(holder, part)
+        known = {"model": self.model, **self.said(text), **self.arguments}
+        return call(caller, name, holder, **openai(caller, **known, **given))
+
+    def span_name(self, caller: Caller, *, stream: bool) -> str:
+        """Return the name of the one span."""
+        name = self.streaming if stream and isinstance(self.streaming, str) else self.name
+        place = f"{self.holder}." if self.holder else ""
+        return f"litellm-{place}{'a' if is_async(caller) else ''}{name}"
+
+
+def _input(text: str) -> dict[str, Any]:
+    return {"input": text}
+
+
+def _messages(text: str) -> dict[str, Any]:
+    return {"messages": user(text)}
+
+
+def _contents(text: str) -> dict[str, Any]:
+    return {"contents": [{"role": "user", "parts": [{"text": text}]}]}
+
+
+def _prompt(text: str) -> dict[str, Any]:
+    return {"prompt": text}
+
+
+CHAT, RESPONSES = "/v1/chat/completions", "/v1/responses"
+LIMIT = {"max_tokens": 100}
+BRIDGES = {
+    "responses to chat": Bridge("responses", TOGETHER, _input, CHAT),
+    "chat to responses": Bridge(
+        "completion",
+        "openai/responses/gpt-4o-mini",
+        _messages,
+        RESPONSES,
+        streaming={"stream": True, **COUNTED},
+    ),
+    "messages to chat": Bridge(
+        "create", TOGETHER, _messages, CHAT, holder="anthropic.messages", arguments=LIMIT
+    ),
+    "messages to responses": Bridge(
+        "create",
+        "openai/gpt-4o-mini",
+        _messages,
+        RESPONSES,
+        holder="anthropic.messages",
+        arguments=LIMIT,
+    ),
+    "content to chat": Bridge(
+        "generate_content",
+        "openai/gpt-4o-mini",
+        _contents,
+        CHAT,
+        holder="google_genai",
+        streaming="generate_content_stream",
+        counts=False,
+    ),
+    "text to chat": Bridge(
+        "text_completion",
+        "openai/gpt-4o-mini",
+        _prompt,
+        CHAT,
+        streaming={"stream": True, **COUNTED},
+        span_type="LLM",
+    ),
+}
+
+
+@pytest.fixture(params=BRIDGES.values(), ids=BRIDGES)
+def bridge(request: pytest.FixtureRequest) -> Bridge:
+    """Make calls of each kind that LiteLLM answers by another."""
+    return request.param
+
+
+def read(caller: Caller, stream: Any, most: int | None = None) -> list[Any]:
+    """Read a stream; LiteLLM gives async ones to some sync calls."""
+    is_sync = hasattr(type(stream), "__next__")
+    reader = caller if is_sync or is_async(caller) else AsyncCaller(caller.provider)
+    return reader.read(stream, most)
+
+
+def said(span: Span) -> str:
+    """Return the text that a span says was answered, in whatever shape."""
+    outputs = span.outputs
+    if "output" in outputs:
+        return outputs["output"][0]["content"][0]["text"]
+    if "content" in outputs:
+        return outputs["content"][0]["text"]
+    [choice] = outputs.get("choices") or outputs["candidates"]
+    if "content" in choice:
+        return choice["content"]["parts"][0]["text"]
+    return choice["text"] if "text" in choice else choice["message"]["content"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_bridged_call_is_one_span(
+    stream: bool, bridge: Bridge, tracing: Traces, caller: Caller
+) -> None:
+    """Of the outer kind, and its tokens are counted once."""
+    result = bridge.call(caller, "one two", stream=stream)
+    if stream:
+        read(caller, result)
+    assert caller.provider.requests[-1].path == bridge.path
+    trace = tracing.one()
+    [span] = trace.data.spans
+    assert span.name == bridge.span_name(caller, stream=stream)
+    assert span.span_type == bridge.span_type
+    assert span.status.status_code == SpanStatusCode.OK
+    assert said(span) == "You said: one two"
+    if bridge.counts or not stream:
+        counted = {"input_tokens": 2, "output_tokens": 4, "total_tokens": 6}
+        assert counted.items() <= trace.info.token_usage.items()
+        assert span.attributes["mlflow.llm.cost"]["total_cost"] > 0
+    else:
+        assert not trace.info.token_usage
+
+
+def test_bridged_cost_is_the_same_streamed_and_whole(
+    bridge: Bridge, tracing: Traces, caller: Caller
+) -> None:
+    """Where the stream tells its tokens."""
+    bridge.call(caller, "one two", stream=False)
+    read(caller, bridge.call(caller, "one two", stream=True))
+    costs = [span.attributes.get("mlflow.llm.cost") for span in tracing.calls()]
+    if bridge.counts:
+        assert costs[0]["total_cost"] == pytest.approx(costs[1]["total_cost"])
+    else:
+        assert costs[1] is None
+
+
+def test_bridged_call_that_fails_is_one_span(
+    bridge: Bridge, tracing: Traces, caller: Caller
+) -> None:
+    """With LiteLLM's own exception."""
+    with pytest.raises(Exception, match="slow down"):
+        bridge.call(caller, "/error 429 slow down", stream=False)
+    assert tracing.span().status.status_code == SpanStatusCode.ERROR
+
+
+def test_bridged_stream_that_is_left_is_one_span(
+    bridge: Bridge, tracing: Traces, caller: Caller
+) -> None:
+    """What it is read through ends with it."""
+    read(caller, bridge.call(caller, "/long 20", stream=True), most=2)
+    assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)

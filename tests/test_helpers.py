@@ -1,0 +1,89 @@
+"""What LiteLLM does for a call beside asking the model: agentic loops, caches, guards."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import pytest
+from callers import MODEL, AsyncCaller, user
+from litellm.integrations.custom_logger import CustomLogger
+from traces import answer_text
+
+if TYPE_CHECKING:
+    from provider import LoopbackProvider
+    from traces import Traces
+
+agentic_loop = pytest.importorskip("litellm.types.integrations.custom_logger")
+
+
+class Tool(CustomLogger):
+    """Runs the tools that a model calls, and has LiteLLM ask again with what they gave."""
+
+    async def async_should_run_agentic_loop(self, response: Any, **_: Any) -> tuple[bool, Any]:
+        calls = response.choices[0].message.tool_calls
+        return bool(calls), {"tool_calls": [call.model_dump() for call in calls or ()]}
+
+    async def async_build_agentic_loop_plan(self, **_: Any) -> Any:
+        patch = agentic_loop.AgenticLoopRequestPatch(messages=user("the tools said: sunny"))
+        return agentic_loop.AgenticLoopPlan(run_agentic_loop=True, request_patch=patch)
+
+
+class Judge(CustomLogger):
+    """Asks a model of the user's own whether a call may pass, before it is made."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.caller = caller
+
+    async def async_pre_call_deployment_hook(self, kwargs: Any, call_type: Any) -> Any:
+        if kwargs["messages"][0]["content"] != "judge":
+            await litellm.acompletion(**self.caller.arguments("judge"))
+        return kwargs
+
+
+def test_turns_of_an_agentic_loop_are_below_the_call(
+    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is the last one's, and counted there."""
+    monkeypatch.setattr(litellm, "callbacks", [Tool()])
+    caller = AsyncCaller(provider)
+    response = caller.complete("/tools")
+    call, turn = tracing.calls()
+    assert turn.parent_id == call.span_id
+    assert (call.span_type, turn.span_type) == ("CHAIN", "CHAT_MODEL")
+    assert turn.inputs["messages"] == user("the tools said: sunny")
+    assert answer_text(call) == answer_text(turn) == response.choices[0].message.content
+    used = tracing.one().info.token_usage["total_tokens"]
+    assert used == response.usage.total_tokens
+
+
+def test_users_own_call_within_a_call_is_a_call(
+    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an attempt of the one around it, nor a reason to leave that one's tokens out."""
+    caller = AsyncCaller(provider)
+    monkeypatch.setattr(litellm, "callbacks", [Judge(caller)])
+    response = caller.complete("hello")
+    call, judged = tracing.calls()
+    assert judged.parent_id == call.span_id
+    assert "inner_calls" not in call.attributes
+    assert call.attributes["mlflow.chat.tokenUsage"]["total_tokens"] == response.usage.total_tokens
+
+
+def test_custom_provider_may_call_litellm(
+    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its call is the user's own, below the one that reached it."""
+    caller = AsyncCaller(provider)
+
+    class Forwarding(litellm.CustomLLM):
+        async def acompletion(self, *_: Any, **__: Any) -> Any:
+            return await litellm.acompletion(**caller.arguments("forwarded"))
+
+    handlers = [{"provider": "forwarding", "custom_handler": Forwarding()}]
+    monkeypatch.setattr(litellm, "custom_provider_map", handlers)
+    caller.run(lambda: litellm.acompletion(model="forwarding/any", messages=user("hello")))
+    call, forwarded = tracing.calls()
+    assert forwarded.parent_id == call.span_id
+    assert forwarded.inputs["model"] == MODEL
+    assert {call.span_type, forwarded.span_type} == {"CHAT_MODEL"}

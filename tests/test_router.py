@@ -1,0 +1,240 @@
+"""Router: one trace a routed call, a span of the route with one child an attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import litellm
+import mlflow
+import pytest
+from callers import MODEL, AsyncCaller, user
+from mlflow.entities import SpanStatusCode
+from traces import answer_text, ending, exception_event
+
+from mlflow_litellm import _captured
+from mlflow_litellm._patching import holder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from callers import Caller
+    from mlflow.entities import Span
+    from provider import LoopbackProvider
+    from traces import Traces
+
+    Routers = Callable[..., litellm.Router]
+
+OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
+
+
+@pytest.fixture
+def router(provider: LoopbackProvider) -> Iterator[Routers]:
+    """Make routers of the groups "good", "spare" and "lost"; the last is nowhere to be found."""
+    made = []
+
+    def make(**settings: Any) -> litellm.Router:
+        known = {"model": MODEL, "api_key": "sk-very-secret", "max_retries": 0}
+        bases = {
+            "good": provider.openai_base,
+            "spare": provider.openai_base,
+            "lost": f"{provider.openai_base}/nowhere",
+        }
+        deployments = [
+            {
+                "model_name": group,
+                "litellm_params": {**known, "api_base": base},
+                "model_info": {"id": f"{group}-1"},
+            }
+            for group, base in bases.items()
+        ]
+        made.append(litellm.Router(deployments, **{"retry_after": 0, "num_retries": 0, **settings}))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.discard()
+
+
+def ask(router: litellm.Router, caller: Caller, text: str, group: str = "good", **kw: Any) -> Any:
+    """Call a router the caller's way."""
+    asked = {"model": group, "messages": user(text), **kw}
+    if isinstance(caller, AsyncCaller):
+        return caller.run(lambda: router.acompletion(**asked))
+    return router.completion(**asked)
+
+
+def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
+    """Return the route's span, which is the root of the only trace, and those below it."""
+    route, *attempts = traces.calls()
+    assert traces.one().data.spans[0].span_id == route.span_id
+    assert {attempt.parent_id for attempt in attempts} == {route.span_id}
+    return route, attempts
+
+
+def test_routed_call_is_a_route_with_an_attempt(
+    tracing: Traces, caller: Caller, router: Routers
+) -> None:
+    """The attempt has the tokens; the route tells where it was to go and where it went."""
+    response = ask(router(), caller, "hello", metadata={"tags": ["team:blue"]})
+    route, [attempt] = route_and_attempts(tracing)
+    kind = caller.span_name.removeprefix("litellm-")
+    assert (route.name, route.span_type) == (f"litellm-Router.{kind}", "CHAIN")
+    assert (attempt.name, attempt.span_type) == (caller.span_name, "CHAT_MODEL")
+    told = {"model_group": "good", "routing_strategy": "simple-shuffle", "model_id": "good-1"}
+    assert told.items() <= route.attributes.items()
+    assert route.attributes["inner_calls"] == 1
+    assert route.inputs["messages"] == user("hello")
+    assert answer_text(route) == answer_text(attempt) == response.choices[0].message.content
+    assert attempt.attributes["model_id"] == "good-1"
+    assert attempt.attributes["deployment"] == MODEL
+    trace = tracing.one()
+    assert trace.info.token_usage["total_tokens"] == response.usage.total_tokens
+    assert trace.info.tags["team"] == "blue"
+    assert "sk-very-secret" not in trace.to_json()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_fallback_shows_both_attempts(
+    stream: bool, tracing: Traces, caller: Caller, router: Routers
+) -> None:
+    """The one that failed with its reason, and the one that answered."""
+    routed = router(fallbacks=[{"lost": ["good"]}])
+    result = ask(routed, caller, "hello", "lost", stream=stream)
+    if stream:
+        assert isinstance(result, litellm.CustomStreamWrapper)
+        assert caller.read(result)
+    route, [failed, answered] = route_and_attempts(tracing)
+    states = [span.status.status_code for span in (route, failed, answered)]
+    assert states == [OK, ERROR, OK]
+    assert "NotFoundError" in exception_event(failed)["exception.type"]
+    groups = [span.attributes["model_group"] for span in (route, failed, answered)]
+    assert groups == ["lost", "lost", "good"]
+    assert route.attributes["model_groups"] == ["lost", "good"]
+    assert route.attributes["attempted_fallbacks"] == 1
+    assert route.attributes["model_id"] == answered.attributes["model_id"] == "good-1"
+    assert answer_text(route) == answer_text(answered) == "You said: hello"
+
+
+def test_retries_are_attempts(tracing: Traces, caller: Caller, router: Routers) -> None:
+    """Each is a span of its own, the failing ones too."""
+    ask(router(num_retries=2), caller, f"/flaky 1 {uuid4()}")
+    route, attempts = route_and_attempts(tracing)
+    assert [span.status.status_code for span in attempts] == [ERROR, OK]
+    assert (route.attributes["inner_calls"], route.attributes["attempted_retries"]) == (2, 1)
+    assert route.status.status_code == OK
+
+
+def test_route_fails_with_its_last_attempt(
+    tracing: Traces, caller: Caller, router: Routers
+) -> None:
+    """All that was tried stands below it, and no token is counted."""
+    routed = router(num_retries=1, fallbacks=[{"good": ["spare"]}])
+    with pytest.raises(litellm.InternalServerError):
+        ask(routed, caller, "/error 500")
+    route, attempts = route_and_attempts(tracing)
+    assert route.status.status_code == ERROR
+    assert {span.status.status_code for span in attempts} == {ERROR}
+    assert route.attributes["model_groups"] == ["good", "spare"]
+    assert route.attributes["inner_calls"] == len(attempts) >= 3
+    assert tracing.one().info.token_usage is None
+
+
+def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
+    tracing: Traces, caller: Caller, router: Routers
+) -> None:
+    """LiteLLM makes the second call while the stream is read, outside of the first call."""
+    routed = router(fallbacks=[{"good": ["spare"]}])
+    stream = ask(routed, caller, f"/break-once {uuid4()}", stream=True)
+    assert mlflow.get_current_active_span() is None
+    chunks = caller.read(stream)
+    route, [broken, answered] = route_and_attempts(tracing)
+    assert ending(broken) == ("failed", ERROR)
+    assert ending(answered) == ending(route) == ("finished", OK)
+    assert answer_text(route) == answer_text(answered) == "recovered"
+    assert route.attributes["model_groups"] == ["good", "spare"]
+    assert route.attributes["stream_chunks"] == len(chunks)
+
+
+def test_dropped_stream_ends_the_route_and_its_attempt(
+    tracing: Traces, caller: Caller, router: Routers
+) -> None:
+    """As any stream that nobody reads to its end."""
+    stream = ask(router(), caller, "one two three", stream=True)
+    caller.read(stream, most=2)
+    caller.close(stream)
+    del stream
+    route, [attempt] = route_and_attempts(tracing)
+    assert ending(route) == ending(attempt) == ("abandoned", OK)
+
+
+def test_sync_router_in_a_running_loop_nests(tracing: Traces, router: Routers) -> None:
+    """LiteLLM makes the attempts in a thread there, which has no context."""
+
+    async def main() -> None:
+        with mlflow.start_span("agent"):
+            router(fallbacks=[{"lost": ["good"]}]).completion("lost", user("hello"))
+
+    asyncio.run(main())
+    agent, route, failed, answered = tracing.one().data.spans
+    assert (route.parent_id, agent.name) == (agent.span_id, "agent")
+    assert failed.parent_id == answered.parent_id == route.span_id
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["built before", "built after"])
+def test_routers_age_makes_no_difference(
+    before: bool, traces: Traces, caller: Caller, router: Routers
+) -> None:
+    """Before or after tracing is switched on; nor does it outlive tracing."""
+    built = router() if before else None
+    mlflow.litellm.autolog()
+    built = built or router()
+    ask(built, caller, "hello")
+    assert len(route_and_attempts(traces)[1]) == 1
+    mlflow.litellm.autolog(disable=True)
+    ask(built, caller, "hello")
+    assert len(traces.all()) == 1
+
+
+def test_router_below_a_subclass_is_traced(tracing: Traces, provider: LoopbackProvider) -> None:
+    """A class of the user's own."""
+
+    class Mine(litellm.Router):
+        pass
+
+    params = {"model": MODEL, "api_key": "none", "api_base": provider.openai_base}
+    Mine([{"model_name": "good", "litellm_params": params}]).completion("good", user("hello"))
+    assert len(route_and_attempts(tracing)[1]) == 1
+
+
+def test_router_batch_is_a_tree(tracing: Traces, router: Routers) -> None:
+    """A route for the batch, one for each of its calls, and their attempts."""
+    asyncio.run(router().abatch_completion(models=["good", "spare"], messages=user("hello")))
+    batch, *below = tracing.calls()
+    routes = [span for span in below if span.name == "litellm-Router.acompletion"]
+    attempts = [span for span in below if span.span_type == "CHAT_MODEL"]
+    assert {span.parent_id for span in routes} == {batch.span_id}
+    assert {span.parent_id for span in attempts} == {span.span_id for span in routes}
+    assert batch.inputs["models"] == ["good", "spare"]
+    assert len(batch.outputs) == len(attempts) == 2
+    used = sum(span.attributes["mlflow.chat.tokenUsage"]["total_tokens"] for span in attempts)
+    assert tracing.one().info.token_usage["total_tokens"] == used
+
+
+def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:
+    """And what comes after the call is not below it."""
+    routed = router()
+    with mlflow.start_span("agent"):
+        ask(routed, caller, "one")
+        ask(routed, caller, "two")
+    agent, *_ = tracing.one().data.spans
+    routes = [span for span in tracing.calls() if span.span_type == "CHAIN"]
+    assert [span.parent_id for span in routes] == [agent.span_id] * 2
+
+
+def test_methods_that_take_a_captured_function_are_where_they_were() -> None:
+    """Their names are LiteLLM's own. Where one is gone, see what Router calls in its place."""
+    for name in _captured.METHODS:
+        holder, method = holder_of(litellm, name)
+        assert method in vars(holder), name

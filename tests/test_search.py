@@ -1,0 +1,62 @@
+"""What searches leave behind: the query, and what was found as a retriever's documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import litellm
+import pytest
+from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
+from services import SEARCH, assert_priced
+
+from mlflow_litellm.payloads import search
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from traces import Traces
+
+pytestmark = pytest.mark.skipif(not hasattr(litellm, "search"), reason="LiteLLM cannot search")
+URL = "https://example.com/tracing?token=[REDACTED]"
+
+
+def test_found_pages_are_documents(tracing: Traces, caller: Caller) -> None:
+    """The text by itself, and the rest beside it; URLs without signatures."""
+    response = SEARCH.call(caller)
+    assert response.results[0].snippet == "What tracing is."
+    assert tracing.span().outputs == [
+        {"page_content": "What tracing is.", "metadata": {"title": "Tracing", "doc_uri": URL}}
+    ]
+
+
+def test_mlflows_scorers_find_them(tracing: Traces, caller: Caller) -> None:
+    """They judge an answer by what was retrieved."""
+    SEARCH.call(caller)
+    [found] = extract_retrieval_context_from_trace(tracing.one()).values()
+    assert found == [{"content": "What tracing is.", "doc_uri": URL}]
+
+
+def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
+    """Those of LiteLLM, and common ones of the providers."""
+    given = {"max_results": 3, "search_domain_filter": ["example.com"], "topic": "news"}
+    SEARCH.call(caller, **given)
+    assert tracing.span().inputs == {**SEARCH.arguments, **given}
+
+
+def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
+    """By the query, without tokens."""
+    response = SEARCH.call(caller)
+    span = tracing.span()
+    assert_priced(span, response)
+    assert "mlflow.chat.tokenUsage" not in span.attributes
+
+
+def test_several_queries_are_one_search() -> None:
+    """As some providers take them."""
+    told = search.request({"query": ["one", "two"], "search_provider": "perplexity"})
+    assert told.inputs["query"] == ["one", "two"]
+
+
+def test_answer_that_is_no_response_is_plain_data() -> None:
+    """An unknown type costs nothing but its detail."""
+    told = search.answer(object(), {"search_provider": "tavily"})
+    assert (told.outputs, told.provider) == ("<builtins.object>", "tavily")

@@ -1,0 +1,30 @@
+"""Calls whose arguments have no names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from services import (
+    EMBEDDING,
+    IMAGE_VARIATION,
+    RERANK,
+    SPEECH,
+    TRANSCRIPTION,
+    Service,
+)
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from traces import Traces
+
+SERVICES = (EMBEDDING, IMAGE_VARIATION, RERANK, SPEECH, TRANSCRIPTION)
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_positional_arguments_get_their_names(
+    service: Service, tracing: Traces, caller: Caller
+) -> None:
+    """Also of functions that pass on whatever they are given."""
+    service.call(caller, *service.arguments.values())
+    assert tracing.span().inputs.keys() == service.arguments.keys()
