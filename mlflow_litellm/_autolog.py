@@ -45,9 +45,9 @@ def autolog(
     """
     Trace every LiteLLM call into MLflow, or stop doing so.
 
-    One call, one span: of type ``CHAT_MODEL`` for ``litellm.completion`` and ``acompletion``,
-    child of the active span or root of a new trace. Patches LiteLLM's public functions, and
-    rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
+    One call, one span, child of the active span or root of a new trace; a call that LiteLLM
+    answers by several, as Router does, has a child for each. Patches LiteLLM's public functions,
+    and rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
     thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed;
     ``mlflow.autolog()`` calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
 

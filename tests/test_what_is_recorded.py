@@ -10,7 +10,10 @@ import litellm
 import pytest
 from callers import MODEL, SyncCaller, user
 from exchanges import EXCHANGES
+from services import EMBEDDING, MODERATION, OCR, TRANSCRIPTION
 
+from mlflow_litellm._doors import DOORS
+from mlflow_litellm.payloads import chat
 from mlflow_litellm.payloads.chat import RECORDED
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ def calls(provider: LoopbackProvider) -> None:
     details = {"prompt_tokens_details": AUDIO, "completion_tokens_details": AUDIO}
     litellm.completion(MODEL, user("hi"), mock_response=answer({**usage, **details}))
     through_router(caller)
+    for service in (EMBEDDING, MODERATION, TRANSCRIPTION, OCR):
+        service.call(caller)
 
 
 def answer(usage: dict[str, Any]) -> litellm.ModelResponse:
@@ -133,5 +138,18 @@ def test_what_is_never_absent_is_always_there(name: str, attributes: dict[str, l
 
 def test_page_lists_the_parameters_that_are_recorded() -> None:
     """All of them, and no other."""
-    listed = section("## Inputs").split("| given |")[0].partition("allowlist:")[2]
+    listed = section("## Inputs").split("| given |")[0].partition("allowlist.")[2]
     assert set(re.findall(r"`(\w+)`", listed)) == RECORDED
+
+
+def test_page_lists_the_parameters_of_other_calls() -> None:
+    """A line a kind of call."""
+    kinds = {door.name: door.payload for door in DOORS if not door.is_route}
+    lines = re.findall(r"^\| (`[^|]+) \| (`[^|]+) \|$", section("### Of other calls"), re.MULTILINE)
+    listed = {
+        kinds[name].__name__: set(re.findall(r"`(\w+)`", parameters))
+        for names, parameters in lines
+        for name in re.findall(r"`([\w.]+)`", names)
+    }
+    recorded = {payload.__name__: set(payload.RECORDED) for payload in kinds.values()}
+    assert {**listed, chat.__name__: set(RECORDED)} == recorded

@@ -45,7 +45,7 @@ ROUTERS_OWN = re.compile(
     r"async_|deployment_callback|(get|increment|arefresh|set)_.*|make_call|factory_function"
 )
 # What is said of below the tables, or is Router's name for what LiteLLM calls otherwise.
-ROUTERS_OTHERS = {"aguardrail"}
+ROUTERS_OTHERS = {"aapply", "aguardrail", "call", "select"}
 
 
 def listed(section: str) -> set[str]:
@@ -81,7 +81,7 @@ def router_methods() -> Iterator[str]:
     for name in dir(router):
         if name.startswith("_") or ROUTERS_OWN.match(name):
             continue
-        method = getattr(router, name)
+        method = getattr(router, name, None)
         if inspect.iscoroutinefunction(method) or (name in TRACED and inspect.isroutine(method)):
             yield name
     router.discard()
