@@ -49,7 +49,7 @@ class CallSpan:
                 name,
                 span_type=span_type,
                 experiment_id=root_experiment_id(),
-                start_time_ns=since and since.started_ns,
+                start_time_ns=since.started_ns if since else None,
             )
 
     @property

@@ -257,6 +257,17 @@ def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvi
     assert "sk-very-secret" not in tracing.one().to_json()
 
 
+def test_function_below_the_public_one_is_traced(
+    tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
+) -> None:
+    """``litellm.main``'s, which some libraries import from there; once, and by the usual name."""
+    litellm.main.completion(MODEL, user("hello"), **known)
+    AsyncCaller(provider).run(
+        lambda: litellm.main.acompletion(model=MODEL, messages=user("hello"), **known)
+    )
+    assert [span.name for span in tracing.calls()] == ["litellm-completion", "litellm-acompletion"]
+
+
 def test_threads_of_the_users_have_the_context_that_they_have(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:

@@ -208,18 +208,56 @@ def test_router_below_a_subclass_is_traced(tracing: Traces, provider: LoopbackPr
     assert len(route_and_attempts(tracing)[1]) == 1
 
 
+def tree(traces: Traces) -> tuple[Span, list[Span], list[Span]]:
+    """Return the root of the only trace, the routes below it, and the attempts below those."""
+    root, *below = traces.calls()
+    routes = [span for span in below if span.name == "litellm-Router.acompletion"]
+    attempts = [span for span in below if span.span_type == "CHAT_MODEL"]
+    assert {span.parent_id for span in routes} == {root.span_id}
+    assert {span.parent_id for span in attempts} == {span.span_id for span in routes}
+    assert len(below) == len(routes) + len(attempts)
+    return root, routes, attempts
+
+
 def test_router_batch_is_a_tree(tracing: Traces, router: Routers) -> None:
     """A route for the batch, one for each of its calls, and their attempts."""
     asyncio.run(router().abatch_completion(models=["good", "spare"], messages=user("hello")))
-    batch, *below = tracing.calls()
-    routes = [span for span in below if span.name == "litellm-Router.acompletion"]
-    attempts = [span for span in below if span.span_type == "CHAT_MODEL"]
-    assert {span.parent_id for span in routes} == {batch.span_id}
-    assert {span.parent_id for span in attempts} == {span.span_id for span in routes}
+    batch, _, attempts = tree(tracing)
+    assert (batch.name, batch.span_type) == ("litellm-Router.abatch_completion", "CHAIN")
     assert batch.inputs["models"] == ["good", "spare"]
     assert len(batch.outputs) == len(attempts) == 2
     used = sum(span.attributes["mlflow.chat.tokenUsage"]["total_tokens"] for span in attempts)
     assert tracing.one().info.token_usage["total_tokens"] == used
+
+
+def test_router_batch_of_requests_is_a_tree(tracing: Traces, router: Routers) -> None:
+    """Of many to one group."""
+    asked = {"model": "good", "messages": [user("one"), user("two")]}
+    asyncio.run(router().abatch_completion_one_model_multiple_requests(**asked))
+    batch, _, attempts = tree(tracing)
+    assert batch.name == "litellm-Router.abatch_completion_one_model_multiple_requests"
+    assert batch.inputs["messages"] == asked["messages"]
+    assert len(batch.outputs) == len(attempts) == 2
+
+
+def test_fastest_of_a_router_is_a_tree(tracing: Traces, router: Routers) -> None:
+    """What is cancelled, as another was faster, is an error."""
+    asked = {"model": "good,spare", "messages": user("hello")}
+    response = asyncio.run(router().abatch_completion_fastest_response(**asked))
+    batch, routes, _ = tree(tracing)
+    assert batch.name == "litellm-Router.abatch_completion_fastest_response"
+    assert answer_text(batch) == response.choices[0].message.content
+    assert {route.attributes["model_group"] for route in routes} == {"good", "spare"}
+    assert OK in {route.status.status_code for route in routes}
+
+
+def test_scheduled_call_of_a_router_is_a_tree(tracing: Traces, router: Routers) -> None:
+    """The call that is put in the queue, and the one that leaves it."""
+    asked = {"model": "good", "messages": user("hello"), "priority": 0}
+    asyncio.run(router().schedule_acompletion(**asked))
+    root, routes, attempts = tree(tracing)
+    assert root.name == "litellm-Router.schedule_acompletion"
+    assert (len(routes), len(attempts)) == (1, 1)
 
 
 def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:

@@ -52,6 +52,20 @@ def test_asynchronous_call_is_one_span(
     assert tracing.one().info.token_usage == answered()
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("text", "litellm-text_completion"), ("responses", "litellm-responses")],
+)
+def test_other_apis_are_one_span(
+    kind: str, name: str, known: dict[str, Any], tracing: Traces, answered: Callable
+) -> None:
+    """Of the function that DSPy calls, whatever LiteLLM makes of it."""
+    how = {"engine": "litellm", "cache": False, "num_retries": 0}
+    dspy.LM(MODEL, model_type=kind, **how, **known)("hello")
+    assert tracing.span().name == name
+    assert answered().items() <= tracing.one().info.token_usage.items()
+
+
 def test_embedder_is_traced(known: dict[str, Any], tracing: Traces) -> None:
     """It always calls LiteLLM."""
     dspy.Embedder("openai/text-embedding-3-small", caching=False, **known)(["hello"])
