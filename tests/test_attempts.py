@@ -257,6 +257,16 @@ def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvi
     assert "sk-very-secret" not in tracing.one().to_json()
 
 
+def test_prompts_in_tokens_are_one_call(tracing: Traces, known: dict[str, Any]) -> None:
+    """LiteLLM asks for each in a thread of its own, by a bridge; what it counts it keeps."""
+    with mlflow.start_span("agent"):
+        asked = {"model": "huggingface/gpt2", "prompt": [[15496, 995], [15496]]}
+        litellm.text_completion(**asked, **known)
+    agent, call = tracing.one().data.spans
+    assert (call.name, call.parent_id) == ("litellm-text_completion", agent.span_id)
+    assert len(call.outputs["choices"]) == 2
+
+
 def test_function_below_the_public_one_is_traced(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:

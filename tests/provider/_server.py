@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from . import _anthropic, _completions, _gemini, _openai, _others, _replay, _responses, _services
+from . import _others, _replay, _services
+from ._dialects import COMPLETIONS, OPENAI, Dialect, dialect_of
 from ._scenarios import Answer, Event, Failure, Json, Request, Tally, Usage, scripted, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from types import TracebackType
 
 HOLD_SECONDS = 20.0
@@ -43,33 +43,6 @@ class Received:
         """Put the request in the place of ``$REQUEST``, as providers quote what they refuse."""
         request = f"{self.path}?{self.query} {self.headers} {json.dumps(self.body)}"
         return message.replace("$REQUEST", request)
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """Gather what one wire format needs to answer."""
-
-    body: Callable[[Request, Answer], Json]
-    events: Callable[[Request, Answer], Iterator[Event]]
-    error_body: Callable[[Failure], Json]
-    error_event: Callable[[Failure], Event]
-    request: Callable[[str, Json], Request] = lambda _, body: Request(body)
-
-
-OPENAI = Dialect(_openai.body, _openai.events, _openai.error_body, _openai.error_event)
-ANTHROPIC = Dialect(
-    _anthropic.body, _anthropic.events, _anthropic.error_body, _anthropic.error_event
-)
-RESPONSES, COMPLETIONS, GEMINI = (
-    Dialect(kind.body, kind.events, kind.error_body, kind.error_event, kind.request)
-    for kind in (_responses, _completions, _gemini)
-)
-DIALECTS = {
-    "/v1/chat/completions": OPENAI,
-    "/v1/completions": COMPLETIONS,
-    "/v1/messages": ANTHROPIC,
-    "/v1/responses": RESPONSES,
-}
 
 
 class LoopbackProvider:
@@ -223,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
         return b"".join(chunks)
 
     def _answer(self, received: Received) -> None:
-        dialect = _dialect(received.path)
+        dialect = dialect_of(received.path)
         request = (dialect or OPENAI).request(received.path, received.body)
         if told := _replay.found(received.path):
             self._replay(received.path, request, told)
@@ -314,10 +287,6 @@ class _Handler(BaseHTTPRequestHandler):
         while not provider.release.wait(0.02) and time.monotonic() < deadline:
             if _gone(self.connection):
                 raise ConnectionAbortedError
-
-
-def _dialect(path: str) -> Dialect | None:
-    return GEMINI if path.endswith(_gemini.PATHS) else DIALECTS.get(path)
 
 
 def _stream_head(content_type: str) -> dict[str, str]:
