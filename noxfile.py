@@ -84,6 +84,8 @@ for missing in sorted(set(PYTHONS) - set(HERE)):
 @nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, name: str) -> None:
     """Test with one framework that calls LiteLLM."""
+    # As pip does; uv has certificates of its own, which know of no company's proxy.
+    session.env["UV_SYSTEM_CERTS"] = "true"
     tools = nox.project.dependency_groups(PROJECT, "frameworks", f"framework-{name}")
     session.install("--quiet", ".[mlflow]", *tools)
     # Reinstalled alone, as its version stays the same between two builds.

@@ -150,7 +150,7 @@ class _Call:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
         self._outer = _nesting.enclosing()
-        self.span = CallSpan(door.span_name, door.span_type, since)
+        self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
         self.enclosing = _nesting.Enclosing(self.span, door)
         self._resumes = door.is_route
         if self.span.recording:
@@ -205,16 +205,21 @@ class _Call:
         if error is None:
             self.span.finish(answer)
         else:
-            redact = _Redaction(self._arguments, self._door.payload.RECORDED)
-            self.span.fail(error, answer, redact)
+            self.span.fail(error, answer, self._redaction(self._arguments))
+
+    def _redaction(self, arguments: Mapping[str, Any]) -> _Redaction:
+        shown = self._door.payload.RECORDED
+        redaction = _Redaction(arguments, shown, self.enclosing.redactions)
+        if self._outer is not None:
+            self._outer.redactions.append(redaction)
+        return redaction
 
     def _stream(self, stream: Any) -> Any:
         # Not the messages: the stream may be kept long.
         kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
         payload: Any = self._door.payload
         accumulator = payload.Accumulator(kept, stream)
-        redact = _Redaction(kept, payload.RECORDED)
-        record = StreamRecord(self.enclosing, accumulator, redact)
+        record = StreamRecord(self.enclosing, accumulator, self._redaction(kept))
         return traced_stream(stream, record, resumes=self._resumes)
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -238,16 +243,21 @@ class _Call:
 
 
 class _Redaction:
-    """Takes the secrets that a call was given out of the texts of its exception."""
+    """Takes the secrets that a call and those below it were given out of an exception's texts."""
 
-    def __init__(self, arguments: Mapping[str, Any], shown: frozenset[str]) -> None:
+    def __init__(
+        self, arguments: Mapping[str, Any], shown: frozenset[str], below: list[_Redaction]
+    ) -> None:
         self._arguments = arguments
         self._shown = shown
+        self._below = below
         self._secrets: list[str] | None = None
 
     def __call__(self, text: str) -> str:
         if self._secrets is None:
             self._secrets = secrets(self._arguments, self._shown)
+        for redact in self._below:
+            text = redact(text)
         return redacted(text, self._secrets)
 
 

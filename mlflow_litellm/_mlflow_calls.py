@@ -29,6 +29,7 @@ CARRIERS = frozenset(
         "guardrails",
         "instructor",
         "litellm",
+        "mlflow_litellm",
         "phoenix",
         "ragas",
         "tenacity",

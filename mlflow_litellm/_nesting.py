@@ -43,6 +43,8 @@ class Enclosing:
         steps: The doors of the calls of its own kind that LiteLLM made for it.
         groups: The model groups that Router tried for it, in order.
         is_retried: Whether the steps are attempts at the same.
+        redactions: What takes the secrets of the calls below it out of a text: an exception of
+            theirs may be this call's as well.
     """
 
     __slots__ = (
@@ -52,6 +54,7 @@ class Enclosing:
         "is_composite",
         "is_open",
         "is_retried",
+        "redactions",
         "span",
         "steps",
     )
@@ -65,6 +68,7 @@ class Enclosing:
         # Lists, as the calls of a batch come from many threads.
         self.steps: list[Door] = []
         self.groups: list[str] = []
+        self.redactions: list[Any] = []
         self._results: list[Any] | None = []
 
     def offer(self, result: Any) -> None:
@@ -115,6 +119,12 @@ def enclosing() -> Enclosing | None:
     return call if call is not None and call.is_open else None
 
 
+def is_late() -> bool:
+    """Tell whether the context is that of a call that has ended, as a task may have it."""
+    call = _current.get()
+    return call is not None and not call.is_open
+
+
 def is_plumbing(door: Door) -> bool:
     """
     Tell whether the call now being made is LiteLLM's way to make the enclosing one.
@@ -126,7 +136,7 @@ def is_plumbing(door: Door) -> bool:
         door: The door that the call comes through.
     """
     outer = enclosing()
-    if outer is None or not (outer.door.is_route or _is_by_litellm()):
+    if outer is None or not _is_by_litellm():
         return False
     if door.is_route and not outer.door.is_route:
         # What it makes are the steps.

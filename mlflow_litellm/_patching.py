@@ -7,6 +7,8 @@ wrapt applies patches but never removes them, and leaves names that were importe
 
 from __future__ import annotations
 
+import functools
+import inspect
 import pkgutil
 import sys
 import threading
@@ -48,6 +50,27 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         return pkgutil.resolve_name, (self._self_name,)
 
 
+def _patched_method(original: Any, wrapper: Wrapper, is_on: Callable[[], bool]) -> Any:
+    """
+    Return a function in the place of a method's, async where that is.
+
+    Not a ``wrapt.FunctionWrapper``: what that gives when it is bound to an object can neither be
+    copied nor pickled, nor be held by a ``weakref.WeakMethod``.
+    """
+
+    @functools.wraps(original)
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self)
+        return wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs)
+
+    @functools.wraps(original)
+    async def async_method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        bound = original.__get__(self)
+        return await (wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs))
+
+    return async_method if inspect.iscoroutinefunction(original) else method
+
+
 class Patch:
     """
     One public name of a module or a class, with a wrapper on it or without.
@@ -68,7 +91,7 @@ class Patch:
         self._wrapper = wrapper
         self._is_on = is_on
         self.original: Any = None
-        self.patched: PatchedFunction | None = None
+        self.patched: Any = None
         self._installed = False
 
     @property
@@ -105,11 +128,15 @@ class Patch:
             return
         if self.patched is None or current is not self.original:
             self.original = current
-            module, path = self._place
-            name = f"{module}:{path}.{self.name}" if path else f"{module}:{self.name}"
-            self.patched = PatchedFunction(name, current, self._wrapper, self._is_on)
+            self.patched = self._wrap(current)
         setattr(self.holder, self.name, self.patched)
         self._installed = True
+
+    def _wrap(self, current: Any) -> Any:
+        if not isinstance(self.holder, ModuleType):
+            return _patched_method(current, self._wrapper, self._is_on)
+        name = f"{self.holder.__name__}:{self.name}"
+        return PatchedFunction(name, current, self._wrapper, self._is_on)
 
     def revert(self) -> None:
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from contextvars import Context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -32,6 +34,7 @@ class CallSpan:
         name: Its name.
         span_type: MLflow's type of it.
         since: A span that it began with, and not now.
+        is_late: Whether the active span, and with it the trace, may have ended.
 
     Attributes:
         started_at: When the call began, by ``time.perf_counter()``.
@@ -39,18 +42,18 @@ class CallSpan:
 
     __slots__ = ("_span", "started_at")
 
-    def __init__(self, name: str, span_type: str, since: CallSpan | None = None) -> None:
+    def __init__(
+        self, name: str, span_type: str, since: CallSpan | None = None, *, is_late: bool = False
+    ) -> None:
         self.started_at: float = since.started_at if since else time.perf_counter()
         self._span: Any = None
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
-            self._span = mlflow.start_span_no_context(
-                name,
-                span_type=span_type,
-                experiment_id=root_experiment_id(),
-                start_time_ns=since.started_ns if since else None,
-            )
+            start = partial(_start, name, span_type, since.started_ns if since else None)
+            # MLflow starts no span below one of a trace that has been exported.
+            is_lost = is_late and mlflow.get_current_active_span() is None
+            self._span = Context().run(start) if is_lost else start()
 
     @property
     def started_ns(self) -> int | None:
@@ -148,6 +151,15 @@ class CallSpan:
         if said and not answer.attributes.get("cache_hit"):
             seconds = time.perf_counter() - self.started_at
             answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
+
+
+def _start(name: str, span_type: str, started_ns: int | None) -> Any:
+    return mlflow.start_span_no_context(
+        name,
+        span_type=span_type,
+        experiment_id=root_experiment_id(),
+        start_time_ns=started_ns,
+    )
 
 
 class ActiveSpan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -10,11 +11,20 @@ from callers import MODEL, AsyncCaller, user
 from litellm.integrations.custom_logger import CustomLogger
 from traces import answer_text
 
+from mlflow_litellm._callbacks import LISTS
+
 if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
 agentic_loop = pytest.importorskip("litellm.types.integrations.custom_logger")
+
+
+@pytest.fixture(autouse=True)
+def _callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test lists of its own: LiteLLM copies callbacks from one to the others."""
+    for name in (*LISTS, "input_callback", "_async_input_callback"):
+        monkeypatch.setattr(litellm, name, [])
 
 
 class Tool(CustomLogger):
@@ -42,10 +52,10 @@ class Judge(CustomLogger):
 
 
 def test_turns_of_an_agentic_loop_are_below_the_call(
-    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+    tracing: Traces, provider: LoopbackProvider
 ) -> None:
     """The answer is the last one's, and counted there."""
-    monkeypatch.setattr(litellm, "callbacks", [Tool()])
+    litellm.callbacks.append(Tool())
     caller = AsyncCaller(provider)
     response = caller.complete("/tools")
     call, turn = tracing.calls()
@@ -58,16 +68,66 @@ def test_turns_of_an_agentic_loop_are_below_the_call(
 
 
 def test_users_own_call_within_a_call_is_a_call(
-    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+    tracing: Traces, provider: LoopbackProvider
 ) -> None:
     """Neither an attempt of the one around it, nor a reason to leave that one's tokens out."""
     caller = AsyncCaller(provider)
-    monkeypatch.setattr(litellm, "callbacks", [Judge(caller)])
+    litellm.callbacks.append(Judge(caller))
     response = caller.complete("hello")
     call, judged = tracing.calls()
     assert judged.parent_id == call.span_id
     assert "inner_calls" not in call.attributes
     assert call.attributes["mlflow.chat.tokenUsage"]["total_tokens"] == response.usage.total_tokens
+
+
+class Afterthought(CustomLogger):
+    """Asks a model about a call, after it."""
+
+    def __init__(self, caller: AsyncCaller) -> None:
+        self.caller = caller
+        self.done = asyncio.Event()
+
+    async def async_log_success_event(self, kwargs: Any, **_: Any) -> None:
+        if kwargs["messages"][0]["content"] == "hello":
+            await litellm.acompletion(**self.caller.arguments("judge"))
+            self.done.set()
+
+
+def test_call_after_its_contexts_trace_is_a_trace(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """A callback has the context of the call that it is told of, which has ended."""
+    caller = AsyncCaller(provider)
+    callback = Afterthought(caller)
+    litellm.callbacks.append(callback)
+
+    async def main() -> None:
+        await litellm.acompletion(**caller.arguments("hello"))
+        await asyncio.wait_for(callback.done.wait(), 10)
+
+    caller.run(main)
+    asked = [call.inputs["messages"] for call in tracing.calls()]
+    assert asked == [user("hello"), user("judge")]
+    assert len(tracing.all()) == 2
+
+
+def test_users_call_within_a_route_is_no_attempt(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """A tool's, say: it is a call of its own below the route."""
+    caller = AsyncCaller(provider)
+
+    async def execute(call: Any) -> dict[str, Any]:
+        await litellm.acompletion(**caller.arguments("from the tool"))
+        return {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+
+    asked = caller.arguments("/tools")
+    asked["tools"] = [{"type": "function", "function": {"name": "get_weather"}}]
+    with pytest.raises(Exception, match="still requested tool calls"):
+        caller.run(lambda: litellm.arun_tool_loop(**asked, execute_tool=execute, max_rounds=2))
+    loop, *calls = tracing.calls()
+    assert loop.attributes["inner_calls"] == 2
+    assert len(calls) > 2
 
 
 def test_custom_provider_may_call_litellm(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import inspect
+import pickle
+import weakref
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -258,6 +262,40 @@ def test_scheduled_call_of_a_router_is_a_tree(tracing: Traces, router: Routers) 
     root, routes, attempts = tree(tracing)
     assert root.name == "litellm-Router.schedule_acompletion"
     assert (len(routes), len(attempts)) == (1, 1)
+
+
+def test_secrets_of_a_deployment_are_not_in_the_routes_exception(
+    tracing: Traces, caller: Caller, provider: LoopbackProvider
+) -> None:
+    """Which is that of the attempt, and quotes what the user never gave the route."""
+    secret = "zz" + "9Qx7" * 6
+    params = {
+        "model": MODEL,
+        "api_key": "none",
+        "api_base": provider.openai_base,
+        "extra_headers": {"z": secret},
+        "max_retries": 0,
+    }
+    routed = litellm.Router([{"model_name": "good", "litellm_params": params}], num_retries=0)
+    with pytest.raises(litellm.AuthenticationError, match=secret):
+        ask(routed, caller, "/error 401 $REQUEST")
+    route, [attempt] = route_and_attempts(tracing)
+    assert {route.status.status_code, attempt.status.status_code} == {ERROR}
+    assert secret not in tracing.one().to_json()
+
+
+@pytest.mark.parametrize("name", ["acompletion", "completion", "aresponses"])
+def test_method_is_to_everything_else_what_it_was(name: str, router: Routers) -> None:
+    """To what copies, pickles, inspects or holds it weakly."""
+    plain = getattr(litellm.Router, name, None)
+    mlflow.litellm.autolog()
+    built = router()
+    method = getattr(built, name)
+    assert inspect.iscoroutinefunction(method) == name.startswith("a")
+    if plain is not None:
+        assert inspect.signature(getattr(litellm.Router, name)) == inspect.signature(plain)
+        assert weakref.WeakMethod(method)() == method == copy.copy(method)
+        assert pickle.loads(pickle.dumps(getattr(litellm.Router, name))) is not plain
 
 
 def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:

@@ -13,7 +13,7 @@ import mimetypes
 import re
 from typing import Any
 
-from mlflow_litellm.payloads._secrets import cleaned_url
+from mlflow_litellm.payloads._redaction import without_parameters
 
 _TEXT_PARTS = frozenset({
     "input_text", "output_text", "redacted_thinking", "refusal", "text", "thinking", "tool_use",
@@ -112,7 +112,7 @@ def _cleaned(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> A
         return value
     # A picture in a data URI is megabytes, and no place for a signature.
     if value.startswith(("http://", "https://", "gs://", "s3://")):
-        return cleaned_url(value)
+        return without_parameters(value)
     return _attachable(value, around, key) if len(value) >= _LONG else value
 
 

@@ -31,10 +31,15 @@ def redacted(text: str, hidden: list[str]) -> str:
     """Return an exception's text without secrets, known or looking like some."""
     for secret in hidden:
         text = _without(text, secret)
-    text = _PARAMETER.sub(_without_parameter, cleaned_url(text))
+    text = without_parameters(text)
     for pattern in _PATTERNS:
         text = pattern.sub(_without_key, text)
     return text
+
+
+def without_parameters(text: str) -> str:
+    """Return a text without what opens its URLs, also of one that has spaces in it."""
+    return _PARAMETER.sub(_without_parameter, cleaned_url(text))
 
 
 def _without_parameter(found: re.Match[str]) -> str:

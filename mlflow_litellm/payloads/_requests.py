@@ -19,8 +19,8 @@ _MODELS = frozenset({
 # Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
 # alone, which may be those of secrets.
 _CLEANED = frozenset({
-    "guardrails", "mcp_servers", "prompt_variables", "rerank", "retrieval_config", "tools",
-    "web_search_options",
+    "container", "conversation", "guardrails", "mcp_servers", "prompt_variables", "rerank",
+    "retrieval_config", "tool_choice", "tools", "web_search_options",
 })  # fmt: skip
 _SCHEMAS = frozenset({
     "custom", "function", "functionDeclarations", "function_declarations", "input_schema",

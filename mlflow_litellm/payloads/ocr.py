@@ -15,6 +15,7 @@ from mlflow_litellm.payloads._files import described, picture_uri
 from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._media import cleaned_data, dicts
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._secrets import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,9 @@ def request(arguments: Mapping[str, Any]) -> Request:
     document = told.inputs.get("document")
     if isinstance(document, dict):
         told.has_media = True
-        told.inputs["document"] = cleaned_data(document)
+        # Addresses keep their query, which may say what the document is.
+        kept = {key: value for key, value in document.items() if key.endswith("_url")}
+        told.inputs["document"] = cleaned_data({**cleaned(document), **kept})
         if "file" in document:
             told.inputs["document"]["file"] = described(arguments["document"]["file"])
     return told

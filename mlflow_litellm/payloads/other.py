@@ -30,7 +30,7 @@ RECORDED = frozenset({
 })  # fmt: skip
 _FILES = ("image", "input_reference", "video")
 # Passed on to the provider as they are.
-_CLEANED = ("assets", "options", "parameters")
+_CLEANED = ("assets", "characters", "options", "parameters")
 # What is no text, and a burden to a span.
 _BASE64 = re.compile(r"(data:[^,\s]{0,100},)?[\w+/=\r\n-]{1000,}", re.ASCII)
 

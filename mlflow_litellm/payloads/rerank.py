@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm.payloads import _requests
 from mlflow_litellm.payloads._answers import describe, failure, tell_answer_cost
 from mlflow_litellm.payloads._hidden import hidden_params
+from mlflow_litellm.payloads._media import cleaned_data
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._usage import tokens
 
@@ -32,7 +33,10 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    return _requests.request(arguments, RECORDED)
+    told = _requests.request(arguments, RECORDED)
+    if "documents" in told.inputs:
+        told.inputs["documents"] = cleaned_data(told.inputs["documents"])
+    return told
 
 
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
