@@ -161,7 +161,7 @@ class _Call:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
                 elif self._outer is not None:
                     _routes.note(self._outer, request.attributes)
-                self._resumes |= _has_mcp(request.tools)
+                self._resumes |= _has_mcp(self._arguments.get("tools"))
                 self.span.record(request)
 
     def deliver(self, result: Any) -> Any:
@@ -263,7 +263,8 @@ class _Redaction:
 
 def _has_mcp(tools: Any) -> bool:
     """Tell whether LiteLLM is to run tools itself, and to call the model again with the results."""
-    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in tools or ())
+    known = tools if isinstance(tools, (list, tuple)) else ()
+    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in known)
 
 
 def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:

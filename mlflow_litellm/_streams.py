@@ -10,6 +10,8 @@ import wrapt
 from mlflow_litellm._records import abandon_dropped, watch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from mlflow_litellm._records import StreamRecord
 
 
@@ -27,11 +29,13 @@ def traced_stream(stream: Any, record: StreamRecord, *, resumes: bool = False) -
         record: What it is recorded in.
         resumes: Whether LiteLLM may make further calls while it is read.
     """
-    is_sync, is_async = hasattr(type(stream), "__next__"), hasattr(type(stream), "__anext__")
-    kinds = _RESUMED if resumes else _PLAIN
-    proxy = kinds[is_sync, is_async](stream, record)
+    proxy = _kind(stream, _RESUMED if resumes else _PLAIN)(stream, record)
     watch(record)
     return proxy
+
+
+def _kind(stream: Any, kinds: Mapping[tuple[bool, bool], type[_Stream]]) -> type[_Stream]:
+    return kinds[hasattr(type(stream), "__next__"), hasattr(type(stream), "__anext__")]
 
 
 class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]
@@ -48,10 +52,13 @@ class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]
         self._self_source = source
         self._self_read_before = record.chunks
 
-    def _self_loop(self) -> Any:
+    def _self_loop(self, begin: Callable[[Any], Any]) -> Any:
         if self._self_source is not None:
             return self
-        return type(self)(self.__wrapped__, self._self_record, self)
+        # Not the stream itself: some of LiteLLM's give another object to loops.
+        iterator = begin(self.__wrapped__)
+        kinds = _RESUMED if isinstance(self, _Resumed) else _PLAIN
+        return _kind(iterator, kinds)(iterator, self._self_record, self)
 
     def __copy__(self) -> Any:
         return copy.copy(self.__wrapped__)
@@ -65,7 +72,7 @@ class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
 class _SyncStream(_Stream):
     def __iter__(self) -> Any:
-        return self._self_loop()
+        return self._self_loop(iter)
 
     def __next__(self) -> Any:
         record = self._self_record
@@ -101,7 +108,7 @@ class _SyncStream(_Stream):
 
 class _AsyncStream(_Stream):
     def __aiter__(self) -> Any:
-        return self._self_loop()
+        return self._self_loop(aiter)
 
     async def __anext__(self) -> Any:
         record = self._self_record
@@ -166,8 +173,12 @@ class _ResumedBoth(_Resumed, _BothStream):
 
 
 # By whether a stream is read in a sync, and in an async loop.
-_PLAIN = {(True, True): _BothStream, (True, False): _SyncStream, (False, True): _AsyncStream}
-_RESUMED = {
+_PLAIN: dict[tuple[bool, bool], type[_Stream]] = {
+    (True, True): _BothStream,
+    (True, False): _SyncStream,
+    (False, True): _AsyncStream,
+}
+_RESUMED: dict[tuple[bool, bool], type[_Stream]] = {
     (True, True): _ResumedBoth,
     (True, False): _ResumedSync,
     (False, True): _ResumedAsync,

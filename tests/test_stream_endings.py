@@ -360,6 +360,26 @@ class FakeAsyncStream:
         self.left.append("aexit")
 
 
+class StreamOfAnother:
+    """A stream that gives loops another object, as LiteLLM's with MCP tools does."""
+
+    def __init__(self, chunks: list[Any]) -> None:
+        self.chunks = chunks
+
+    def __iter__(self) -> Any:
+        return iter(self.chunks)
+
+    async def __aiter__(self) -> Any:
+        for chunk in self.chunks:
+            yield chunk
+
+    def __next__(self) -> Any:
+        raise AssertionError
+
+    async def __anext__(self) -> Any:
+        raise AssertionError
+
+
 @pytest.fixture
 def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
     """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
@@ -369,6 +389,17 @@ def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
     yield litellm.open
     patch.revert()
     del litellm.open
+
+
+def test_loop_reads_what_the_stream_gives_to_loops(
+    tracing: Traces, caller: Caller, opened: Callable[[Any], Any]
+) -> None:
+    """The stream's own ``__next__`` may be good for nothing."""
+    chunks = [litellm.ModelResponseStream() for _ in range(3)]
+    assert caller.read(litellm.open(StreamOfAnother(chunks))) == chunks
+    assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
+    caller.read(litellm.open(StreamOfAnother(chunks)), most=2)
+    assert ending(tracing.calls()[1]) == ("abandoned", SpanStatusCode.OK)
 
 
 def test_with_block_ends_the_span(tracing: Traces, opened: Callable[[Any], Any]) -> None:
