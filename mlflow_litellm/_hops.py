@@ -7,7 +7,6 @@ async below a sync call in a running event loop. They would begin traces of thei
 
 from __future__ import annotations
 
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +25,7 @@ WAITING = frozenset(
         "litellm.main",
     }
 )
-
-# Other Pythons may lack it.
-_getframe: Any = getattr(sys, "_getframe", None)
+_BETWEEN = frozenset({"mlflow_litellm", "wrapt"})
 
 
 def patch() -> Patch:
@@ -46,21 +43,10 @@ def _is_below_a_call() -> bool:
 
 def _submit(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     call = _nesting.enclosing()
-    if call is None or not args or not _is_from_litellm():
+    if call is None or not args or _nesting.caller(_BETWEEN) not in WAITING:
         return wrapped(*args, **kwargs)
     function, *rest = args
     return wrapped(_carrying(call, function), *rest, **kwargs)
-
-
-def _is_from_litellm() -> bool:
-    frame: Any = _getframe(2) if _getframe else None
-    while frame is not None and _name(frame).startswith(("wrapt.", "mlflow_litellm.")):
-        frame = frame.f_back
-    return frame is not None and _name(frame) in WAITING
-
-
-def _name(frame: Any) -> str:
-    return str(frame.f_globals.get("__name__"))
 
 
 def _carrying(call: _nesting.Enclosing, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -148,11 +148,25 @@ def is_plumbing(door: Door) -> bool:
 
 
 def _is_by_litellm() -> bool:
+    module = caller(_BETWEEN)
+    # Given to a thread as it is, by a call that is under way: only LiteLLM's threads know of it.
+    return module is not None and module.partition(".")[0] in {"", "litellm"}
+
+
+def caller(between: frozenset[str]) -> str | None:
+    """
+    Return the module of the nearest code on the stack.
+
+    Args:
+        between: Packages whose code is passed over, this one's among them.
+
+    Returns:
+        Its name; empty where there is none, as in a thread; None where the stack cannot be read.
+    """
     frame: Any = _getframe(1) if _getframe else None
     while frame is not None:
-        package = str(frame.f_globals.get("__name__")).partition(".")[0]
-        if package not in _BETWEEN:
-            return package == "litellm"
+        name = str(frame.f_globals.get("__name__"))
+        if name.partition(".")[0] not in between:
+            return name
         frame = frame.f_back
-    # Given to a thread as it is, by a call that is under way: only LiteLLM's threads know of it.
-    return _getframe is not None
+    return "" if _getframe else None

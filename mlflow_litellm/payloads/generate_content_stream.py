@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import StreamError, _contents
-from mlflow_litellm.payloads._answers import tell_stream_cost
-from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._media import dicts
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._sse import Events
+from mlflow_litellm.payloads._streamed import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,31 +20,14 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer
 
 
-class Accumulator:
-    """
-    Takes bytes, dicts or objects as they come, and gives the response so far at any time.
-
-    Is not thread-safe.
-
-    Attributes:
-        has_content: Whether anything of the answer itself has come, after what reasoning there is.
-        error: What the provider says went wrong, which LiteLLM passes on as an event.
-
-    Args:
-        arguments: The call's arguments by name.
-        stream: The stream, for what LiteLLM hangs on it.
-    """
+class Accumulator(Streamed):
+    """Takes bytes, dicts or objects; gives the response."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        self._arguments = arguments
-        self._hidden = dict(hidden_params(stream))
-        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
-        self._logging = getattr(stream, "litellm_logging_obj", None)
+        super().__init__(arguments, stream)
         self._events = Events()
         self._said: dict[str, Any] = {}
         self._candidates: dict[int, _Candidate] = {}
-        self.has_content = False
-        self.error: Exception | None = None
 
     def add(self, piece: Any) -> None:
         """Take the next piece of the stream, which may hold several events, or part of one."""
@@ -72,8 +54,7 @@ class Accumulator:
         candidates = [{**candidate.joined(), "index": index} for index, candidate in in_order]
         outputs = {"candidates": candidates, **plain(self._said)}
         told = _contents.describe(outputs, self._hidden, self._arguments)
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments)
-        return told
+        return self._priced(told)
 
 
 class _Candidate:

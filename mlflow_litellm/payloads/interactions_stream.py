@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import StreamError, _steps
-from mlflow_litellm.payloads._answers import tell_stream_cost
-from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._streamed import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,30 +23,13 @@ _OWN = frozenset({
 })  # fmt: skip
 
 
-class Accumulator:
-    """
-    Takes events as they come, and gives the interaction so far at any time.
-
-    Is not thread-safe.
-
-    Attributes:
-        has_content: Whether anything of the answer itself has come, after what reasoning there is.
-        error: What the provider says went wrong, which LiteLLM passes on as an event.
-
-    Args:
-        arguments: The call's arguments by name.
-        stream: The stream, for what LiteLLM hangs on it.
-    """
+class Accumulator(Streamed):
+    """Takes events; gives the interaction."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        self._arguments = arguments
-        self._hidden = dict(hidden_params(stream))
-        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
-        self._logging = getattr(stream, "logging_obj", None)
+        super().__init__(arguments, stream)
         self._said: dict[str, Any] = {}
         self._steps: dict[int, _Step] = {}
-        self.has_content = False
-        self.error: Exception | None = None
 
     def add(self, event: Any) -> None:
         """Take the next event."""
@@ -78,8 +60,7 @@ class Accumulator:
         steps = [step.joined() for _, step in sorted(self._steps.items())]
         outputs = {"steps": steps, **self._said}
         told = _steps.describe(outputs, self._hidden, self._arguments)
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments)
-        return told
+        return self._priced(told)
 
 
 class _Step:

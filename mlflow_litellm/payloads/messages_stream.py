@@ -11,10 +11,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import StreamError
-from mlflow_litellm.payloads._answers import describe, tell_stream_cost
-from mlflow_litellm.payloads._hidden import hidden_params
+from mlflow_litellm.payloads._answers import describe
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._sse import Events
+from mlflow_litellm.payloads._streamed import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,31 +24,15 @@ if TYPE_CHECKING:
 _THINKING = frozenset({"redacted_thinking", "thinking"})
 
 
-class Accumulator:
-    """
-    Takes bytes, texts or dicts as they come, and gives the message so far at any time.
-
-    Is not thread-safe.
-
-    Attributes:
-        has_content: Whether anything of the answer itself has come, after what reasoning there is.
-        error: What the provider says went wrong, where LiteLLM passes that on as an event.
-
-    Args:
-        arguments: The call's arguments by name, but for the messages.
-        stream: The stream, for what LiteLLM hangs on it.
-    """
+class Accumulator(Streamed):
+    """Takes bytes, texts or dicts; gives the message."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        self._arguments = arguments
-        self._hidden = dict(hidden_params(stream))
-        self._logging = getattr(stream, "litellm_logging_obj", None)
+        super().__init__(arguments, stream)
         self._events = Events()
         self._message: dict[str, Any] = {"type": "message", "role": "assistant"}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[Any, _Block] = {}
-        self.has_content = False
-        self.error: Exception | None = None
 
     def add(self, piece: Any) -> None:
         """Take the next piece of the stream, which may hold several events, or part of one."""
@@ -96,8 +80,7 @@ class Accumulator:
             outputs["usage"] = plain(self._usage)
         told = describe(outputs, self._hidden, self._arguments)
         told.attributes["finish_reasons"] = [outputs.get("stop_reason")]
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments)
-        return told
+        return self._priced(told)
 
 
 class _Block:

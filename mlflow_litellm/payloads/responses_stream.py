@@ -10,10 +10,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import StreamError, _items
-from mlflow_litellm.payloads._answers import tell_stream_cost
-from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._joining import fields
 from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._streamed import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,34 +36,15 @@ _DELTAS = {
 _ITEMS = frozenset({"response.output_item.added", "response.output_item.done"})
 
 
-class Accumulator:
-    """
-    Takes events as they come, and gives the response so far at any time.
-
-    Is not thread-safe.
-
-    Attributes:
-        has_content: Whether anything of the answer itself has come, after what reasoning there is.
-        error: What the provider says went wrong, where LiteLLM passes that on as an event.
-
-    Args:
-        arguments: The call's arguments by name.
-        stream: The stream, for what LiteLLM hangs on it.
-    """
+class Accumulator(Streamed):
+    """Takes events; gives the response."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
-        self._arguments = arguments
-        self._hidden = dict(hidden_params(stream))
-        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
-        names = ("logging_obj", "litellm_logging_obj")
-        loggings = (getattr(stream, name, None) for name in names)
-        self._logging = next(filter(None, loggings), None)
+        super().__init__(arguments, stream)
         self._begun: dict[str, Any] = {"object": "response"}
         self._ended: dict[str, Any] | None = None
         self._response: Any = None
         self._items: dict[tuple[Any, Any], _Item] = {}
-        self.has_content = False
-        self.error: Exception | None = None
 
     def add(self, event: Any) -> None:
         """Take one event, an object or a dict."""
@@ -111,8 +91,7 @@ class Accumulator:
         if outputs is None:
             outputs = {**self._begun, "output": [item.joined() for item in self._items.values()]}
         told = _items.describe(dict(outputs), self._hidden, self._arguments)
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments, self._response)
-        return told
+        return self._priced(told, self._response)
 
 
 class _Item:
