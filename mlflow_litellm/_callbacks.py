@@ -35,6 +35,11 @@ def take_out(litellm: ModuleType) -> None:
             _take_out_of(name, callbacks)
 
 
+def are_taken_out() -> bool:
+    """Tell whether anything has been taken out that stood in the lists."""
+    return bool(_taken)
+
+
 def put_back(litellm: ModuleType) -> None:
     """Put what was taken out back where it stood. Is idempotent and thread-safe."""
     with _lock:

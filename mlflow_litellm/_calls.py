@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrapt import FunctionWrapper
 
-from mlflow_litellm import _nesting, _routes
+from mlflow_litellm import _nesting, _propagation, _routes
 from mlflow_litellm._guard import guard
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
@@ -77,7 +77,7 @@ class Door:
         call = _Call(self, wrapped, owner, args, kwargs)
         try:
             with call.enclosing.active():
-                result = wrapped(*args, **kwargs)
+                result = wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
             call.fail(error)
             raise
@@ -93,7 +93,7 @@ class Door:
         call = _Call(self, wrapped, owner, args, kwargs)
         try:
             with call.enclosing.active():
-                result = await wrapped(*args, **kwargs)
+                result = await wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
             call.fail(error)
             raise
@@ -159,10 +159,16 @@ class _Call:
                 request = door.payload.request(self._arguments)
                 if door.is_route:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
-                elif self._outer is not None:
-                    _routes.note(self._outer, request.attributes)
+                if self._outer is not None:
+                    self._outer.note(door, request)
                 self._resumes |= _has_mcp(self._arguments.get("tools"))
                 self.span.record(request)
+
+    def sent(self, kwargs: Any) -> Any:
+        """Return the arguments given by name as they are passed on, below the call's span."""
+        if self._door.is_route or not self.span.recording:
+            return kwargs
+        return _propagation.told(self._door.payload, self._arguments, kwargs)
 
     def deliver(self, result: Any) -> Any:
         """Return what the caller gets: `result`, or a proxy that ends the span later."""
@@ -207,9 +213,9 @@ class _Call:
         else:
             self.span.fail(error, answer, self._redaction(self._arguments))
 
-    def _redaction(self, arguments: Mapping[str, Any]) -> _Redaction:
+    def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
         shown = self._door.payload.RECORDED
-        redaction = _Redaction(arguments, shown, self.enclosing.redactions)
+        redaction = Redaction(arguments, shown, self.enclosing.redactions)
         if self._outer is not None:
             self._outer.redactions.append(redaction)
         return redaction
@@ -242,11 +248,11 @@ class _Call:
         return self.deliver(result)
 
 
-class _Redaction:
+class Redaction:
     """Takes the secrets that a call and those below it were given out of an exception's texts."""
 
     def __init__(
-        self, arguments: Mapping[str, Any], shown: frozenset[str], below: list[_Redaction]
+        self, arguments: Mapping[str, Any], shown: frozenset[str], below: list[Redaction]
     ) -> None:
         self._arguments = arguments
         self._shown = shown

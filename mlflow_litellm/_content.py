@@ -9,6 +9,7 @@ of an exception its type alone.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,10 @@ def forget() -> None:
 
 
 def logged() -> bool:
-    """Tell whether content is recorded."""
-    return _logged
+    """Tell whether content is recorded: not where LiteLLM is told not to log it either."""
+    # https://docs.litellm.ai/docs/proxy/logging#redact-messages-response-content
+    switched_off = getattr(sys.modules.get("litellm"), "turn_off_message_logging", False)
+    return _logged and (_chosen is True or switched_off is not True)
 
 
 def request_without(request: Request) -> Request:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._calls import Door
     from mlflow_litellm._spans import ActiveSpan, CallSpan
+    from mlflow_litellm.payloads import Request
 
 # Stand between LiteLLM and the functions that it calls: what it calls them through, and other
 # libraries that put wrappers on them.
@@ -70,6 +71,12 @@ class Enclosing:
         self.groups: list[str] = []
         self.redactions: list[Any] = []
         self._results: list[Any] | None = []
+
+    def note(self, door: Door, request: Request) -> None:
+        """Note what is asked for in a call that is made for this one."""
+        group = request.attributes.get("model_group")
+        if group and not door.is_route and group not in self.groups:
+            self.groups.append(group)
 
     def offer(self, result: Any) -> None:
         """Note what a step gave, which may be what this call gives."""

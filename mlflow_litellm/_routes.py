@@ -33,13 +33,6 @@ def attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in told.items() if isinstance(value, str)}
 
 
-def note(route: Enclosing, attempt: Mapping[str, Any]) -> None:
-    """Note the model group of an attempt, told by its span attributes, with its route."""
-    group = attempt.get("model_group")
-    if group and group not in route.groups:
-        route.groups.append(group)
-
-
 def tell(answer: Answer, route: Enclosing) -> None:
     """
     Note how many calls were made for one, and leave tokens and cost to them.

@@ -85,10 +85,13 @@ class Afterthought(CustomLogger):
 
     def __init__(self, caller: AsyncCaller) -> None:
         self.caller = caller
+        self.begun = False
         self.done = asyncio.Event()
 
     async def async_log_success_event(self, kwargs: Any, **_: Any) -> None:
-        if kwargs["messages"][0]["content"] == "hello":
+        # LiteLLM tells of some calls twice.
+        if kwargs["messages"][0]["content"] == "hello" and not self.begun:
+            self.begun = True
             await litellm.acompletion(**self.caller.arguments("judge"))
             self.done.set()
 

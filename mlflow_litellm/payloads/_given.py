@@ -27,6 +27,8 @@ _HARMLESS = frozenset({
 _DEPLOYMENTS = frozenset({
     "content_policy_fallbacks", "context_window_fallbacks", "fallbacks", "model_list",
 })  # fmt: skip
+# The request that the gateway passes on: what it says in other words than the call's own.
+_PROXIED = "proxy_server_request"
 _REGION = re.compile(r"(?:region|location|project)(?:_name|_id)?$")
 # What local servers are given for a key, and texts are full of.
 _PLACEHOLDERS = frozenset({
@@ -52,7 +54,7 @@ def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
     """
     found = {*_environment(), *_settings()}
     for name, value in arguments.items():
-        is_shown = name in shown or "metadata" in name
+        is_shown = name in shown or "metadata" in name or name == _PROXIED
         # The name of one that is recorded is none of a secret: "eos_token".
         found.update(_texts("" if is_shown else name, value, is_hidden=not is_shown))
         if name in _DEPLOYMENTS:

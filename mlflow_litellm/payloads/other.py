@@ -6,14 +6,14 @@ https://docs.litellm.ai/docs/videos and https://platform.openai.com/docs/api-ref
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import _requests
 from mlflow_litellm.payloads._answers import body, describe, failure, tell_answer_cost
+from mlflow_litellm.payloads._bounded import bounded
 from mlflow_litellm.payloads._files import described
 from mlflow_litellm.payloads._hidden import hidden_params
-from mlflow_litellm.payloads._secrets import cleaned, cleaned_url
+from mlflow_litellm.payloads._secrets import cleaned
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,6 @@ RECORDED = frozenset({
 _FILES = ("image", "input_reference", "video")
 # Passed on to the provider as they are.
 _CLEANED = ("assets", "characters", "options", "parameters")
-# What is no text, and a burden to a span.
-_BASE64 = re.compile(r"(data:[^,\s]{0,100},)?[\w+/=\r\n-]{1000,}", re.ASCII)
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
@@ -42,32 +40,19 @@ def request(arguments: Mapping[str, Any]) -> Request:
         told.inputs[name] = described(arguments[name])
     for name in told.inputs.keys() & _CLEANED:
         told.inputs[name] = cleaned(told.inputs[name])
-    told.inputs = {name: _bounded(value) for name, value in told.inputs.items()}
+    told.inputs = {name: bounded(value) for name, value in told.inputs.items()}
     return told
 
 
 def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
     """Return what a response says, as its plain data."""
-    outputs = _bounded(body(response))
+    outputs = bounded(body(response))
     if isinstance(outputs, dict) and _counts_nothing(outputs.get("usage")):
         # LiteLLM fills in 0 where the provider counted nothing.
         outputs.pop("usage", None)
     told = describe(outputs, hidden_params(response), arguments)
     tell_answer_cost(told, response, arguments)
     return told
-
-
-def _bounded(value: Any) -> Any:
-    """Return plain data with base64 described, and without the signatures of URLs."""
-    if isinstance(value, dict):
-        return {key: _bounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_bounded(item) for item in value]
-    if not isinstance(value, str):
-        return value
-    if found := _BASE64.fullmatch(value):
-        return f"<{(found[1] or 'base64,')[:-1]}: {len(value)} characters>"
-    return cleaned_url(value) if "://" in value else value
 
 
 def _counts_nothing(usage: Any) -> bool:

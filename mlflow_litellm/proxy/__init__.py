@@ -1,0 +1,90 @@
+"""
+Traces every request through the LiteLLM Proxy, by one line of its configuration.
+
+.. code-block:: yaml
+
+    litellm_settings:
+      callbacks: ["mlflow_litellm.proxy.handler"]
+
+https://docs.litellm.ai/docs/proxy/logging
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from litellm.integrations.custom_logger import CustomLogger
+
+from mlflow_litellm import _autolog
+from mlflow_litellm._experiment import root_experiment_id
+from mlflow_litellm._guard import guard
+from mlflow_litellm._patching import Patch, apply_all
+from mlflow_litellm.proxy import _export, _middleware
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["handler"]
+
+
+class _Handler(CustomLogger):  # type: ignore[misc]
+    """
+    What LiteLLM tells of a request by its hooks.
+
+    Making it switches tracing on, and puts the middleware around the gateway.
+    https://docs.litellm.ai/docs/proxy/call_hooks
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        _autolog.autolog()
+        with guard("tracing the gateway"):
+            _middleware.install()
+            _flush_at_stop()
+        with guard("looking the experiment up"):
+            # The gateway is starting: it may wait here, and must not later.
+            root_experiment_id()
+
+    # LiteLLM gives these by name.
+    async def async_pre_call_hook(
+        self, *, user_api_key_dict: Any, call_type: Any, **_: object
+    ) -> None:
+        """Note who asked, and for what."""
+        with guard("noting who asked"):
+            if (request := _middleware.current()) is not None:
+                request.identify(user_api_key_dict, call_type)
+
+    async def async_post_call_failure_hook(
+        self,
+        *,
+        request_data: Mapping[str, Any],
+        original_exception: Exception,
+        user_api_key_dict: Any,
+        **_: object,
+    ) -> None:
+        """Note why a request failed: a bad key, a budget, a provider."""
+        with guard("noting why a request failed"):
+            if (request := _middleware.current()) is not None:
+                request.identify(user_api_key_dict)
+                request.note_failure(original_exception, request_data)
+
+
+def _flush_at_stop() -> None:
+    """
+    Have traces sent as the gateway stops.
+
+    Its server ends the process by the very signal that stopped it, which runs no exit handlers:
+    https://github.com/encode/uvicorn/pull/1600. LiteLLM has no hook for it.
+    """
+    server: Any = sys.modules.get("litellm.proxy.proxy_server")
+    if hasattr(server, "proxy_shutdown_event"):
+        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, _autolog.is_on)])
+
+
+async def _flush_and_stop(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    await _export.flush()
+    return await wrapped(*args, **kwargs)
+
+
+handler = _Handler()

@@ -1,0 +1,40 @@
+"""Who made a request to the gateway: what LiteLLM knows of the key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Span attributes by LiteLLM's name of the key's field, as its own logs have them. Not the key's
+# hash. https://docs.litellm.ai/docs/proxy/logging_spec#standardlogginguserapikeymetadata
+_ATTRIBUTES = {
+    "key_alias": "user_api_key_alias",
+    "team_id": "user_api_key_team_id",
+    "team_alias": "user_api_key_team_alias",
+    "user_id": "user_api_key_user_id",
+    "org_id": "user_api_key_org_id",
+    "end_user_id": "user_api_key_end_user_id",
+}
+# By which gateways are searched.
+_TAGS = ("user_api_key_alias", "user_api_key_team_alias", "user_api_key_team_id")
+# What LiteLLM calls the user of the master key, who is nobody.
+_NOBODY = "default_user_id"
+
+
+def attributes(key: Any) -> dict[str, str]:
+    """Return the span attributes that tell who asked, from a ``UserAPIKeyAuth``."""
+    known = {told: getattr(key, name, None) for name, told in _ATTRIBUTES.items()}
+    return {
+        name: value
+        for name, value in known.items()
+        if isinstance(value, str) and value not in {"", _NOBODY}
+    }
+
+
+def tags(told: dict[str, str]) -> dict[str, str]:
+    """Return those of the attributes that are tags of the trace as well."""
+    return {name: told[name] for name in _TAGS if name in told}
+
+
+def user(told: dict[str, str]) -> str | None:
+    """Return whom the request was made for: the customer, or else the key's user."""
+    return told.get("user_api_key_end_user_id") or told.get("user_api_key_user_id")

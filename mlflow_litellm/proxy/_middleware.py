@@ -1,0 +1,134 @@
+"""Traces each request to the gateway, around all that LiteLLM does for it."""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+
+from mlflow_litellm import _autolog, _callbacks
+from mlflow_litellm._guard import guard, logger
+from mlflow_litellm.proxy import _export
+from mlflow_litellm.proxy._paths import door_of
+from mlflow_litellm.proxy._request import ProxiedRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from mlflow_litellm._calls import Door
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+_current: ContextVar[ProxiedRequest | None] = ContextVar("mlflow_litellm_proxied", default=None)
+
+
+def current() -> ProxiedRequest | None:
+    """Return the request to the gateway that this code runs for, if it has yet to end."""
+    request = _current.get()
+    return request if request is not None and request.is_open else None
+
+
+class TracingMiddleware:
+    """
+    ASGI middleware: https://www.starlette.io/middleware/#pure-asgi-middleware.
+
+    Args:
+        app: What answers the requests.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer a request, in a span where it is one for a model."""
+        door, is_sendable = None, True
+        with guard("looking at a request"):
+            door = _door_of(scope)
+            is_sendable = door is None or _export.has_room()
+        if door is None:
+            await self._app(scope, receive, send)
+        elif is_sendable:
+            await self._traced(door, scope, receive, send)
+        else:
+            # The calls that it leads to would be traces of their own.
+            with mlflow.tracing.context(enabled=False):
+                await self._app(scope, receive, send)
+
+    async def _traced(self, door: Door, scope: Message, receive: Receive, send: Send) -> None:
+        request = None
+        with guard("starting the span of a request"):
+            request = ProxiedRequest(scope, door)
+        if request is None:
+            await self._app(scope, receive, send)
+            return
+
+        async def received() -> Message:
+            message = await receive()
+            with guard("reading a request"):
+                request.receive(message)
+            return message
+
+        async def sent(message: Message) -> None:
+            # The client's first.
+            await send(message)
+            with guard("reading an answer"):
+                request.send(message)
+
+        raised: BaseException | None = None
+        token = _current.set(request)
+        try:
+            with request.active():
+                await self._app(scope, received, sent)
+        except BaseException as error:
+            raised = error
+            raise
+        finally:
+            _current.reset(token)
+            with guard("ending the span of a request"):
+                request.end(raised)
+
+
+def install() -> None:
+    """Put the middleware around the running gateway's app. Is idempotent."""
+    app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
+    stack = getattr(app, "middleware_stack", None)
+    if app is None or isinstance(stack, TracingMiddleware):
+        return
+    if stack is None:
+        app.add_middleware(TracingMiddleware)
+    else:
+        # Starlette takes no middleware once it has started; LiteLLM reads its callbacks after.
+        app.middleware_stack = TracingMiddleware(stack)
+
+
+def _door_of(scope: Message) -> Door | None:
+    if scope["type"] != "http" or scope["method"] != "POST" or not _autolog.is_on():
+        return None
+    path: str = scope["path"]
+    door = door_of(path.removeprefix(scope.get("root_path") or ""))
+    if door is not None:
+        _tell_of_mlflows()
+    return door
+
+
+_told = False
+
+
+def _tell_of_mlflows() -> None:
+    global _told
+    if _told:
+        return
+    # What was added since tracing was switched on.
+    _callbacks.take_out(sys.modules["litellm"])
+    if _callbacks.are_taken_out():
+        _told = True
+        logger.warning(
+            'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, as '
+            "each request would have two traces: mlflow_litellm traces it. Remove it from "
+            "litellm_settings to see this no more."
+        )

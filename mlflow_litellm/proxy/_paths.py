@@ -1,0 +1,119 @@
+"""Which requests to the gateway are for a model, and what kind of call each is."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+
+from mlflow_litellm._calls import Door
+from mlflow_litellm.payloads import (
+    audio,
+    chat,
+    embedding,
+    generate_content,
+    images,
+    interactions,
+    messages,
+    moderation,
+    ocr,
+    other,
+    rerank,
+    responses,
+    search,
+    text,
+    vector_stores,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# By what their paths end with, under whatever prefix: a version, a provider, an engine. The first
+# that fits is it.
+# https://docs.litellm.ai/docs/supported_endpoints
+_KINDS = (
+    ("/chat/completions", SpanType.CHAT_MODEL, chat),
+    ("/completions", SpanType.LLM, text),
+    ("/embeddings", SpanType.EMBEDDING, embedding),
+    ("/responses", SpanType.CHAT_MODEL, responses),
+    ("/responses/compact", SpanType.CHAT_MODEL, responses),
+    ("/v1/messages", SpanType.CHAT_MODEL, messages),
+    (":generateContent", SpanType.CHAT_MODEL, generate_content),
+    (":streamGenerateContent", SpanType.CHAT_MODEL, generate_content),
+    ("/interactions", SpanType.CHAT_MODEL, interactions),
+    ("/images/generations", SpanType.LLM, images),
+    ("/images/edits", SpanType.LLM, images),
+    ("/audio/speech", SpanType.LLM, audio),
+    ("/audio/transcriptions", SpanType.LLM, audio),
+    ("/rerank", SpanType.RERANKER, rerank),
+    ("/moderations", SpanType.GUARDRAIL, moderation),
+    ("/vector_stores/[^/]+/search", SpanType.RETRIEVER, vector_stores),
+    ("/search", SpanType.RETRIEVER, search),
+    ("/search/[^/]+", SpanType.RETRIEVER, search),
+    ("/ocr", SpanType.PARSER, ocr),
+    ("/rag/query", SpanType.CHAIN, chat),
+    ("/videos", SpanType.LLM, other),
+    ("/decisions", SpanType.LLM, other),
+    ("/systemone", SpanType.LLM, other),
+    ("/extraction", SpanType.LLM, other),
+)
+_DOORS = [
+    (re.compile(f"{ending}/?$"), Door(ending, span_type, payload, is_route=True))
+    for ending, span_type, payload in _KINDS
+]
+_PASSED_THROUGH = Door("pass-through", SpanType.LLM, other, is_route=True)
+# By a field of theirs, where a path of the gateway's own says nothing.
+_FIELDS = {
+    "messages": Door("messages", SpanType.CHAT_MODEL, chat, is_route=True),
+    "contents": Door("contents", SpanType.CHAT_MODEL, generate_content, is_route=True),
+}
+
+
+def door_of(path: str) -> Door | None:
+    """
+    Return what kind of call a request is: a door of the gateway's own, which makes further calls.
+
+    Args:
+        path: The path of a POST, below the gateway's root.
+
+    Returns:
+        Its span type is that of a call that the gateway passes through, without LiteLLM's
+        functions. None of a request for no model, such as one for a key.
+    """
+    return _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
+
+
+def door_passed(door: Door, body: Mapping[str, Any]) -> Door:
+    """Return what kind of call a passed-through request is, by its body too where need be."""
+    if door is not _PASSED_THROUGH:
+        return door
+    return next((found for field, found in _FIELDS.items() if field in body), door)
+
+
+@lru_cache(maxsize=1024)
+def _known(path: str) -> Door | None:
+    found = next((door for pattern, door in _DOORS if pattern.search(path)), None)
+    return found if found and (_is_for_models(path) or _is_passed_through(path)) else None
+
+
+def _is_for_models(path: str) -> bool:
+    return _ask("litellm.proxy.auth.route_checks", "RouteChecks.is_llm_api_route", path)
+
+
+def _is_passed_through(path: str) -> bool:
+    return _ask(
+        "litellm.proxy.pass_through_endpoints.pass_through_endpoints",
+        "InitPassThroughEndpointHelpers.is_registered_pass_through_route",
+        path,
+    )
+
+
+def _ask(module: str, name: str, path: str) -> bool:
+    """Ask one of LiteLLM's functions about a path; without it the answer is no."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return bool(found and found(path))

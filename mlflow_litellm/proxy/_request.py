@@ -1,0 +1,224 @@
+"""One request to the gateway: the root of its trace, or a child of its caller's span."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+
+from mlflow_litellm._calls import Redaction
+from mlflow_litellm._guard import guard
+from mlflow_litellm._nesting import Enclosing
+from mlflow_litellm._remote import remote_trace
+from mlflow_litellm._spans import CallSpan
+from mlflow_litellm.payloads._bounded import bounded
+from mlflow_litellm.payloads._secrets import is_secret_name
+from mlflow_litellm.proxy import _identity
+from mlflow_litellm.proxy._answer import GatewayAnswer, message_of
+from mlflow_litellm.proxy._paths import door_passed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from mlflow_litellm._calls import Door
+    from mlflow_litellm.payloads import Answer, Request
+
+# In bytes. Longer requests, such as those with files, are told by the call that they lead to.
+_LONGEST = 1_000_000
+_MODEL = re.compile(r"/models?/([^/:]+)")
+
+
+class RequestFailedError(Exception):
+    """What the gateway answered a request that it refused, or that failed."""
+
+
+class ProxiedRequest(Enclosing):
+    """
+    One request to the gateway, and the span that ends with the last of its answer.
+
+    Args:
+        scope: What ASGI says of the request; of the route, which it does later.
+        door: What kind of call it is.
+
+    Attributes:
+        answer: What the gateway answers.
+    """
+
+    __slots__ = (
+        "_asked", "_body", "_error", "_headers", "_identity", "_is_routed", "_remote", "_scope",
+        "_size", "answer",
+    )  # fmt: skip
+
+    def __init__(self, scope: MutableMapping[str, Any], door: Door) -> None:
+        self._scope = scope
+        self._headers: dict[str, str] = decoded(scope["headers"])
+        self._remote = remote_trace(self._headers)
+        super().__init__(self._start(), door)
+        # What steps give is not held.
+        self.settle(None)
+        self.answer = GatewayAnswer()
+        self._identity: dict[str, str] = {}
+        self._asked: Request | None = None
+        self._is_routed = False
+        self._body: list[bytes] = []
+        self._size = 0
+        self._error: BaseException | None = None
+
+    def _start(self) -> CallSpan:
+        name = f"{self._scope['method']} {self._scope['path']}"
+        if self._remote is None:
+            return CallSpan(name, SpanType.CHAIN)
+        with guard("joining a caller's trace"):
+            self._remote.join()
+        with self._remote.active():
+            return CallSpan(name, SpanType.CHAIN)
+
+    def note(self, door: Door, request: Request) -> None:
+        """Note what is asked for in a call that is made for this one: what came of the request."""
+        super().note(door, request)
+        self._is_routed = True
+        self._asked = self._asked or request
+        self._body.clear()
+
+    def identify(self, key: Any, call_type: str | None = None) -> None:
+        """
+        Note who asked, and for what.
+
+        Args:
+            key: LiteLLM's ``UserAPIKeyAuth``.
+            call_type: LiteLLM's name of what the request leads to, such as ``"acompletion"``.
+        """
+        self._identity.update(_identity.attributes(key))
+        if call_type is not None:
+            self._identity["call_type"] = str(getattr(call_type, "value", call_type))
+
+    def note_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
+        """Note why the request failed, and what had become of it by then."""
+        self._error = error
+        self._asked = self._asked or self.door.payload.request({**self._known(), **data})
+
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Take a message of ASGI's from the client."""
+        if message["type"] == "http.request" and not self._is_routed:
+            self._size += len(message.get("body") or b"")
+            if self._size <= _LONGEST:
+                self._body.append(message.get("body") or b"")
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Take a message of ASGI's to the client; the last one ends the span."""
+        if message["type"] == "http.response.start":
+            self._start_answer(message)
+        elif message["type"] == "http.response.body":
+            self.answer.add(message)
+        if self.answer.is_complete:
+            self.end()
+
+    def _start_answer(self, message: Mapping[str, Any]) -> None:
+        known = {} if self._is_routed else self._known()
+        if not self._is_routed:
+            self.door = door_passed(self.door, known)
+        is_priced = not self._is_routed
+        self.answer.start(message, self.door.payload, known, is_priced=is_priced)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """End the span; `error` is what was raised instead of an answer. Only the first counts."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        answer = None
+        if self.span.recording:
+            with guard("reading what the gateway was asked"):
+                self.span.record(self._request())
+            with guard("reading what the gateway answered"):
+                answer = self._answered()
+        error = error or self._failure()
+        if error is None:
+            self.span.finish(answer)
+        else:
+            self.span.fail(error, answer, self._redaction())
+        if self._remote is not None:
+            with guard("leaving a caller's trace"):
+                self._remote.leave()
+        self._body.clear()
+
+    def _request(self) -> Request:
+        told = self._asked or self.door.payload.request(self._known())
+        path = getattr(self._scope.get("route"), "path", self._scope["path"])
+        # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+        http = {"http.request.method": self._scope["method"], "http.route": path}
+        return replace(
+            told,
+            # Files are told once, by the call that they lead to.
+            inputs=bounded(told.inputs),
+            has_media=False,
+            attributes={**_own(told.attributes), **http, **self._identity},
+            tags={**told.tags, **_identity.tags(self._identity)},
+            user=told.user or _identity.user(self._identity),
+        )
+
+    def _answered(self) -> Answer:
+        told = self.answer.read(self._known())
+        if self.answer.has_failed:
+            told.outputs = self._without_secrets(told.outputs)
+        elif not self._is_routed:
+            self.span.become(self.door.span_type)
+            # Those that LiteLLM is configured with, which need not be where this went.
+            told.attributes.pop("api_base", None)
+        told.attributes.update(self.answer.attributes(self.span.started_at))
+        return told
+
+    def _failure(self) -> BaseException | None:
+        status = self.answer.status
+        if status is None:
+            return self._error or RequestFailedError("the client left before it was answered")
+        if self.answer.has_failed:
+            # Some of LiteLLM's exceptions have no text.
+            told = RequestFailedError(f"{status}: {message_of(self.answer.body())}")
+            return self._error if self._error and str(self._error) else told
+        return self.answer.error
+
+    def _known(self) -> dict[str, Any]:
+        """Return the arguments of the call that the gateway passes on, as far as it is told."""
+        known = self._read_body()
+        first = self._scope["path"].strip("/").partition("/")[0]
+        if (found := _MODEL.search(self._scope["path"])) is not None:
+            known.setdefault("model", found[1])
+        providers = getattr(sys.modules.get("litellm"), "provider_list", ())
+        if (name := first.replace("-", "_")) in providers:
+            known.setdefault("custom_llm_provider", name)
+        return known
+
+    def _read_body(self) -> dict[str, Any]:
+        try:
+            body = json.loads(b"".join(self._body)) if self._size <= _LONGEST else {}
+        except ValueError:
+            return {}
+        return body if isinstance(body, dict) else {}
+
+    def _without_secrets(self, body: Any) -> Any:
+        text = self._redaction()(json.dumps(body))
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+
+    def _redaction(self) -> Redaction:
+        secret = {name: value for name, value in self._headers.items() if is_secret_name(name)}
+        keys = [value.split()[-1] for value in secret.values() if value.strip()]
+        master_key = getattr(sys.modules.get("litellm.proxy.proxy_server"), "master_key", None)
+        given = {"headers": secret, "api_key": keys, "master_key": master_key}
+        return Redaction(given, frozenset(), self.redactions)
+
+
+def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is the request's own, of the attributes of the call that it led to."""
+    return {key: value for key, value in attributes.items() if key in {"metadata", "model"}}
+
+
+def decoded(headers: Any) -> dict[str, str]:
+    """Return headers as ASGI has them by lower-case name."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
