@@ -1,5 +1,5 @@
 """
-Sessions: ``tests`` for each Python, ``frameworks`` for each of them, ``lint``, ``types``.
+Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway``, ``lint``, ``types``.
 
 Plain ``nox`` runs them all.
 """
@@ -21,6 +21,7 @@ PYTHONS = nox.project.python_versions(PROJECT)
 nox.options.sessions = [
     *(f"tests-{version}" for version in PYTHONS),
     "frameworks",
+    "gateway",
     "lint",
     "types",
 ]
@@ -79,21 +80,36 @@ for missing in sorted(set(PYTHONS) - set(HERE)):
     skip_tests(missing)
 
 
+def install_with_uv(session: nox.Session, extra: str, *groups: str) -> None:
+    """Install the package with an extra, and the tools of some dependency groups."""
+    # As pip does; uv has certificates of its own, which know of no company's proxy.
+    session.env["UV_SYSTEM_CERTS"] = "true"
+    tools = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("--quiet", f".[{extra}]", *tools)
+    # Reinstalled alone, as its version stays the same between two builds.
+    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
+
+
+def run_pytest(session: nox.Session, *arguments: str) -> None:
+    """Test what is installed: "-m pytest" would put this folder first on the path."""
+    pytest = str(Path(session.bin) / "pytest")
+    session.run(pytest, "--disable-warnings", *arguments, *session.posargs)
+
+
 # pip takes minutes to choose what fits each, uv seconds.
 @nox.session(venv_backend="uv|venv")
 @nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, name: str) -> None:
     """Test with one framework that calls LiteLLM."""
-    # As pip does; uv has certificates of its own, which know of no company's proxy.
-    session.env["UV_SYSTEM_CERTS"] = "true"
-    tools = nox.project.dependency_groups(PROJECT, "frameworks", f"framework-{name}")
-    session.install("--quiet", ".[mlflow]", *tools)
-    # Reinstalled alone, as its version stays the same between two builds.
-    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
-    # Not "-m pytest", as above.
-    pytest = str(Path(session.bin) / "pytest")
-    test = Path("tests", "frameworks", f"test_{name.replace('-', '_')}.py")
-    session.run(pytest, "--disable-warnings", str(test), *session.posargs)
+    install_with_uv(session, "mlflow", "frameworks", f"framework-{name}")
+    run_pytest(session, str(Path("tests", "frameworks", f"test_{name.replace('-', '_')}.py")))
+
+
+@nox.session(venv_backend="uv|venv")
+def gateway(session: nox.Session) -> None:
+    """Test with the LiteLLM Proxy, and compare what tracing it costs."""
+    install_with_uv(session, "proxy", "gateway")
+    run_pytest(session, str(Path("tests", "gateway")))
 
 
 @nox.session

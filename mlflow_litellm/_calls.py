@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -150,7 +151,8 @@ class _Call:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
         self._outer = _nesting.enclosing()
-        self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
+        with self._outer.around() if self._outer else nullcontext():
+            self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
         self.enclosing = _nesting.Enclosing(self.span, door)
         self._resumes = door.is_route
         if self.span.recording:

@@ -9,12 +9,14 @@ others each is a call of its own, below the one that the user made.
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from contextvars import Token
 
     from mlflow_litellm._calls import Door
@@ -40,6 +42,7 @@ class Enclosing:
         span: Its span.
         door: The door that it came through.
         is_open: Whether it has yet to end.
+        is_resumed: Whether its stream is being read, and its span is not current.
         is_composite: Whether the calls below it are what reached models, and have the tokens.
         steps: The doors of the calls of its own kind that LiteLLM made for it.
         groups: The model groups that Router tried for it, in order.
@@ -54,6 +57,7 @@ class Enclosing:
         "groups",
         "is_composite",
         "is_open",
+        "is_resumed",
         "is_retried",
         "redactions",
         "span",
@@ -64,6 +68,7 @@ class Enclosing:
         self.span = span
         self.door = door
         self.is_open = True
+        self.is_resumed = False
         self.is_composite = door.is_route
         self.is_retried = door.is_retry
         # Lists, as the calls of a batch come from many threads.
@@ -91,7 +96,24 @@ class Enclosing:
 
     def active(self) -> Active:
         """Return a context manager that makes this the enclosing call, and its span current."""
-        return Active(self)
+        return Active(self, self.span.active())
+
+    def resumed(self) -> Active:
+        """
+        Return a context manager that makes this the enclosing call, while its stream is read.
+
+        Its span is made current by the calls that are made meanwhile: doing so for each chunk
+        takes as long as all the rest.
+        """
+        self.is_resumed = True
+        return Active(self, None)
+
+    def around(self) -> AbstractContextManager[None]:
+        """Return a context manager to start the span in of a call that is made for this one."""
+        return self.span.active() if self.is_resumed else _NOTHING
+
+
+_NOTHING = nullcontext()
 
 
 class Active:
@@ -99,13 +121,14 @@ class Active:
 
     __slots__ = ("_enclosing", "_span", "_token")
 
-    def __init__(self, enclosing: Enclosing) -> None:
+    def __init__(self, enclosing: Enclosing, span: ActiveSpan | None) -> None:
         self._enclosing = enclosing
-        self._span: ActiveSpan = enclosing.span.active()
+        self._span = span
         self._token: Token[Enclosing | None] | None = None
 
     def __enter__(self) -> None:
-        self._span.__enter__()
+        if self._span is not None:
+            self._span.__enter__()
         self._token = _current.set(self._enclosing)
 
     def __exit__(self, *_: object) -> None:
@@ -114,7 +137,8 @@ class Active:
             # A generator that the collector closes is left in another context than it was entered.
             with guard("leaving a call"):
                 _current.reset(token)
-        self._span.__exit__()
+        if self._span is not None:
+            self._span.__exit__()
 
 
 _current: ContextVar[Enclosing | None] = ContextVar("mlflow_litellm_enclosing", default=None)

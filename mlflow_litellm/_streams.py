@@ -152,11 +152,11 @@ class _Resumed:
     _self_record: StreamRecord
 
     def __next__(self) -> Any:
-        with self._self_record.enclosing.active():
+        with self._self_record.enclosing.resumed():
             return super().__next__()  # type: ignore[misc]
 
     async def __anext__(self) -> Any:
-        with self._self_record.enclosing.active():
+        with self._self_record.enclosing.resumed():
             return await super().__anext__()  # type: ignore[misc]
 
 

@@ -25,6 +25,8 @@ _PATTERNS = (
     ),
     re.compile(r"\b()((?:AIza|AKIA|ASIA|ya29\.|eyJ)[\w.*-]{12,})"),
 )
+# As headers are quoted, whatever a provider calls it: LiteLLM's clients send cookies back.
+_COOKIE = re.compile(r"(?i)(\bcookie[\\\"']{0,4}\s?[:=]\s?[\\\"']{0,4})([^\s\"'\\,}][^\"'\\\n}]*)")
 
 
 def redacted(text: str, hidden: list[str]) -> str:
@@ -34,7 +36,7 @@ def redacted(text: str, hidden: list[str]) -> str:
     text = without_parameters(text)
     for pattern in _PATTERNS:
         text = pattern.sub(_without_key, text)
-    return text
+    return _COOKIE.sub(rf"\1{REDACTED}", text)
 
 
 def without_parameters(text: str) -> str:

@@ -27,6 +27,8 @@ _SECRET_ENDINGS = ("apikey", "accesskey", "password", "privatekey", "secret", "s
 # A token or a key beside one of these is counted or priced: "input_cost_per_token".
 _COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
 _COUNTED = frozenset({"key", "keys", "token"})
+# What LiteLLM's gateway knows of a key, such as whose it is.
+_OF_A_KEY = "user_api_key_"
 _CONNECTING = frozenset({"connection", "string"})
 ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
 
@@ -42,6 +44,8 @@ WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 def is_secret_name(name: str) -> bool:
     """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
+    if name.startswith(_OF_A_KEY) and name != f"{_OF_A_KEY}hash":
+        name = name.removeprefix(_OF_A_KEY)
     words = {word.lower() for word in _WORD.findall(name)}
     found = {word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)}
     if words >= _CONNECTING or name.lower().endswith("pass"):

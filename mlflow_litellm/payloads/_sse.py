@@ -35,6 +35,8 @@ class Events:
         if not isinstance(piece, (bytes, bytearray)):
             whole = plain(piece)
             return [whole] if isinstance(whole, dict) else []
+        if (event := self._whole(piece)) is not None:
+            return [event]
         if b"\n" not in piece:
             self._keep(bytes(piece))
             return []
@@ -42,6 +44,13 @@ class Events:
         self._rest, self._kept = [], 0
         self._keep(rest)
         return [event for line in lines if (event := self._event(line)) is not None]
+
+    def _whole(self, piece: bytes | bytearray) -> dict[str, Any] | None:
+        """Return the event that a piece is, with nothing before or after it, as most are."""
+        is_one = piece.startswith(b"data:") and piece.count(b"\n") == 2  # noqa: PLR2004
+        if not is_one or self._rest or self._data or not piece.endswith(b"\n\n"):
+            return None
+        return _object(piece[5:])
 
     def rest(self) -> list[dict[str, Any]]:
         """Return the event that the stream's end completes, if any."""
@@ -68,7 +77,7 @@ class Events:
         return event
 
 
-def _object(data: bytes) -> dict[str, Any] | None:
+def _object(data: bytes | bytearray) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
     except ValueError:

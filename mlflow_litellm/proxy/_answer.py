@@ -119,19 +119,20 @@ class GatewayAnswer:
             kind = self._headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
             return f"<{self._size} bytes: {kind}>" if self._size else None
 
-    def attributes(self, asked_at: float) -> dict[str, Any]:
+    def attributes(self, asked_at: float, error: BaseException | None) -> dict[str, Any]:
         """
         Return the span attributes of the answer.
 
         Args:
             asked_at: When the request came, by ``time.perf_counter()``.
+            error: Why it failed, if it did.
         """
         told: dict[str, Any] = {"http.response.status_code": self.status}
         if call_id := self._headers.get(b"x-litellm-call-id"):
             told["litellm_call_id"] = call_id.decode("latin-1")
         if self._is_stream:
             how = "finished" if self.is_complete else "abandoned"
-            told["stream_end"] = "failed" if self.error else how
+            told["stream_end"] = "failed" if error else how
             if self._first_sent_at is not None:
                 told["time_to_first_chunk_ms"] = round((self._first_sent_at - asked_at) * 1000, 3)
         return {key: value for key, value in told.items() if value is not None}
@@ -157,7 +158,7 @@ def _stream_error(error: Any) -> StreamError:
 class _Fields:
     """A part of a chunk, which accumulators take as LiteLLM's objects: fields, and no extras."""
 
-    __pydantic_extra__ = None
+    __pydantic_extra__ = model_extra = None
 
     def __init__(self, fields: dict[str, Any]) -> None:
         self.__dict__ = fields

@@ -130,12 +130,15 @@ class ProxiedRequest(Enclosing):
             return
         self.is_open = False
         answer = None
+        if isinstance(error, Exception) and self.answer.status is None:
+            # What every server of ASGI answers.
+            self.answer.status = 500
+        error = error or self._failure()
         if self.span.recording:
             with guard("reading what the gateway was asked"):
                 self.span.record(self._request())
             with guard("reading what the gateway answered"):
-                answer = self._answered()
-        error = error or self._failure()
+                answer = self._answered(error)
         if error is None:
             self.span.finish(answer)
         else:
@@ -160,15 +163,15 @@ class ProxiedRequest(Enclosing):
             user=told.user or _identity.user(self._identity),
         )
 
-    def _answered(self) -> Answer:
+    def _answered(self, error: BaseException | None) -> Answer:
         told = self.answer.read(self._known())
         if self.answer.has_failed:
             told.outputs = self._without_secrets(told.outputs)
-        elif not self._is_routed:
+        elif self.answer.status is not None and not self._is_routed:
             self.span.become(self.door.span_type)
             # Those that LiteLLM is configured with, which need not be where this went.
             told.attributes.pop("api_base", None)
-        told.attributes.update(self.answer.attributes(self.span.started_at))
+        told.attributes.update(self.answer.attributes(self.span.started_at, error))
         return told
 
     def _failure(self) -> BaseException | None:

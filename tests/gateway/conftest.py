@@ -1,0 +1,79 @@
+"""Fixtures: the processes that a gateway needs, and one gateway for tests that need no other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from configurations import EXPERIMENT, configuration
+from custom_auth import VIRTUAL_KEY
+from processes import Gateway, Provider, Spans, TrackingServer, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """Serve OpenAI's and Anthropic's formats from a process of its own."""
+    with running(Provider(tmp_path_factory.mktemp("provider"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """Run an MLflow server."""
+    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
+) -> Iterator[Gateway]:
+    """Run the gateway that most tests ask, traced into the experiment ``gateway``."""
+    environment = {
+        **vendor.environment,
+        "MLFLOW_TRACKING_URI": tracking.uri,
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
+    }
+    folder = tmp_path_factory.mktemp("gateway")
+    with running(Gateway(folder, configuration(), environment)) as started:
+        yield started.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path, vendor: Provider) -> Iterator[Callable[..., Gateway]]:
+    """Give what starts a gateway of the test's own: ``start(config, *options, **environment)``."""
+    started: list[Gateway] = []
+
+    def begin(config: dict[str, Any], *options: str, **environment: str) -> Gateway:
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        given = {**vendor.environment, **environment}
+        started.append(Gateway(folder, config, given, options))
+        return started[-1].wait()
+
+    yield begin
+    for each in started:
+        each.stop()
+
+
+@pytest.fixture
+def recorded(tracking: TrackingServer) -> Spans:
+    """Give what reads the traces of the gateway that most tests ask."""
+    return Spans(tracking.uri, EXPERIMENT)
+
+
+@pytest.fixture
+def tag() -> str:
+    """Give a test a tag of its own, to find its trace by."""
+    return f"test-{uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def key() -> dict[str, str]:
+    """Give the headers of a virtual key."""
+    return {"Authorization": f"Bearer {VIRTUAL_KEY}"}

@@ -1,0 +1,31 @@
+"""Checks keys in the gateway, as a virtual key in LiteLLM's database would be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import litellm
+from litellm.proxy._types import ProxyException, UserAPIKeyAuth
+
+MASTER_KEY = "sk-master-secret-0123456789"
+VIRTUAL_KEY = "sk-virtual-secret-0123456789"
+SPENT_KEY = "sk-spent-secret-0123456789"
+
+
+async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
+    """Tell who has a key; refuse a key that has spent its budget, and any that is unknown."""
+    if api_key == SPENT_KEY:
+        raise litellm.BudgetExceededError(current_cost=2.0, max_budget=1.0)
+    if api_key == VIRTUAL_KEY:
+        return UserAPIKeyAuth(
+            api_key=api_key,
+            key_alias="research-key",
+            team_id="team-1",
+            team_alias="Research",
+            user_id="alice",
+            metadata={"tags": ["of-the-key"]},
+        )
+    if api_key == MASTER_KEY:
+        return UserAPIKeyAuth(api_key=api_key, user_id="default_user_id", user_role="proxy_admin")
+    message = f"Invalid key: {api_key}"
+    raise ProxyException(message, type="auth_error", param=None, code=401)

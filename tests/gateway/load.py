@@ -1,0 +1,74 @@
+"""Loads a gateway, bounded in count and concurrency, and times it."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+if TYPE_CHECKING:
+    from processes import Gateway
+
+REQUESTS = 200
+CONCURRENT = 20
+# Each so many-th request is for a stream.
+STREAMED = 4
+
+
+@dataclass(frozen=True)
+class Timing:
+    """
+    How one load went.
+
+    Attributes:
+        throughput: Requests a second.
+        p95_ms: What 95 of 100 requests took at most, in milliseconds.
+    """
+
+    throughput: float
+    p95_ms: float
+
+
+def load(gateway: Gateway, key: dict[str, str], count: int = REQUESTS) -> Timing:
+    """Ask so often, twenty at a time, streams among them; fails where an answer is no success."""
+    began = time.perf_counter()
+    taken = asyncio.run(_ask_all(gateway, key, count))
+    throughput = count / (time.perf_counter() - began)
+    return Timing(throughput, statistics.quantiles(taken, n=20)[-1] * 1000)
+
+
+async def _ask_all(gateway: Gateway, key: dict[str, str], count: int) -> list[float]:
+    turns = asyncio.Semaphore(CONCURRENT)
+    # A gateway whose loop is held up closes connections that a request is being sent on.
+    limits = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(
+        base_url=gateway.url, headers=key, timeout=60, limits=limits
+    ) as client:
+
+        async def ask(number: int) -> float:
+            async with turns:
+                began = time.perf_counter()
+                await _ask(client, is_streamed=number % STREAMED == 0)
+                return time.perf_counter() - began
+
+        return await asyncio.gather(*map(ask, range(count)))
+
+
+async def _ask(client: httpx.AsyncClient, *, is_streamed: bool) -> None:
+    messages = [{"role": "user", "content": "/long 20"}]
+    body = {"model": "chat", "messages": messages, "stream": is_streamed}
+    answer = await client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    assert "w19" in answer.text
+
+
+def median(timings: list[Timing]) -> Timing:
+    """Return the median of each figure."""
+    return Timing(
+        statistics.median(timing.throughput for timing in timings),
+        statistics.median(timing.p95_ms for timing in timings),
+    )

@@ -1,0 +1,289 @@
+"""What goes wrong at the gateway: an error to the client, as untraced, and in one trace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import uuid4
+
+import httpx
+import pytest
+from configurations import EXPERIMENT, VENDORS_KEY, configuration
+from custom_auth import MASTER_KEY, SPENT_KEY, VIRTUAL_KEY
+from mlflow.entities import SpanStatusCode
+from processes import Gateway, Spans, root, running, spans, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow.entities import Trace
+    from processes import Provider, TrackingServer
+
+OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
+BAD_KEY = "sk-bad-secret-0123456789"
+PATH = "/v1/chat/completions"
+ROUTED = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
+REFUSED: list[Any] = []
+
+
+class Case(NamedTuple):
+    """
+    A request that fails.
+
+    Attributes:
+        model: What is asked for.
+        text: What is said to it.
+        error: The exception's type.
+        below: The tree below the root.
+        key: Whose request it is.
+    """
+
+    model: str
+    text: str
+    error: str
+    below: list[Any]
+    key: str = VIRTUAL_KEY
+
+
+CASES = {
+    "bad key": Case("chat", "hello", "ProxyException", REFUSED, BAD_KEY),
+    "spent budget": Case("chat", "hello", "BudgetExceededError", REFUSED, SPENT_KEY),
+    "unknown model": Case("none", "hello", "ProxyModelNotFoundError", REFUSED),
+    "provider down": Case("lost", "hello", "InternalServerError", ROUTED),
+    "provider fails": Case("chat", "/error 500 boom", "InternalServerError", ROUTED),
+    "provider refuses": Case("chat", "/error 429 boom", "RateLimitError", ROUTED),
+}
+
+
+class Failed(NamedTuple):
+    """A case, what an untraced gateway answers, what the traced one does, and the trace."""
+
+    case: Case
+    untraced: httpx.Response
+    answer: httpx.Response
+    trace: Trace
+
+
+def body(model: str, text: str, tag: str, **more: Any) -> dict[str, Any]:
+    """Return what is posted for a chat, or for a message."""
+    messages = [{"role": "user", "content": text}]
+    return {"model": model, "messages": messages, "litellm_metadata": {"tags": [tag]}, **more}
+
+
+def post(gateway: Gateway, asked: dict[str, Any], key: str, path: str = PATH) -> httpx.Response:
+    """Return what a gateway answers, whatever it is."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.post(f"{gateway.url}{path}", json=asked, headers=headers, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def untraced(tmp_path_factory: pytest.TempPathFactory, vendor: Provider) -> Iterator[Gateway]:
+    """Run a gateway that is as the other, but for the tracing."""
+    config = configuration()
+    del config["litellm_settings"]["callbacks"]
+    folder = tmp_path_factory.mktemp("untraced")
+    with running(Gateway(folder, config, vendor.environment)) as started:
+        yield started.wait()
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES)
+def failed(
+    request: pytest.FixtureRequest, gateway: Gateway, untraced: Gateway, tracking: TrackingServer
+) -> Failed:
+    """Have each case happen once at each gateway."""
+    case, tag = request.param, f"test-{uuid4().hex}"
+    asked = body(case.model, case.text, tag)
+    expected, answer = post(untraced, asked, case.key), post(gateway, asked, case.key)
+    trace = Spans(tracking.uri, EXPERIMENT).tagged(tag)
+    return Failed(case, expected, answer, trace)
+
+
+def without(secret: str, told: Any) -> Any:
+    """Return an answer's data as they are recorded, with a key of the client's taken out."""
+    if isinstance(told, dict):
+        return {name: without(secret, value) for name, value in told.items()}
+    return told.replace(secret, "[REDACTED]") if isinstance(told, str) else told
+
+
+def exception(trace: Trace) -> dict[str, Any]:
+    """Return the attributes of the root's exception event."""
+    [event] = [event for event in root(trace).events if event.name == "exception"]
+    return event.attributes
+
+
+def states(trace: Trace, name: str) -> list[SpanStatusCode]:
+    """Return the status of each span of a name, in order of time."""
+    return [span.status.status_code for span in spans(trace, name)]
+
+
+def said(outputs: dict[str, Any]) -> str:
+    """Return the text that a span says was answered: a chat's or a message's."""
+    if "choices" in outputs:
+        return outputs["choices"][0]["message"]["content"]
+    return "".join(block["text"] for block in outputs["content"])
+
+
+def test_client_gets_what_it_gets_untraced(failed: Failed) -> None:
+    """The status, and the error word for word."""
+    assert failed.answer.status_code == failed.untraced.status_code >= 400
+    assert failed.answer.json() == failed.untraced.json()
+
+
+def test_failed_request_is_one_trace(failed: Failed) -> None:
+    """Of a request that is refused, without a call below it."""
+    assert tree(failed.trace) == (f"POST {PATH}", failed.case.below)
+
+
+def test_every_span_of_a_failed_request_is_an_error(failed: Failed) -> None:
+    """Each is what the one below it raised."""
+    assert {span.status.status_code for span in failed.trace.data.spans} == {ERROR}
+
+
+def test_root_of_a_failed_request_is_a_chain(failed: Failed) -> None:
+    """As that of one that is answered, even if no model was reached."""
+    assert root(failed.trace).span_type == "CHAIN"
+
+
+def test_root_has_the_status_and_the_error_that_the_client_got(failed: Failed) -> None:
+    """But for the client's key."""
+    span = root(failed.trace)
+    assert span.attributes["http.response.status_code"] == failed.answer.status_code
+    assert span.outputs == without(failed.case.key, failed.answer.json())
+
+
+def test_root_has_the_exception(failed: Failed) -> None:
+    """With LiteLLM's type of it, and what was told the client."""
+    told, message = exception(failed.trace), failed.answer.json()["error"]["message"]
+    assert told["exception.type"] == failed.case.error
+    assert without(failed.case.key, message) in told["exception.message"]
+    assert root(failed.trace).status.description.startswith(f"{failed.case.error}: ")
+
+
+def test_failed_request_has_no_key_in_its_trace(failed: Failed) -> None:
+    """The client's, the gateway's, or the provider's."""
+    told = str(failed.trace.to_dict())
+    secrets = (BAD_KEY, SPENT_KEY, VIRTUAL_KEY, MASTER_KEY, VENDORS_KEY)
+    assert [secret for secret in secrets if secret in told] == []
+
+
+def test_key_that_is_refused_is_quoted_to_the_client_alone(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """As this gateway's check of keys quotes it."""
+    answer = post(gateway, body("chat", "hello", tag), BAD_KEY)
+    assert (answer.status_code, BAD_KEY in answer.text) == (401, True)
+    description = root(recorded.tagged(tag)).status.description
+    assert description == "ProxyException: Invalid key: [REDACTED]"
+
+
+def test_fallback_is_two_attempts_at_one_request(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """The first fails, and the request does not."""
+    answer = post(gateway, body("down", "hello", tag), VIRTUAL_KEY)
+    trace = recorded.tagged(tag)
+    attempts = [("litellm-acompletion", [])] * 2
+    assert tree(trace) == (f"POST {PATH}", [("litellm-Router.acompletion", attempts)])
+    assert states(trace, "litellm-acompletion") == [ERROR, OK]
+    assert states(trace, "litellm-Router.acompletion") == [OK]
+    assert root(trace).status.status_code == OK
+    assert root(trace).outputs == answer.json()
+
+
+def test_malformed_body_is_one_trace(gateway: Gateway, untraced: Gateway, recorded: Spans) -> None:
+    """Found by its path, as nothing else is read of it."""
+    path = f"/engines/model-{uuid4().hex}/chat/completions"
+    headers = {"Authorization": f"Bearer {VIRTUAL_KEY}", "Content-Type": "application/json"}
+    expected, answer = (
+        httpx.post(f"{url}{path}", content=b'{"model": ', headers=headers)
+        for url in (untraced.url, gateway.url)
+    )
+    assert answer.status_code == expected.status_code == 400
+    assert answer.json() == expected.json()
+    [trace] = recorded.when(lambda trace: root(trace).name == f"POST {path}")
+    assert tree(trace) == (f"POST {path}", [])
+    assert root(trace).status.status_code == ERROR
+    assert root(trace).attributes["http.response.status_code"] == 400
+    assert root(trace).outputs == answer.json()
+
+
+STREAMS = {
+    "chat": (PATH, "chat"),
+    "messages": ("/v1/messages", "claude"),
+    "passed through": ("/own/path", "gpt-4o-mini"),
+}
+
+
+@pytest.mark.parametrize(("path", "model"), STREAMS.values(), ids=STREAMS)
+def test_error_in_a_stream_is_the_roots(
+    path: str, model: str, gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """With what was answered before it."""
+    asked = body(model, "/event-error 2", tag, stream=True, max_tokens=50)
+    answer = post(gateway, asked, VIRTUAL_KEY, path)
+    assert (answer.status_code, "scripted failure" in answer.text) == (200, True)
+    [trace] = recorded.when(lambda trace: tag in str(root(trace).attributes))
+    assert {span.status.status_code for span in trace.data.spans} == {ERROR}
+    assert root(trace).attributes["stream_end"] == "failed"
+    assert said(root(trace).outputs) == "w0 w1 "
+    assert "scripted failure" in exception(trace)["exception.message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "model"), [STREAMS["chat"], STREAMS["messages"]], ids=["chat", "messages"]
+)
+def test_broken_connection_to_the_provider_is_an_error(
+    path: str, model: str, gateway: Gateway, untraced: Gateway, recorded: Spans, tag: str
+) -> None:
+    """Of all spans; the client gets what it does untraced."""
+    asked = body(model, "/break 2", tag, stream=True, max_tokens=50)
+    expected, answer = (post(each, asked, VIRTUAL_KEY, path) for each in (untraced, gateway))
+    assert (answer.status_code, answer.text) == (expected.status_code, expected.text)
+    trace = recorded.tagged(tag)
+    assert {span.status.status_code for span in trace.data.spans} == {ERROR}
+    assert root(trace).attributes["http.response.status_code"] == answer.status_code
+    assert "not completed" in exception(trace)["exception.message"]
+
+
+def test_broken_connection_of_a_passed_through_stream_is_an_error(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """Which ends the client's too; what came before it is kept."""
+    asked = body("gpt-4o-mini", "/break 2", tag, stream=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        post(gateway, asked, VIRTUAL_KEY, "/own/path")
+    [trace] = recorded.when(lambda trace: tag in str(root(trace).attributes))
+    assert root(trace).status.status_code == ERROR
+    assert root(trace).attributes["stream_end"] == "failed"
+    assert said(root(trace).outputs) == "w0 w1 "
+
+
+def leave(gateway: Gateway, path: str, asked: dict[str, Any]) -> None:
+    """Read three words of a stream, and go."""
+    headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
+    with httpx.stream("POST", f"{gateway.url}{path}", json=asked, headers=headers) as answer:
+        assert any("w2" in line for line in answer.iter_lines())
+
+
+@pytest.mark.parametrize(("path", "model"), STREAMS.values(), ids=STREAMS)
+def test_client_that_leaves_a_stream_abandons_it(
+    path: str, model: str, gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """All of its spans end, with what was answered by then."""
+    leave(gateway, path, body(model, "/hold-after 3", tag, stream=True, max_tokens=50))
+    [trace] = recorded.when(lambda trace: tag in str(root(trace).attributes))
+    assert root(trace).attributes["stream_end"] == "abandoned"
+    assert root(trace).status.status_code == OK
+    assert len(trace.data.spans) == (1 if path == "/own/path" else 3)
+    assert {said(span.outputs) for span in trace.data.spans} == {"w0 w1 w2 "}
+    assert all(span.end_time_ns for span in trace.data.spans)
+
+
+def test_client_that_leaves_before_the_answer_has_one_trace(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """LiteLLM goes on, as untraced: the trace ends when the provider has answered, after 20 s."""
+    headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
+    asked = body("chat", "/hold", tag)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{gateway.url}{PATH}", json=asked, headers=headers, timeout=1)
+    assert tree(recorded.tagged(tag)) == (f"POST {PATH}", ROUTED)

@@ -1,0 +1,185 @@
+"""What tracing costs the gateway, beside LiteLLM's callback, and with its server gone or slow."""
+
+from __future__ import annotations
+
+import re
+import socket
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from configurations import configuration
+from load import REQUESTS, Timing, load, median
+from processes import Gateway, Provider, Spans, TrackingServer, tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from mlflow.entities import Trace
+
+ROUNDS = 2
+WARMING = 40
+FILLING = 120
+NAME = "load"
+WHOLE = (
+    "POST /v1/chat/completions",
+    [("litellm-Router.acompletion", [("litellm-acompletion", [])])],
+)
+OFF, CALLBACK, OURS = "no tracing", "LiteLLM's callback", "mlflow_litellm"
+GONE, SLOW = f"{OURS}, its server gone", f"{OURS}, its server silent"
+NONE: dict[str, Any] = {"callbacks": []}
+MLFLOWS: dict[str, Any] = {**NONE, "success_callback": ["mlflow"], "failure_callback": ["mlflow"]}
+# Full before the load that is timed.
+SMALL = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "100", "MLFLOW_EXPERIMENT_ID": "1"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """
+    How the loads went, by the gateway's name.
+
+    Attributes:
+        traced: The median of the rounds with a tracking server that is at work.
+        untraced: The same of rounds in which no tracking server is.
+        grown_mb: How much memory a gateway took in them.
+        logs: What it printed until it had stopped.
+        traces: What ours sent until it had stopped.
+    """
+
+    traced: Mapping[str, Timing]
+    untraced: Mapping[str, Timing]
+    grown_mb: Mapping[str, float]
+    logs: Mapping[str, str]
+    traces: list[Trace]
+
+
+@pytest.fixture(scope="module")
+def silent() -> Iterator[str]:
+    """Give the address of a server that takes connections, and answers none."""
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with suppress(OSError):
+                while True:
+                    held.append(server.accept()[0])
+
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+    for connection in held:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def gateways(
+    tmp_path_factory: pytest.TempPathFactory,
+    vendor: Provider,
+    tracking: TrackingServer,
+    silent: str,
+) -> Iterator[dict[str, Gateway]]:
+    """Start one gateway of each kind."""
+    server = {"MLFLOW_TRACKING_URI": tracking.uri}
+    given: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+        OFF: (NONE, {}),
+        CALLBACK: (MLFLOWS, {**server, "MLFLOW_EXPERIMENT_NAME": "callback"}),
+        OURS: ({}, {**server, "MLFLOW_EXPERIMENT_NAME": NAME}),
+        GONE: ({}, {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", **SMALL}),
+        SLOW: ({}, {"MLFLOW_TRACKING_URI": silent, **SMALL}),
+    }
+    started = {
+        name: Gateway(
+            tmp_path_factory.mktemp("load"),
+            configuration(**settings),
+            {**vendor.environment, **environment},
+        )
+        for name, (settings, environment) in given.items()
+    }
+    for each in started.values():
+        each.wait()
+    yield started
+    for each in started.values():
+        each.stop()
+
+
+@pytest.fixture(scope="module")
+def measured(
+    gateways: dict[str, Gateway], tracking: TrackingServer, key: dict[str, str]
+) -> Measured:
+    """Load the gateways in turns, and stop them."""
+    for name, gateway in gateways.items():
+        # Fills the queue of those that cannot send.
+        load(gateway, key, FILLING if name in (GONE, SLOW) else WARMING)
+    before = {name: resident_mb(gateway) for name, gateway in gateways.items()}
+    # Apart: a tracking server that works off what it was sent takes from whoever is loaded next.
+    untraced = in_turns({name: gateways[name] for name in (OFF, GONE, SLOW)}, key)
+    traced = in_turns({name: gateways[name] for name in (OFF, CALLBACK, OURS)}, key)
+    grown = {name: resident_mb(gateway) - before[name] for name, gateway in gateways.items()}
+    for gateway in gateways.values():
+        gateway.stop()
+    logs = {name: gateway.log for name, gateway in gateways.items()}
+    return Measured(traced, untraced, grown, logs, Spans(tracking.uri, NAME).all())
+
+
+def in_turns(gateways: Mapping[str, Gateway], key: dict[str, str]) -> dict[str, Timing]:
+    """Load each gateway in each round, another first each time, and return the medians."""
+    timings: dict[str, list[Timing]] = {name: [] for name in gateways}
+    names = list(gateways)
+    for number in range(ROUNDS):
+        for name in names[number:] + names[:number]:
+            timings[name].append(load(gateways[name], key))
+    return {name: median(each) for name, each in timings.items()}
+
+
+def resident_mb(gateway: Gateway) -> float:
+    """Return how much memory a gateway has."""
+    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
+    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", status)
+    return int(kilobytes) / 1024
+
+
+@pytest.mark.timeout(400)
+def test_every_request_under_load_is_traced(
+    measured: Measured, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Prints the figures that the documentation has."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{table(measured.traced)}\n\n{table(measured.untraced)}\n")
+    count = WARMING + ROUNDS * REQUESTS
+    assert [tree(trace) for trace in measured.traces] == [WHOLE] * count
+
+
+def test_tracing_costs_no_more_than_the_callback(measured: Measured) -> None:
+    """The bounds are such as noise does not reach."""
+    timings = measured.traced
+    assert timings[OURS].throughput > 0.8 * timings[CALLBACK].throughput
+    assert timings[OURS].throughput > 0.4 * timings[OFF].throughput
+
+
+@pytest.mark.parametrize("name", [GONE, SLOW])
+def test_missing_tracking_server_costs_nothing(measured: Measured, name: str) -> None:
+    """With its queue full, a gateway does not trace, and counts what it does not."""
+    timings = measured.untraced
+    assert timings[name].throughput > 0.7 * timings[OFF].throughput
+    assert timings[name].p95_ms < 1.5 * timings[OFF].p95_ms
+    assert measured.grown_mb[name] < 30
+    dropped = re.findall(r"(\d+) requests (?:so far|were not traced)", measured.logs[name])
+    assert int(dropped[-1]) >= ROUNDS * REQUESTS
+
+
+@pytest.mark.parametrize("name", [GONE, SLOW])
+def test_stopping_waits_no_longer_than_promised(measured: Measured, name: str) -> None:
+    """MLflow's own exit handler waits for minutes."""
+    assert re.search(r"were not sent to http://127\.0\.0\.1:\d+ within 10 s", measured.logs[name])
+
+
+def table(told: Mapping[str, Timing]) -> str:
+    """Return the figures as the documentation has them."""
+    lines = ["| | requests a second | 95 of 100 within |", "| --- | --- | --- |"]
+    for name, timing in told.items():
+        lines.append(f"| {name} | {timing.throughput:.0f} | {timing.p95_ms:.0f} ms |")
+    return "\n".join(lines)

@@ -1,0 +1,90 @@
+"""Workers and stopping: no finished trace is lost, however the gateway is run and stopped."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+from configurations import configuration
+from processes import Spans, tree, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from processes import Gateway, TrackingServer
+
+WHOLE = (
+    "POST /v1/chat/completions",
+    [("litellm-Router.acompletion", [("litellm-acompletion", [])])],
+)
+
+
+def ask(gateway: Gateway, key: dict[str, str], number: int) -> int:
+    """Ask for a chat completion, every third time for a stream, and return the status."""
+    messages = [{"role": "user", "content": f"number {number}"}]
+    body = {"model": "chat", "messages": messages, "stream": number % 3 == 0}
+    url = f"{gateway.url}/v1/chat/completions"
+    return httpx.post(url, json=body, headers=key, timeout=60).status_code
+
+
+def ask_often(gateway: Gateway, key: dict[str, str], count: int) -> None:
+    """Ask so often, eight at a time."""
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(lambda number: ask(gateway, key, number), range(count)))
+    assert statuses == [200] * count
+
+
+@pytest.fixture
+def traced(tracking: TrackingServer, tag: str) -> dict[str, str]:
+    """Give the environment of a gateway that traces into an experiment of its own."""
+    return {"MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_EXPERIMENT_NAME": tag}
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize(
+    "options",
+    [("--num_workers", "4"), ("--num_workers", "2", "--run_gunicorn")],
+    ids=["uvicorn", "gunicorn"],
+)
+def test_stopping_loses_no_trace(
+    start: Callable[..., Gateway],
+    tracking: TrackingServer,
+    traced: dict[str, str],
+    tag: str,
+    key: dict[str, str],
+    options: tuple[str, ...],
+) -> None:
+    """SIGTERM ends uvicorn's process without Python's exit handlers."""
+    # Longer than the test takes: what is there was sent as the gateway stopped.
+    slow = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000"}
+    gateway = start(configuration(), *options, **traced, **slow)
+    ask_often(gateway, key, 30)
+    gateway.stop()
+    traces = Spans(tracking.uri, tag).all()
+    assert [tree(trace) for trace in traces] == [WHOLE] * 30
+
+
+@pytest.mark.timeout(240)
+def test_reloading_loses_no_trace(
+    start: Callable[..., Gateway],
+    tracking: TrackingServer,
+    traced: dict[str, str],
+    tag: str,
+    key: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """A worker that is replaced sends what it has."""
+    slow = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000"}
+    gateway = start(configuration(), "--reload", **traced, **slow)
+    ask_often(gateway, key, 5)
+    config = tmp_path / "0" / "config.yaml"
+    config.write_text(config.read_text() + "\n")
+    until(lambda: gateway.log.count("Application startup complete") > 1, 60, "the reload")
+    gateway.wait()
+    ask_often(gateway, key, 5)
+    gateway.stop()
+    traces = Spans(tracking.uri, tag).all()
+    assert [tree(trace) for trace in traces] == [WHOLE] * 10

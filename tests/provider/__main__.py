@@ -1,0 +1,17 @@
+"""Serve until standard input ends; tell where, as JSON on the first line."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from . import LoopbackProvider, _server
+
+# Of an answer that is held, which nobody here can have released.
+_server.HOLD_SECONDS = 5.0
+
+with LoopbackProvider() as server:
+    told = {"openai": server.openai_base, "anthropic": server.anthropic_base}
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
