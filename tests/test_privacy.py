@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import litellm
 import mlflow
 import pytest
 from callers import user
@@ -183,3 +184,22 @@ def test_span_processor_can_mask_all(stream: bool, masking: Traces, caller: Call
     assert WORD not in trace.to_json()
     assert trace.data.spans[0].inputs == {"masked": True}
     assert "mlflow.chat.tokenUsage" in trace.data.spans[0].attributes or stream
+
+
+def test_litellms_own_switch_leaves_content_out(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What keeps content out of LiteLLM's logs keeps it out of traces."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+    caller.complete(f"/say | {WORD}")
+    assert WORD not in str(tracing.one().to_dict())
+
+
+def test_asking_for_content_outdoes_litellms_switch(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is this package's own that was asked for."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+    mlflow.litellm.autolog(log_content=True)
+    caller.complete(f"/say | {WORD}")
+    assert WORD in str(tracing.one().to_dict())

@@ -31,12 +31,14 @@ NAMES = [
     "x-amz-signature", "X-Amz-Credential", "X-Amz-Security-Token", "AWSAccessKeyId", "sig",
     "accessToken", "accesstoken", "authtoken", "client_secret", "password", "db_passwd",
     "set-cookie", "extra_headers", "headers", "private_key", "token", "secret_fields",
-    "vertex_credentials", "aws_session_token", "refresh_token_limit_secret",
+    "vertex_credentials", "aws_session_token", "refresh_token_limit_secret", "user_api_key",
+    "user_api_key_hash",
 ]  # fmt: skip
 
 
 OTHER_NAMES = [
     "max_tokens", "prompt_tokens", "completion_tokens_details", "keyword", "keywords", "monkey",
+    "user_api_key_alias", "user_api_key_team_id", "user_api_key_request_route",
     "author", "authors", "tokenizer", "tokenize", "keyboard", "signal", "design", "assignee",
     "secretary", "donkey", "turkey", "model", "user", "session_id", "input_cost_per_token",
     "token_count", "token_limit", "", "1", "url",
@@ -202,3 +204,21 @@ def test_plain_value_of_a_header_is_a_secret() -> None:
     """A password may be a word."""
     found = secrets({"extra_headers": {"X-Db-Pass": "swordfish"}}, RECORDED)
     assert redacted("refused swordfish", found) == "refused [REDACTED]"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "quoted {'cookie': 'session=plain words', 'content-length': '13'}",
+        '{"Set-Cookie": "session=plain words; Path=/"}',
+        "Cookie: session=plain words; other=1\nnext",
+    ],
+)
+def test_cookies_are_redacted_by_their_label(text: str) -> None:
+    """Whatever they hold: LiteLLM's clients send back what no call was given."""
+    assert "plain words" not in redacted(text, [])
+
+
+def test_text_about_cookies_stays() -> None:
+    """Where nothing is labelled as one."""
+    assert redacted("a cookie recipe with flour", []) == "a cookie recipe with flour"
