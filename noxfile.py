@@ -109,7 +109,8 @@ def frameworks(session: nox.Session, name: str) -> None:
 def gateway(session: nox.Session) -> None:
     """Test with the LiteLLM Proxy, and compare what tracing it costs."""
     install_with_uv(session, "proxy", "gateway")
-    run_pytest(session, str(Path("tests", "gateway")))
+    # The first test waits for the processes that all of them need.
+    run_pytest(session, "--timeout=400", str(Path("tests", "gateway")))
 
 
 @nox.session

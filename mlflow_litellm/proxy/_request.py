@@ -80,9 +80,11 @@ class ProxiedRequest(Enclosing):
     def note(self, door: Door, request: Request) -> None:
         """Note what is asked for in a call that is made for this one: what came of the request."""
         super().note(door, request)
-        self._is_routed = True
-        self._asked = self._asked or request
-        self._body.clear()
+        # Of LiteLLM's own; before it, a guardrail may have asked a model.
+        if self.steps and not self._is_routed:
+            self._is_routed = True
+            self._asked = request
+            self._body.clear()
 
     def identify(self, key: Any, call_type: str | None = None) -> None:
         """
@@ -133,7 +135,8 @@ class ProxiedRequest(Enclosing):
         if isinstance(error, Exception) and self.answer.status is None:
             # What every server of ASGI answers.
             self.answer.status = 500
-        error = error or self._failure()
+        with guard("reading why a request failed"):
+            error = error or self._failure()
         if self.span.recording:
             with guard("reading what the gateway was asked"):
                 self.span.record(self._request())
@@ -146,7 +149,14 @@ class ProxiedRequest(Enclosing):
         if self._remote is not None:
             with guard("leaving a caller's trace"):
                 self._remote.leave()
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of what was said: tasks that outlive the request have it in their context."""
+        self.answer = GatewayAnswer()
+        self._asked = self._error = None
         self._body.clear()
+        self.redactions.clear()
 
     def _request(self) -> Request:
         told = self._asked or self.door.payload.request(self._known())

@@ -9,11 +9,16 @@ from litellm.proxy._types import ProxyException, UserAPIKeyAuth
 
 MASTER_KEY = "sk-master-secret-0123456789"
 VIRTUAL_KEY = "sk-virtual-secret-0123456789"
+JUDGED_KEY = "sk-judged-secret-0123456789"
 SPENT_KEY = "sk-spent-secret-0123456789"
 
 
 async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
     """Tell who has a key; refuse a key that has spent its budget, and any that is unknown."""
+    if api_key == JUDGED_KEY:
+        judge = [{"role": "user", "content": "May they?"}]
+        await litellm.acompletion("openai/gpt-4o-mini", judge, mock_response="They may.")
+        return UserAPIKeyAuth(api_key=api_key)
     if api_key == SPENT_KEY:
         raise litellm.BudgetExceededError(current_cost=2.0, max_budget=1.0)
     if api_key == VIRTUAL_KEY:

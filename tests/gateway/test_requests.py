@@ -11,7 +11,7 @@ import httpx
 import openai
 import pytest
 from configurations import EXPERIMENT, configuration
-from custom_auth import MASTER_KEY, VIRTUAL_KEY
+from custom_auth import JUDGED_KEY, MASTER_KEY, VIRTUAL_KEY
 from mlflow.entities import SpanStatusCode
 from processes import Gateway, Spans, is_whole, root, running, spans, tree
 
@@ -511,6 +511,21 @@ def test_calls_of_a_health_check_are_tagged_as_such(gateway: Gateway, recorded: 
     count = len(configuration()["model_list"])
     checks = recorded.when(bool, count, filter_string="tags.`litellm-internal-health-check` = ''")
     assert not [trace for trace in checks if root(trace).name.startswith(("GET ", "POST "))]
+
+
+def test_call_before_the_requests_own_is_not_taken_for_it(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """A guardrail's, say, that asks a model whether it may."""
+    body = {"model": "chat", "messages": user("hello"), "litellm_metadata": {"tags": [tag]}}
+    headers = {"Authorization": f"Bearer {JUDGED_KEY}"}
+    httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers)
+    trace = recorded.tagged(tag)
+    assert [name for name, _ in tree(trace)[1]] == [
+        "litellm-acompletion",
+        "litellm-Router.acompletion",
+    ]
+    assert root(trace).inputs["messages"] == user("hello")
 
 
 class Silenced(NamedTuple):
