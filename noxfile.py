@@ -12,7 +12,8 @@ from pathlib import Path
 
 import nox
 
-nox.options.default_venv_backend = "venv"
+# pip takes minutes to choose what fits a framework, uv seconds.
+nox.options.default_venv_backend = "uv|venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -42,24 +43,20 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 HERE = [version for version in PYTHONS if runs(version)]
 
 
-def install(session: nox.Session, *groups: str, extras: str = "") -> None:
-    """Install the built wheel, as users get it, and the tools of some dependency groups."""
-    folder = Path(session.create_tmp()).resolve()
-    shutil.rmtree(folder / "wheel", ignore_errors=True)
-    session.run(
-        "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", str(folder / "wheel"), "."
-    )
-    [wheel] = (folder / "wheel").glob("*.whl")
+def install(session: nox.Session, extra: str, *groups: str) -> None:
+    """Install the package with an extra, built as users get it, and the tools of some groups."""
+    # As pip does; uv has certificates of its own, which know of no company's proxy.
+    session.env["UV_SYSTEM_CERTS"] = "true"
     tools = nox.project.dependency_groups(PROJECT, *groups)
+    session.install("--quiet", f".[{extra}]", *tools)
     # Reinstalled alone, as its version stays the same between two builds.
-    session.install("--quiet", f"{wheel}{extras}", *tools)
-    session.install("--quiet", "--force-reinstall", "--no-deps", str(wheel))
+    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
 
 
 @nox.session(python=HERE)
 def tests(session: nox.Session) -> None:
     """Test the built and installed wheel, with branch coverage."""
-    install(session, "tests", extras="[mlflow]")
+    install(session, "mlflow", "tests")
     session.run("coverage", "erase")
     # Not "-m pytest": that puts this folder first on the path, and the checkout would be tested.
     pytest = str(Path(session.bin) / "pytest")
@@ -80,35 +77,24 @@ for missing in sorted(set(PYTHONS) - set(HERE)):
     skip_tests(missing)
 
 
-def install_with_uv(session: nox.Session, extra: str, *groups: str) -> None:
-    """Install the package with an extra, and the tools of some dependency groups."""
-    # As pip does; uv has certificates of its own, which know of no company's proxy.
-    session.env["UV_SYSTEM_CERTS"] = "true"
-    tools = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--quiet", f".[{extra}]", *tools)
-    # Reinstalled alone, as its version stays the same between two builds.
-    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
-
-
 def run_pytest(session: nox.Session, *arguments: str) -> None:
     """Test what is installed: "-m pytest" would put this folder first on the path."""
     pytest = str(Path(session.bin) / "pytest")
     session.run(pytest, "--disable-warnings", *arguments, *session.posargs)
 
 
-# pip takes minutes to choose what fits each, uv seconds.
-@nox.session(venv_backend="uv|venv")
+@nox.session
 @nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, name: str) -> None:
     """Test with one framework that calls LiteLLM."""
-    install_with_uv(session, "mlflow", "frameworks", f"framework-{name}")
+    install(session, "mlflow", "frameworks", f"framework-{name}")
     run_pytest(session, str(Path("tests", "frameworks", f"test_{name.replace('-', '_')}.py")))
 
 
-@nox.session(venv_backend="uv|venv")
+@nox.session
 def gateway(session: nox.Session) -> None:
     """Test with the LiteLLM Proxy, and compare what tracing it costs."""
-    install_with_uv(session, "proxy", "gateway")
+    install(session, "proxy", "gateway")
     # The first test waits for the processes that all of them need.
     run_pytest(session, "--timeout=400", str(Path("tests", "gateway")))
 
@@ -124,5 +110,5 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check the package's types strictly."""
-    install(session, "types", extras="[mlflow]")
+    install(session, "mlflow", "types")
     session.run("mypy")

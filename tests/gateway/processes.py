@@ -87,10 +87,14 @@ class Process:
         """What the process has printed."""
         return self.log_file.read_text(errors="replace")
 
-    def stop(self, how: int = signal.SIGTERM) -> int:
-        """Stop it, as an operator does, and return its exit code."""
+    def end(self) -> None:
+        """Have it stop, as an operator does."""
         if self.process.poll() is None:
-            self.process.send_signal(how)
+            self.process.send_signal(signal.SIGTERM)
+
+    def stop(self) -> int:
+        """Stop it, and return its exit code."""
+        self.end()
         try:
             return self.process.wait(STOPPING_S)
         finally:

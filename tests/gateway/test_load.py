@@ -120,6 +120,8 @@ def measured(
     traced = in_turns({name: gateways[name] for name in (OFF, CALLBACK, OURS)}, key)
     grown = {name: resident_mb(gateway) - before[name] for name, gateway in gateways.items()}
     for gateway in gateways.values():
+        gateway.end()
+    for gateway in gateways.values():
         gateway.stop()
     logs = {name: gateway.log for name, gateway in gateways.items()}
     return Measured(traced, untraced, grown, logs, Spans(tracking.uri, NAME).all())
