@@ -58,7 +58,7 @@ def test_compromised_releases_of_litellm_are_excluded() -> None:
     [litellm] = [
         requirement
         for requirement in importlib.metadata.requires("mlflow_litellm") or ()
-        if requirement.startswith("litellm")
+        if requirement.startswith("litellm") and "extra" not in requirement
     ]
     assert "!=1.82.7" in litellm
     assert "!=1.82.8" in litellm
