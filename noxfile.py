@@ -6,6 +6,7 @@ Plain ``nox`` runs them all.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -14,6 +15,8 @@ import nox
 
 # pip takes minutes to choose what fits a framework, uv seconds.
 nox.options.default_venv_backend = "uv|venv"
+# As pip does; uv has certificates of its own, which know of no company's proxy.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 
@@ -45,8 +48,6 @@ HERE = [version for version in PYTHONS if runs(version)]
 
 def install(session: nox.Session, extra: str, *groups: str) -> None:
     """Install the package with an extra, built as users get it, and the tools of some groups."""
-    # As pip does; uv has certificates of its own, which know of no company's proxy.
-    session.env["UV_SYSTEM_CERTS"] = "true"
     tools = nox.project.dependency_groups(PROJECT, *groups)
     session.install("--quiet", f".[{extra}]", *tools)
     # Reinstalled alone, as its version stays the same between two builds.
