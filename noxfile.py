@@ -54,14 +54,17 @@ def install(session: nox.Session, extra: str, *groups: str) -> None:
     session.install("--quiet", "--force-reinstall", "--no-deps", ".")
 
 
+def pytest(session: nox.Session) -> str:
+    """Return the command: "-m pytest" puts this folder first, and would test the checkout."""
+    return str(Path(session.bin) / "pytest")
+
+
 @nox.session(python=HERE)
 def tests(session: nox.Session) -> None:
     """Test the built and installed wheel, with branch coverage."""
     install(session, "mlflow", "tests")
     session.run("coverage", "erase")
-    # Not "-m pytest": that puts this folder first on the path, and the checkout would be tested.
-    pytest = str(Path(session.bin) / "pytest")
-    session.run("coverage", "run", pytest, "-n", "auto", *session.posargs)
+    session.run("coverage", "run", pytest(session), "-n", "auto", *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -79,9 +82,8 @@ for missing in sorted(set(PYTHONS) - set(HERE)):
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """Test what is installed: "-m pytest" would put this folder first on the path."""
-    pytest = str(Path(session.bin) / "pytest")
-    session.run(pytest, "--disable-warnings", *arguments, *session.posargs)
+    """Test what is installed, without the warnings of what it is tested with."""
+    session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs)
 
 
 @nox.session

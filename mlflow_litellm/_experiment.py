@@ -178,6 +178,11 @@ def _has_run() -> bool:
     return latest() is not None
 
 
+def trace_exporter() -> Any:
+    """Return what MLflow sends traces by; None where that has moved, or there is none."""
+    return getattr(provider, "_get_trace_exporter", lambda: None)()
+
+
 def exports_to_otlp_only() -> bool:
     """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
     if MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get() or _has_destination():

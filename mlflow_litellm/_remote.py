@@ -23,7 +23,7 @@ from mlflow.tracing.utils import generate_mlflow_trace_id_from_otel_trace_id
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from mlflow_litellm._experiment import root_experiment_id
+from mlflow_litellm._experiment import root_experiment_id, trace_exporter
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
@@ -124,8 +124,7 @@ def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
 
 def _store_takes_spans() -> bool:
     # MLflow notes there that the server has refused them, as one with a file store does.
-    exporter = getattr(provider, "_get_trace_exporter", lambda: None)()
-    accepted = getattr(exporter, "_store_supports_log_spans", True)
+    accepted = getattr(trace_exporter(), "_store_supports_log_spans", True)
     return accepted and not mlflow.get_tracking_uri().startswith(_TAKE_NO_SPANS)
 
 

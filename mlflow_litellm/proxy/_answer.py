@@ -35,6 +35,7 @@ class GatewayAnswer:
 
     def __init__(self) -> None:
         self._payload: Any = None
+        self._known: Mapping[str, Any] = {}
         self.status: int | None = None
         self.is_complete = False
         self._headers: dict[bytes, bytes] = {}
@@ -72,7 +73,7 @@ class GatewayAnswer:
             known: The arguments of the call.
             is_priced: Whether its tokens and their cost are wanted.
         """
-        self.status, self._payload = message["status"], payload
+        self.status, self._payload, self._known = message["status"], payload, known
         self._headers = {name.lower(): value for name, value in message.get("headers") or ()}
         self._is_priced = is_priced
         if self._is_stream and hasattr(self._payload, "Accumulator"):
@@ -97,12 +98,12 @@ class GatewayAnswer:
         else:
             self._accumulator.add(_chunk(event) if "choices" in event else event)
 
-    def read(self, known: Mapping[str, Any]) -> Answer:
-        """Return what was answered so far; `known` are the arguments of the call."""
+    def read(self) -> Answer:
+        """Return what was answered so far."""
         if self._accumulator is not None:
             told: Answer = self._accumulator.answer()
         elif self._is_priced and not self.has_failed and isinstance(body := self.body(), dict):
-            told = self._payload.answer(body, known)
+            told = self._payload.answer(body, self._known)
         else:
             told = Answer(plain(self.body()))
         return told if self._is_priced else Answer(bounded(told.outputs))

@@ -13,8 +13,8 @@ import time
 from typing import Any
 
 import mlflow
-from mlflow.tracing import provider
 
+from mlflow_litellm._experiment import trace_exporter
 from mlflow_litellm._guard import guard, logger
 
 # A trace takes a few places: one for itself, and one for each batch of its spans.
@@ -87,5 +87,4 @@ def _queue() -> Any:
 
     Has no public name. Where it has moved, MLflow's own bound on it is what is left.
     """
-    exporter = getattr(provider, "_get_trace_exporter", lambda: None)()
-    return getattr(getattr(exporter, "_async_queue", None), "_queue", None)
+    return getattr(getattr(trace_exporter(), "_async_queue", None), "_queue", None)

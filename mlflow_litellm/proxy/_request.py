@@ -55,7 +55,7 @@ class ProxiedRequest(Enclosing):
 
     def __init__(self, scope: MutableMapping[str, Any], door: Door) -> None:
         self._scope = scope
-        self._headers: dict[str, str] = decoded(scope["headers"])
+        self._headers: dict[str, str] = _decoded(scope["headers"])
         self._remote = remote_trace(self._headers)
         super().__init__(self._start(), door)
         # What steps give is not held.
@@ -174,7 +174,7 @@ class ProxiedRequest(Enclosing):
         )
 
     def _answered(self, error: BaseException | None) -> Answer:
-        told = self.answer.read(self._known())
+        told = self.answer.read()
         if self.answer.has_failed:
             told.outputs = self._without_secrets(told.outputs)
         elif self.answer.status is not None and not self._is_routed:
@@ -232,6 +232,6 @@ def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in attributes.items() if key in {"metadata", "model"}}
 
 
-def decoded(headers: Any) -> dict[str, str]:
+def _decoded(headers: Any) -> dict[str, str]:
     """Return headers as ASGI has them by lower-case name."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

@@ -62,7 +62,6 @@ class Process:
         command: What runs, below the Python that runs the tests.
         folder: Where it runs, and its output goes.
         environment: Set beside the developer's own, without what is MLflow's and LiteLLM's there.
-        stdin: Whether it is to read from a pipe that is closed to stop it.
     """
 
     def __init__(
@@ -230,6 +229,11 @@ class Spans:
         # Backquotes, for what is in it that is in no name.
         [trace] = self.when(bool, filter_string=f"tags.`{tag}` = ''")
         return trace
+
+
+# The tree of a chat completion that takes one attempt.
+ROUTED = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
+CHAT = ("POST /v1/chat/completions", ROUTED)
 
 
 def is_whole(trace: Trace) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import STARTING_S, Process, Spans, free_port, running, spans, tree, until
+from processes import ROUTED, STARTING_S, Process, Spans, free_port, running, spans, tree, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[2] / "docs" / "litellm-proxy.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAME = "LiteLLM Proxy"
-BELOW = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
 
 
 def blocks(language: str, ports: dict[str, int] | None = None) -> list[str]:
@@ -117,7 +116,7 @@ def test_client_and_gateway_are_one_trace(
     """Each of the page's two clients."""
     assert page.run(sys.executable, "-c", page.programs[number]) == f"You said: {said}\n"
     path = "/v1" if number == 1 else ""
-    expected: object = (f"POST {path}/chat/completions", BELOW)
+    expected: object = (f"POST {path}/chat/completions", ROUTED)
     for name in reversed(callers):
         expected = (name, [expected])
     recorded.when(lambda trace: tree(trace) == expected)

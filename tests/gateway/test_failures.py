@@ -10,7 +10,7 @@ import pytest
 from configurations import EXPERIMENT, VENDORS_KEY, configuration
 from custom_auth import MASTER_KEY, SPENT_KEY, VIRTUAL_KEY
 from mlflow.entities import SpanStatusCode
-from processes import Gateway, Spans, root, running, spans, tree
+from processes import ROUTED, Gateway, Spans, root, running, spans, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
 BAD_KEY = "sk-bad-secret-0123456789"
 PATH = "/v1/chat/completions"
-ROUTED = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
 REFUSED: list[Any] = []
 
 

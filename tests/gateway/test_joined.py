@@ -10,7 +10,7 @@ import mlflow
 import pytest
 from configurations import EXPERIMENT, configuration, deployment
 from custom_auth import VIRTUAL_KEY
-from processes import Gateway, root, running, spans, tree
+from processes import ROUTED, Gateway, root, running, spans, tree
 from scripts import succeed
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # The first test waits for all processes, and for a client.
 pytestmark = pytest.mark.timeout(300)
 
-CHAT = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
 # Each function below is traced as its name, with the text that it sends.
 OPENAI_CLIENT = """
 import asyncio, os
@@ -295,7 +294,7 @@ def test_openai_sdk_and_gateway_are_one_tree(
 ) -> None:
     """The user's function, the SDK's call, the request, the Router's call, its attempt."""
     trace = joined(recorded, f"for {function} {openai_mark}")
-    assert tree(trace) == (function, [(call, [("POST /chat/completions", CHAT)])])
+    assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
 
 
 def test_openai_responses_and_gateway_are_one_tree(openai_mark: str, recorded: Spans) -> None:
@@ -318,7 +317,7 @@ def test_tokens_of_the_whole_trace_are_counted_once(
 def test_mlflows_own_headers_join(openai_mark: str, recorded: Spans) -> None:
     """Those of its distributed tracing, sent by any HTTP client."""
     trace = joined(recorded, f"for by_httpx {openai_mark}")
-    assert tree(trace) == ("by_httpx", [("POST /v1/chat/completions", CHAT)])
+    assert tree(trace) == ("by_httpx", [("POST /v1/chat/completions", ROUTED)])
     [request] = gateways(trace)
     assert request.attributes["http.response.status_code"] == 200
 
@@ -343,7 +342,7 @@ def test_callers_trace_is_the_callers(openai_mark: str, recorded: Spans) -> None
 def test_twenty_requests_at_once_are_one_tree(openai_mark: str, recorded: Spans) -> None:
     """Each whole, below the call of its own that it answers."""
     trace = joined(recorded, f"for crowd {openai_mark}", 20)
-    one = ("AsyncCompletions", [("POST /chat/completions", CHAT)])
+    one = ("AsyncCompletions", [("POST /chat/completions", ROUTED)])
     assert tree(trace) == ("crowd", [one] * 20)
 
 
@@ -366,7 +365,7 @@ def test_our_client_and_gateway_are_one_tree(
     """The user's function, LiteLLM's call, the request, the Router's call, its attempt."""
     trace = joined(recorded, f"for {function} {litellm_mark}")
     call = "litellm-acompletion" if function.startswith("a") else "litellm-completion"
-    assert tree(trace) == (function, [(call, [("POST /chat/completions", CHAT)])])
+    assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
 
 
 @pytest.mark.parametrize(
@@ -390,7 +389,7 @@ def test_other_kinds_of_our_client_are_one_tree(
 def test_bare_call_of_our_client_is_the_root(litellm_mark: str, recorded: Spans) -> None:
     """Where no function of the user's is around it."""
     trace = joined(recorded, f"for bare {litellm_mark}")
-    assert tree(trace) == ("litellm-completion", [("POST /chat/completions", CHAT)])
+    assert tree(trace) == ("litellm-completion", [("POST /chat/completions", ROUTED)])
 
 
 @pytest.mark.parametrize(
@@ -417,7 +416,7 @@ def test_callers_headers_are_sent(litellm_mark: str, recorded: Spans) -> None:
 def test_traceparent_that_the_caller_gives_wins(litellm_mark: str, recorded: Spans) -> None:
     """The request is below the span that it names."""
     trace = joined(recorded, f"for own_traceparent {litellm_mark}")
-    calls = [("litellm-completion", []), ("POST /chat/completions", CHAT)]
+    calls = [("litellm-completion", []), ("POST /chat/completions", ROUTED)]
     assert tree(trace) == ("own_traceparent", calls)
 
 
@@ -436,7 +435,7 @@ def test_opentelemetry_client_and_gateway_are_one_tree(
     monkeypatch.setenv("EXPERIMENT_ID", experiment.experiment_id)
     mark = run_client(OPENTELEMETRY_CLIENT, tmp_path_factory, tracking.uri, gateway)
     trace = joined(recorded, f"agent {mark}")
-    assert tree(trace) == (f"agent {mark}", [("POST /v1/chat/completions", CHAT)])
+    assert tree(trace) == (f"agent {mark}", [("POST /v1/chat/completions", ROUTED)])
     [attempt] = spans(trace, "litellm-acompletion")
     assert trace.info.token_usage["total_tokens"] == total_of(attempt)
 
@@ -460,7 +459,7 @@ def test_traceparent_that_names_no_recorded_span_is_not_joined(
     """The request is a trace of its own, and whole."""
     ask(gateway, tag, traceparent)
     trace = recorded.tagged(tag)
-    assert tree(trace) == ("POST /v1/chat/completions", CHAT)
+    assert tree(trace) == ("POST /v1/chat/completions", ROUTED)
     assert trace.info.trace_id != f"tr-{TRACE_ID}"
 
 
@@ -476,7 +475,7 @@ def test_gateways_in_a_chain_are_one_tree(
         [
             (
                 "litellm-Router.acompletion",
-                [("litellm-acompletion", [("POST /chat/completions", CHAT)])],
+                [("litellm-acompletion", [("POST /chat/completions", ROUTED)])],
             )
         ],
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from configurations import configuration
 from load import REQUESTS, Timing, load, median
-from processes import Gateway, Provider, Spans, TrackingServer, tree
+from processes import CHAT, Gateway, Provider, Spans, TrackingServer, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,10 +25,6 @@ ROUNDS = 2
 WARMING = 40
 FILLING = 120
 NAME = "load"
-WHOLE = (
-    "POST /v1/chat/completions",
-    [("litellm-Router.acompletion", [("litellm-acompletion", [])])],
-)
 OFF, CALLBACK, OURS = "no tracing", "LiteLLM's callback", "mlflow_litellm"
 GONE, SLOW = f"{OURS}, its server gone", f"{OURS}, its server silent"
 NONE: dict[str, Any] = {"callbacks": []}
@@ -152,7 +148,7 @@ def test_every_request_under_load_is_traced(
     with capsys.disabled():
         sys.stdout.write(f"\n{table(measured.traced)}\n\n{table(measured.untraced)}\n")
     count = WARMING + ROUNDS * REQUESTS
-    assert [tree(trace) for trace in measured.traces] == [WHOLE] * count
+    assert [tree(trace) for trace in measured.traces] == [CHAT] * count
 
 
 def test_tracing_costs_no_more_than_the_callback(measured: Measured) -> None:

@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from configurations import configuration
-from processes import Spans, tree, until
+from processes import CHAT, Spans, tree, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from processes import Gateway, TrackingServer
-
-WHOLE = (
-    "POST /v1/chat/completions",
-    [("litellm-Router.acompletion", [("litellm-acompletion", [])])],
-)
 
 
 def ask(gateway: Gateway, key: dict[str, str], number: int) -> int:
@@ -40,7 +35,12 @@ def ask_often(gateway: Gateway, key: dict[str, str], count: int) -> None:
 @pytest.fixture
 def traced(tracking: TrackingServer, tag: str) -> dict[str, str]:
     """Give the environment of a gateway that traces into an experiment of its own."""
-    return {"MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_EXPERIMENT_NAME": tag}
+    return {
+        "MLFLOW_TRACKING_URI": tracking.uri,
+        "MLFLOW_EXPERIMENT_NAME": tag,
+        # Longer than the test takes: what is there was sent as the gateway stopped.
+        "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000",
+    }
 
 
 @pytest.mark.timeout(240)
@@ -58,13 +58,11 @@ def test_stopping_loses_no_trace(
     options: tuple[str, ...],
 ) -> None:
     """SIGTERM ends uvicorn's process without Python's exit handlers."""
-    # Longer than the test takes: what is there was sent as the gateway stopped.
-    slow = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000"}
-    gateway = start(configuration(), *options, **traced, **slow)
+    gateway = start(configuration(), *options, **traced)
     ask_often(gateway, key, 30)
     gateway.stop()
     traces = Spans(tracking.uri, tag).all()
-    assert [tree(trace) for trace in traces] == [WHOLE] * 30
+    assert [tree(trace) for trace in traces] == [CHAT] * 30
 
 
 @pytest.mark.timeout(240)
@@ -77,8 +75,7 @@ def test_reloading_loses_no_trace(
     tmp_path: Path,
 ) -> None:
     """A worker that is replaced sends what it has."""
-    slow = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000"}
-    gateway = start(configuration(), "--reload", **traced, **slow)
+    gateway = start(configuration(), "--reload", **traced)
     ask_often(gateway, key, 5)
     config = tmp_path / "0" / "config.yaml"
     config.write_text(config.read_text() + "\n")
@@ -87,4 +84,4 @@ def test_reloading_loses_no_trace(
     ask_often(gateway, key, 5)
     gateway.stop()
     traces = Spans(tracking.uri, tag).all()
-    assert [tree(trace) for trace in traces] == [WHOLE] * 10
+    assert [tree(trace) for trace in traces] == [CHAT] * 10
