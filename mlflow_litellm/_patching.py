@@ -231,6 +231,10 @@ def _rebind(replacements: Mapping[int, Any], outside: frozenset[str]) -> None:
         # Past the module's own __getattribute__, which in lazy modules loads them.
         namespace = ModuleType.__getattribute__(module, "__dict__")
         # A copy is made in one step of the interpreter; other threads import meanwhile.
-        for name, value in namespace.copy().items():
+        held = namespace.copy()
+        # In one step too, as a debugger or a coverage tool slows a loop over all names down.
+        if replacements.keys().isdisjoint(map(id, held.values())):
+            continue
+        for name, value in held.items():
             if id(value) in replacements:
                 namespace[name] = replacements[id(value)]

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from mlflow import MlflowClient
 
 # What this process sets for its own tests, and what a developer's shell may hold.
 CLEARED = ("MLFLOW_", "OTEL_")
 
 
+@functools.cache
+def _empty_store() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder, "mlflow.db")
+        MlflowClient(f"sqlite:///{store}").search_experiments()
+        return store.read_bytes()
+
+
+def provide_store(folder: Path) -> None:
+    """Put MLflow's default store into a folder, as its tables take seconds to make."""
+    store = folder / "mlflow.db"
+    if not store.exists():
+        store.write_bytes(_empty_store())
+
+
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script in `folder`, with MLflow's variables as given here, and return what it did."""
+    provide_store(folder)
     script = folder / "script.py"
     script.write_text(dedent(code))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}

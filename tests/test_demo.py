@@ -182,8 +182,10 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         command = [sys.executable, "-m", "mlflow_litellm", "demo", "--tracking-uri", uri]
         process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment(), stdout=-1, stderr=-1, text=True
-        )
+            command, cwd=tmp_path, env=environment(), stdout=-1, stderr=-1, text=True,
+            # A shell that runs the tests in the background has the signal ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )  # fmt: skip
         connection, _ = silent.accept()
         # Held open, or the server would be one that hangs up.
         with connection:

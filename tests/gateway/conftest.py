@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 from configurations import EXPERIMENT, configuration
 from custom_auth import VIRTUAL_KEY
-from processes import Gateway, Provider, Spans, TrackingServer, running
+from gateways import Gateway, Spans
+from processes import Provider, TrackingServer, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 if TYPE_CHECKING:
-    from processes import Gateway
+    from gateways import Gateway
 
 REQUESTS = 200
 CONCURRENT = 20

@@ -11,7 +11,8 @@ import httpx
 import pytest
 from configurations import configuration
 from custom_auth import VIRTUAL_KEY
-from processes import TRACING_S, Gateway, running, until
+from gateways import TRACING_S, Gateway
+from processes import running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import ROUTED, STARTING_S, Process, Spans, free_port, running, spans, tree, until
+from gateways import ROUTED, Spans, spans, tree
+from processes import STARTING_S, Process, free_port, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

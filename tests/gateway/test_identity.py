@@ -9,11 +9,11 @@ import mlflow
 import openai
 import pytest
 from custom_auth import MASTER_KEY, VIRTUAL_KEY
-from processes import root
+from gateways import root
 
 if TYPE_CHECKING:
+    from gateways import Gateway, Spans
     from mlflow.entities import Trace
-    from processes import Gateway, Spans
 
 MESSAGES = [{"role": "user", "content": "what llm are you"}]
 USER, SESSION = "mlflow.trace.user", "mlflow.trace.session"

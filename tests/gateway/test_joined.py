@@ -10,14 +10,16 @@ import mlflow
 import pytest
 from configurations import EXPERIMENT, configuration, deployment
 from custom_auth import VIRTUAL_KEY
-from processes import ROUTED, Gateway, root, running, spans, tree
+from gateways import ROUTED, Gateway, root, spans, tree
+from processes import running
 from scripts import succeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from gateways import Spans
     from mlflow.entities import Span, Trace
-    from processes import Provider, Spans, TrackingServer
+    from processes import Provider, TrackingServer
 
 # The first test waits for all processes, and for a client.
 pytestmark = pytest.mark.timeout(300)

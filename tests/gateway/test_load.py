@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from configurations import configuration
+from gateways import CHAT, Gateway, Spans, tree
 from load import REQUESTS, Timing, load, median
-from processes import CHAT, Gateway, Provider, Spans, TrackingServer, tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from mlflow.entities import Trace
+    from processes import Provider, TrackingServer
 
 ROUNDS = 2
 WARMING = 40

@@ -12,8 +12,9 @@ import openai
 import pytest
 from configurations import EXPERIMENT, configuration
 from custom_auth import JUDGED_KEY, MASTER_KEY, VIRTUAL_KEY
+from gateways import Gateway, Spans, is_whole, root, spans, tree
 from mlflow.entities import SpanStatusCode
-from processes import Gateway, Spans, is_whole, root, running, spans, tree
+from processes import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable

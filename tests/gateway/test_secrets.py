@@ -10,11 +10,12 @@ import httpx
 import pytest
 from configurations import EXPERIMENT, VENDORS_KEY
 from custom_auth import MASTER_KEY, SPENT_KEY, VIRTUAL_KEY
-from processes import Spans
+from gateways import Spans
 
 if TYPE_CHECKING:
+    from gateways import Gateway
     from mlflow.entities import Trace
-    from processes import Gateway, TrackingServer
+    from processes import TrackingServer
 
 # The first test waits for all processes, and sends all requests.
 pytestmark = pytest.mark.timeout(300)

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 from configurations import configuration
-from processes import CHAT, Spans, tree, until
+from gateways import CHAT, Spans, tree
+from processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from processes import Gateway, TrackingServer
+    from gateways import Gateway
+    from processes import TrackingServer
 
 
 def ask(gateway: Gateway, key: dict[str, str], number: int) -> int:
@@ -43,7 +45,7 @@ def traced(tracking: TrackingServer, tag: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "options",
     [("--num_workers", "4"), ("--num_workers", "2", "--run_gunicorn")],
@@ -65,7 +67,7 @@ def test_stopping_loses_no_trace(
     assert [tree(trace) for trace in traces] == [CHAT] * 30
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_reloading_loses_no_trace(
     start: Callable[..., Gateway],
     tracking: TrackingServer,

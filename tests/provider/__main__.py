@@ -1,4 +1,8 @@
-"""Serve until standard input ends; tell where, as JSON on the first line."""
+"""
+Serve until standard input ends; tell where, as JSON on the first line.
+
+A line of input, ``release`` or ``hold``, is what happens from then on to answers that are held.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ import sys
 
 from . import LoopbackProvider, _server
 
-# Of an answer that is held, which nobody here can have released.
+# Of an answer that is held, which nobody has released.
 _server.HOLD_SECONDS = 5.0
 
 with LoopbackProvider() as server:
     told = {"openai": server.openai_base, "anthropic": server.anthropic_base}
     sys.stdout.write(json.dumps(told) + "\n")
     sys.stdout.flush()
-    sys.stdin.read()
+    said = {"release": server.release.set, "hold": server.release.clear}
+    for line in sys.stdin:
+        said[line.strip()]()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from ._shapes import SHAPES, Json, Shape
 
 Finish = Literal["stop", "tool_calls", "refusal"]
+Cut = Literal["break", "error", "hold", "hold-break"]
 Quirk = Literal["choices", "empty", "late-model", "logprobs", "odd-tools", "usage-each"]
 
 OPENAI_ONLY = frozenset({
@@ -62,7 +63,7 @@ class Usage:
 class Interruption:
     """Say what happens to a stream after so many content deltas."""
 
-    kind: Literal["break", "error", "hold"]
+    kind: Cut
     after: int
     message: str = "scripted failure"
 
@@ -294,7 +295,7 @@ def _broken_once(command: Command, tally: Tally) -> Answer:
     return Answer(words("recovered"), interruption=cut)
 
 
-def _interrupted(kind: Literal["break", "error", "hold"]) -> Script:
+def _interrupted(kind: Cut) -> Script:
     def script(command: Command, _: Tally) -> Answer:
         after, message = int(command.args[0]), " ".join(command.args[1:]) or "scripted failure"
         pieces = words(command.text) or _numbered(after + 3)
@@ -338,6 +339,7 @@ SCRIPTS: Mapping[str, Script] = {
     "/flaky": _flaky,
     "/hold": _spoken("held", hold=True),
     "/hold-after": _interrupted("hold"),
+    "/hold-break": _interrupted("hold-break"),
     "/logprobs": _spoken("quite probable", quirk="logprobs"),
     "/long": _long,
     "/reason": _spoken("The answer is 42.", reasoning=("Let me ", "think. ")),

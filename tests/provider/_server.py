@@ -249,7 +249,9 @@ class _Handler(BaseHTTPRequestHandler):
         for step in steps(dialect.events(request, answer), answer.interruption):
             if isinstance(step, Event):
                 self._chunk(step.data)
-            elif step.kind == "break":
+            elif step.kind in {"break", "hold-break"}:
+                if step.kind == "hold-break":
+                    self._hold()
                 self._drop()
                 return
             elif step.kind == "error":

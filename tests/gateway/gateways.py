@@ -1,0 +1,136 @@
+"""The LiteLLM Proxy as a process, and how its traces are read."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import yaml
+from processes import STARTING_S, Process, free_port, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mlflow.entities import Span, Trace
+
+HERE = Path(__file__).parent
+TRACING_S = 60.0
+
+
+class Gateway(Process):
+    """
+    A LiteLLM Proxy, started by its command.
+
+    Args:
+        folder: Where it runs; its configuration is written there.
+        config: The configuration, as its YAML says it.
+        environment: Where it sends traces, and where its provider is.
+        options: Further options of the command.
+
+    Attributes:
+        url: Where it listens.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        environment: Mapping[str, str],
+        options: tuple[str, ...] = (),
+    ) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        # Beside the configuration, where LiteLLM looks for it.
+        (folder / "custom_auth.py").write_text((HERE / "custom_auth.py").read_text())
+        (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
+        command = [
+            str(Path(sys.executable).with_name("litellm")), "--config", "config.yaml",
+            "--host", "127.0.0.1", "--port", str(port), *options,
+        ]  # fmt: skip
+        super().__init__(command, folder, environment)
+
+    def wait(self) -> Gateway:
+        """Wait until it answers."""
+        until(lambda: self.answers(f"{self.url}/health/liveliness"), STARTING_S, "the gateway")
+        return self
+
+
+class Spans:
+    """
+    The traces of one experiment of a tracking server, read through MLflow's public API.
+
+    Args:
+        uri: The tracking server's.
+        name: The experiment's.
+    """
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.uri = uri
+        self.name = name
+
+    def all(self, **wanted: Any) -> list[Trace]:
+        """Return every trace there is by now, oldest first; `wanted` as MLflow's search has it."""
+        mlflow.set_tracking_uri(self.uri)
+        experiment = mlflow.get_experiment_by_name(self.name)
+        if experiment is None:
+            return []
+        return mlflow.search_traces(
+            locations=[experiment.experiment_id],
+            order_by=["timestamp ASC"],
+            return_type="list",
+            max_results=1000,
+            **wanted,
+        )
+
+    def when(self, fits: Callable[[Trace], Any], count: int = 1, **wanted: Any) -> list[Trace]:
+        """Return the traces that fit, as soon as there are so many that have ended."""
+
+        def found() -> list[Trace]:
+            traces = [trace for trace in self.all(**wanted) if is_whole(trace) and fits(trace)]
+            return traces if len(traces) >= count else []
+
+        return until(found, TRACING_S, f"{count} traces in {self.name}", every=0.25)
+
+    def tagged(self, tag: str) -> Trace:
+        """Return the only trace with a tag of this name, as soon as it has ended."""
+        # Backquotes, for what is in it that is in no name.
+        [trace] = self.when(bool, filter_string=f"tags.`{tag}` = ''")
+        return trace
+
+
+# The tree of a chat completion that takes one attempt.
+ROUTED = [("litellm-Router.acompletion", [("litellm-acompletion", [])])]
+CHAT = ("POST /v1/chat/completions", ROUTED)
+
+
+def is_whole(trace: Trace) -> bool:
+    """Tell whether the root and all parents of a trace's spans have come."""
+    known = {span.span_id for span in trace.data.spans}
+    parents = {span.parent_id for span in trace.data.spans}
+    return None in parents and parents - {None} <= known
+
+
+def tree(trace: Trace) -> Any:
+    """Return a trace as nested pairs: a span's name, and its children in order of time."""
+
+    def below(parent: str | None) -> list[Any]:
+        children = [span for span in trace.data.spans if span.parent_id == parent]
+        children.sort(key=lambda span: span.start_time_ns)
+        return [(span.name, below(span.span_id)) for span in children]
+
+    [root] = below(None)
+    return root
+
+
+def spans(trace: Trace, name: str) -> list[Span]:
+    """Return a trace's spans of one name, in order of time."""
+    found = [span for span in trace.data.spans if span.name == name]
+    return sorted(found, key=lambda span: span.start_time_ns)
+
+
+def root(trace: Trace) -> Span:
+    """Return the root span of a trace."""
+    [found] = [span for span in trace.data.spans if span.parent_id is None]
+    return found
