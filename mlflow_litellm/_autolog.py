@@ -13,7 +13,15 @@ from mlflow.utils.autologging_utils import (
     autologging_integration,
 )
 
-from mlflow_litellm import _callbacks, _captured, _content, _hops, _takeover
+from mlflow_litellm import (
+    _callbacks,
+    _captured,
+    _content,
+    _conventions,
+    _hops,
+    _notebook,
+    _takeover,
+)
 from mlflow_litellm._doors import DOORS
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._mlflow_calls import is_mlflows_own
@@ -31,6 +39,8 @@ _patched: ModuleType | None = None
 _patches: list[Patch] = []
 # Of what is LiteLLM's and Python's own, so that the calls that LiteLLM makes are placed right.
 _inner_patches: list[Patch] = []
+# Of MLflow's own, which is not LiteLLM's to be looked for under other names.
+_export_patches: list[Patch] = []
 _told_missing: set[str] = set()
 # The configuration of MLflow's own flavor, where that was on when this one was switched on.
 _builtin_config: dict[str, Any] | None = None
@@ -131,9 +141,13 @@ def _enable(litellm: ModuleType) -> None:
         _patches[:] = [_patch(litellm, door) for door in DOORS]
         doors = [pair for pair in zip(DOORS, _patches, strict=True) if not pair[0].is_route]
         _inner_patches[:] = [*_captured.patches(litellm, doors, _trace_next), _hops.patch()]
+        _export_patches[:] = _conventions.patches()
     apply_all([*_patches, *_inner_patches])
+    for patch in _export_patches:
+        patch.apply()
     _tell_missing()
     _callbacks.take_out(litellm)
+    _notebook.attach()
     _on = True
 
 
@@ -147,6 +161,9 @@ def _disable() -> None:
     _on = False
     # Also where it was off: a wrapper that was covered then may be on top now.
     revert_all([*_patches, *_inner_patches])
+    for patch in _export_patches:
+        patch.revert()
+    _notebook.detach()
     if _patched is not None:
         _callbacks.put_back(_patched)
     if _builtin_config is not None:

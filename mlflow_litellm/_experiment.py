@@ -183,6 +183,14 @@ def trace_exporter() -> Any:
     return getattr(provider, "_get_trace_exporter", lambda: None)()
 
 
+def span_processor() -> Any:
+    """Return what ended spans wait in for MLflow's exporter; None where they go by another way."""
+    from mlflow.tracing.processor.base_mlflow import BaseMlflowSpanProcessor
+
+    found = getattr(provider, "_get_span_processor", lambda: None)()
+    return found if isinstance(found, BaseMlflowSpanProcessor) else None
+
+
 def exports_to_otlp_only() -> bool:
     """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
     if MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get() or _has_destination():

@@ -1,0 +1,67 @@
+"""The quickstart notebook runs as it stands, and shows what it says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from notebooks import assert_faultless, executed, shown, traces_by_prompt
+
+if TYPE_CHECKING:
+    from processes import Provider, TrackingServer
+
+# The first test waits for a tracking server, and for a kernel that imports MLflow and LiteLLM.
+pytestmark = pytest.mark.timeout(600)
+
+QUICKSTART = Path(__file__).parents[2] / "docs" / "quickstart.ipynb"
+# How many traces the cells show; that which searches shows what it finds.
+SHOWN = {
+    "install": 0,
+    "on": 0,
+    "call": 1,
+    "stream": 1,
+    "async": 3,
+    "tool": 1,
+    "function": 1,
+    "tags": 1,
+    "search": 1,
+    "off": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def cells(
+    vendor: Provider, tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """Execute the notebook in a user's environment, and return its cells of code by their ids."""
+    environment = {**vendor.environment, "MLFLOW_TRACKING_URI": tracking.uri}
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    done = executed(notebook, tmp_path_factory.mktemp("quickstart"), environment)
+    assert_faultless(done)
+    return {cell.id: cell for cell in done.cells if cell.cell_type == "code"}
+
+
+def test_no_output_is_stored() -> None:
+    """What it shows is for its reader's own traces."""
+    stored = nbformat.read(QUICKSTART, as_version=4)
+    ran = [cell for cell in stored.cells if cell.get("outputs") or cell.get("execution_count")]
+    assert [] == ran
+
+
+def test_each_cell_shows_its_own_traces(cells: dict[str, Any], tracking: TrackingServer) -> None:
+    """Those of the prompts that stand in it."""
+    traces = traces_by_prompt(tracking.uri, "litellm-quickstart")
+    expected = {
+        name: {trace for prompt, trace in traces.items() if prompt in cell.source}
+        for name, cell in cells.items()
+    }
+    expected["search"] = expected["tags"]
+    assert expected == {name: set(shown(cell)) for name, cell in cells.items()}
+    assert {name: len(shown(cell)) for name, cell in cells.items()} == SHOWN
+
+
+def test_the_tool_is_called(cells: dict[str, Any]) -> None:
+    """By the model's own arguments."""
+    assert "get_weather" in str(cells["tool"].outputs)

@@ -1,0 +1,260 @@
+"""MLflow's evaluation of functions that call LiteLLM: one trace a row, and all as before after."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pandas as pd
+import pytest
+from callers import MODEL, user
+from mlflow.entities import TraceState
+from mlflow.genai import scorers
+from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow.entities import Span, Trace
+    from provider import LoopbackProvider
+    from traces import Traces
+
+ROWS = [{"inputs": {"question": question}} for question in ("one", "two", "three")]
+FUNCTIONS = ("completion", "acompletion", "responses", "embedding")
+
+
+@pytest.fixture(autouse=True)
+def _environment(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Direct LiteLLM to the provider where a call says nothing of it."""
+    monkeypatch.setenv("OPENAI_API_BASE", provider.openai_base)
+    monkeypatch.setenv("HOSTED_VLLM_API_BASE", provider.openai_base)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    monkeypatch.setenv("MLFLOW_GENAI_EVAL_MAX_WORKERS", "3")
+
+
+def sync(question: str) -> str:
+    """Answer."""
+    return litellm.completion(model=MODEL, messages=user(question)).choices[0].message.content
+
+
+async def asynchronous(question: str) -> str:
+    """Answer."""
+    answer = await litellm.acompletion(model=MODEL, messages=user(question))
+    return answer.choices[0].message.content
+
+
+def streaming(question: str) -> str:
+    """Answer with what a stream said."""
+    counted = {"stream_options": {"include_usage": True}}
+    stream = litellm.completion(model=MODEL, messages=user(question), stream=True, **counted)
+    return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
+
+
+async def streaming_async(question: str) -> str:
+    """Answer with what a stream said."""
+    counted = {"stream_options": {"include_usage": True}}
+    stream = await litellm.acompletion(model=MODEL, messages=user(question), stream=True, **counted)
+    said = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
+    return "".join(text or "" for text in said)
+
+
+def in_a_thread(question: str) -> str:
+    """Answer from a thread of its own, with the context of this one."""
+    import contextvars
+
+    said: list[str] = []
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=lambda: said.append(context.run(sync, question)))
+    thread.start()
+    thread.join()
+    return said[0]
+
+
+@mlflow.trace
+def agent(question: str) -> str:
+    """Answer, with a span of its own."""
+    return sync(question)
+
+
+PREDICTORS = [sync, asynchronous, streaming, streaming_async, in_a_thread, agent]
+
+
+def of_litellm(trace: Trace) -> list[Span]:
+    """Return the spans of LiteLLM: while MLflow evaluates, OpenAI's SDK has spans below them."""
+    return [span for span in trace.data.spans if span.name.startswith("litellm-")]
+
+
+@scorers.scorer
+def calls(trace: Trace) -> int:
+    """Count the calls of LiteLLM."""
+    return len(of_litellm(trace))
+
+
+@scorers.scorer
+def tokens(trace: Trace) -> int:
+    """Tell how many tokens a row took."""
+    return trace.info.token_usage["total_tokens"]
+
+
+@scorers.scorer
+def heard(inputs: dict[str, Any], outputs: str, trace: Trace) -> bool:
+    """Tell whether the call was asked the row's question, and its answer is the row's."""
+    [call] = of_litellm(trace)
+    asked = call.inputs["messages"][-1]["content"]
+    told = call.outputs["choices"][0]["message"]["content"]
+    return asked == inputs["question"] and told == outputs
+
+
+@scorers.scorer
+def answered(outputs: str) -> bool:
+    """Tell whether there was an answer."""
+    return bool(outputs)
+
+
+def evaluate(predict: Callable[..., Any], *by: Any, rows: Any = ROWS) -> Any:
+    """Evaluate a function, by some scorers."""
+    return mlflow.genai.evaluate(data=rows, predict_fn=predict, scorers=list(by))
+
+
+@pytest.mark.parametrize("predict", PREDICTORS, ids=lambda predict: predict.__name__)
+def test_row_has_one_trace_with_its_call(predict: Any, tracing: Traces) -> None:
+    """
+    And not one trace more; scorers read it.
+
+    MLflow puts a span of the function's around those functions alone that make none.
+    """
+    result = evaluate(predict, calls, tokens, heard)
+    traces = tracing.all()
+    assert len(traces) == len(ROWS)
+    for trace in traces:
+        [call] = of_litellm(trace)
+        root = trace.data.spans[0]
+        assert root.name == ("agent" if predict is agent else call.name)
+        assert call.parent_id == (root.span_id if predict is agent else None)
+        scores = {each.name: each.feedback.value for each in trace.info.assessments}
+        assert (scores["calls"], scores["heard"]) == (1, True)
+        assert scores["tokens"] > 0
+    assert result.metrics["heard/mean"] == 1
+
+
+def test_failing_row_has_its_trace(tracing: Traces) -> None:
+    """With the call's error; the others are evaluated."""
+    rows = [*ROWS[:1], {"inputs": {"question": "/error 400"}}]
+    evaluate(sync, calls, rows=rows)
+    states = {trace.info.request_preview: trace.info.state for trace in tracing.all()}
+    assert sorted(states.values()) == [TraceState.ERROR, TraceState.OK]
+    [failed] = [call for call in tracing.calls() if call.events]
+    assert failed.inputs["messages"][0]["content"] == "/error 400"
+
+
+def test_judge_leaves_no_trace_beside_the_rows(
+    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked through LiteLLM as well, by MLflow, which traces its scorers here."""
+    monkeypatch.setenv("MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING", "true")
+    before = len(provider.requests)
+    evaluate(sync, scorers.RelevanceToQuery(model="hosted_vllm:/judge"))
+    asked = [request.body["model"] for request in provider.requests[before:]]
+    assert asked.count("judge") == len(ROWS)
+    assert {call.inputs["model"] for call in tracing.calls()} == {MODEL}
+    assert len(tracing.calls()) == len(ROWS)
+
+
+def test_older_evaluation_traces_its_calls(tracing: Traces) -> None:
+    """That of ``mlflow.models``, whose functions take a table; its state is as before after."""
+    before = state()
+    data = pd.DataFrame({"question": ["one", "two"]})
+    length = mlflow.metrics.make_metric(
+        eval_fn=lambda predictions: float(len(predictions)), greater_is_better=True, name="rows"
+    )
+    with mlflow.start_run():
+        result = mlflow.models.evaluate(
+            lambda table: [sync(question) for question in table["question"]],
+            data,
+            extra_metrics=[length],
+        )
+    assert result.metrics["rows"] == 2
+    assert [call.inputs["messages"] for call in tracing.calls()] == [user("one"), user("two")]
+    assert state() == before
+
+
+def state() -> tuple[dict[str, Any], list[Any]]:
+    """Return the flavor's configuration, and what stands under LiteLLM's names."""
+    config = dict(AUTOLOGGING_INTEGRATIONS.get("litellm") or {})
+    return config, [vars(litellm)[name] for name in FUNCTIONS]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{}, {"log_content": False}, {"silent": True}, {"log_traces": False}, {"disable": True}],
+    ids=str,
+)
+def test_configuration_is_as_before(config: dict[str, Any], traces: Traces) -> None:
+    """Whatever it was that autolog() was told."""
+    mlflow.litellm.autolog(**config)
+    before = state()
+    evaluate(sync, heard if not config else answered)
+    assert state() == before
+    mlflow.litellm.autolog(disable=True)
+
+
+def test_without_content_rows_have_none(traces: Traces) -> None:
+    """Evaluated or not, before and after."""
+    mlflow.litellm.autolog(log_content=False)
+    evaluate(sync, calls)
+    sync("later")
+    assert len(traces.calls()) == len(ROWS) + 1
+    assert not [call for call in traces.calls() if call.outputs or "messages" in call.inputs]
+
+
+def test_what_was_off_stays_off(traces: Traces) -> None:
+    """Rows have no span of LiteLLM's, whose functions are its own during and after."""
+    before = state()
+    seen: list[bool] = []
+
+    def predict(question: str) -> str:
+        seen.append(state()[1] == before[1])
+        return sync(question)
+
+    evaluate(predict, calls)
+    assert all(seen)
+    assert state() == before
+    assert len(traces.all()) == len(ROWS)
+    assert traces.calls() == []
+    assert all(calls(trace=trace) == 0 for trace in traces.all())
+
+
+def test_switched_on_after_an_evaluation_traces(traces: Traces) -> None:
+    """And off again, the next leaves nothing of LiteLLM's."""
+    evaluate(sync, calls)
+    mlflow.litellm.autolog()
+    evaluate(sync, heard)
+    assert len(traces.calls()) == len(ROWS)
+    mlflow.litellm.autolog(disable=True)
+    evaluate(sync, calls)
+    assert len(traces.calls()) == len(ROWS)
+
+
+def test_traces_are_found(tracing: Traces) -> None:
+    """By tag, session, model and status, each alone."""
+    tracing_of = {"tags": ["jobID:42"], "session_id": "chat-7"}
+    litellm.completion(model=MODEL, messages=user("tagged"), metadata=tracing_of)
+    litellm.completion(model="openai/deepseek-chat", messages=user("other model"))
+    with pytest.raises(litellm.BadRequestError):
+        litellm.completion(model=MODEL, messages=user("/error 400"), max_retries=0)
+
+    def found(filter_string: str) -> list[str]:
+        return [
+            trace.data.spans[0].inputs["messages"][0]["content"]
+            for trace in mlflow.search_traces(
+                locations=[tracing.experiment_id], filter_string=filter_string, return_type="list"
+            )
+        ]
+
+    assert found("tags.jobID = '42'") == ["tagged"]
+    assert found("metadata.`mlflow.trace.session` = 'chat-7'") == ["tagged"]
+    assert found("span.attributes.model LIKE '%deepseek-chat%'") == ["other model"]
+    assert found("trace.status = 'ERROR'") == ["/error 400"]
+    assert len(found("span.name = 'litellm-completion'")) == 3

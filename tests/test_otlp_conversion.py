@@ -1,0 +1,132 @@
+"""How MLflow's conversion to the GenAI conventions is given what it reads, and when it is not."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.entities import SpanType
+from mlflow.tracing.export.genai_semconv import translator
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind
+
+from mlflow_litellm import _conventions, _genai, _genai_messages
+
+
+def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSpan:
+    """Convert a span as MLflow does when it ends."""
+    known = {"mlflow.spanType": SpanType.CHAT_MODEL, "model": "openai/gpt", **attributes}
+    told = {key: json.dumps(value) for key, value in known.items()}
+    return translator.translate_span_to_genai(ReadableSpan(name, attributes=told))
+
+
+def test_conversion_has_not_moved() -> None:
+    """Without it the conventions' attributes are what MLflow alone makes of a span."""
+    [patch] = _conventions.patches()
+    assert patch.current is not None
+
+
+def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is said: it is another version's."""
+    monkeypatch.delattr(translator, _conventions.NAME)
+    assert _conventions.patches() == []
+
+
+def test_off_is_off(tracing: Any) -> None:
+    """MLflow has its own function back."""
+    patched = translator.translate_span_to_genai
+    mlflow.litellm.autolog(disable=True)
+    assert translator.translate_span_to_genai is not patched
+    assert not hasattr(translator.translate_span_to_genai, "__wrapped__")
+
+
+def test_spans_of_others_are_left_alone(tracing: Any) -> None:
+    """They may mean something else by the same names."""
+    assert converted().attributes["gen_ai.request.model"] == "openai/gpt"
+    assert "gen_ai.request.model" not in converted("mine").attributes
+
+
+def test_fault_leaves_mlflows_own_conversion(
+    tracing: Any,
+    production: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The span is exported all the same, and one log line says so."""
+    monkeypatch.setattr(_genai, "attributes", lambda *_: 1 / 0)
+    with caplog.at_level(logging.WARNING, "mlflow_litellm"):
+        span = converted()
+    assert span.attributes["gen_ai.operation.name"] == "chat"
+    assert "GenAI" in caplog.text
+
+
+@pytest.mark.parametrize("span_type", [SpanType.CHAIN, SpanType.AGENT])
+def test_chain_is_no_client_and_keeps_its_operation(tracing: Any, span_type: str) -> None:
+    """It reaches no model itself."""
+    told = {"mlflow.spanType": span_type}
+    span = converted("litellm-Router.atext_completion", **told)
+    assert span.kind == SpanKind.INTERNAL
+    assert span.attributes["gen_ai.operation.name"] != "text_completion"
+
+
+@pytest.mark.parametrize(
+    ("name", "operation"),
+    [
+        ("litellm-google_genai.agenerate_content", "generate_content"),
+        ("litellm-vector_stores.asearch", "retrieval"),
+        ("litellm-amoderation", "moderation"),
+        ("litellm-atext_completion", "text_completion"),
+        ("litellm-anthropic_messages", "chat"),
+    ],
+)
+def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> None:
+    """By whichever of its names it was called."""
+    span = converted(name)
+    assert span.attributes["gen_ai.operation.name"] == operation
+    assert span.kind == SpanKind.CLIENT
+
+
+def test_model_that_nobody_answered_by_is_not_told(tracing: Any) -> None:
+    """Then the span has that which was asked for alone."""
+    asked = {"model": "cohere/rerank", "mlflow.llm.model": "cohere/rerank"}
+    assert (
+        "gen_ai.response.model" not in converted(custom_llm_provider="cohere", **asked).attributes
+    )
+
+
+@pytest.mark.parametrize("base", ["http://[broken", "http://host:port/v1", 7, ""])
+def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
+    """The span has all else."""
+    assert "server.port" not in converted(api_base=base).attributes
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ({"prompt": "a"}, [{"role": "user", "content": "a"}]),
+        ({"prompt": ["a", "b"]}, [{"role": "user", "content": text} for text in "ab"]),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "u"}]}]},
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}],
+        ),
+    ],
+)
+def test_request_is_given_as_messages(given: dict[str, Any], read: list[Any]) -> None:
+    """As OpenAI's chat has them."""
+    assert _genai_messages.inputs(given)["messages"] == read
+
+
+def test_googles_names_are_those_of_its_library() -> None:
+    """Of parts, in requests and in answers."""
+    part = {"inlineData": {"mimeType": "image/png", "data": "x"}}
+    read = {"inline_data": {"mime_type": "image/png", "data": "x"}}
+    given = {"contents": {"parts": [part]}, "systemInstruction": [{"text": "s"}]}
+    told = _genai_messages.inputs(given)
+    assert told["contents"] == [{"role": "user", "parts": [read]}]
+    assert told["config"]["system_instruction"]["parts"] == [{"text": "s"}]
+    answer = {"candidates": [{"content": {"parts": [part]}}]}
+    [candidate] = _genai_messages.outputs(answer)["candidates"]
+    assert candidate["content"] == {"role": "model", "parts": [read]}
