@@ -1,7 +1,9 @@
 """
-Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway``, ``lint``, ``types``.
+Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway`` and its ``load``,
+``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``.
 
-Plain ``nox`` runs them all.
+Plain ``nox`` runs all of these. ``comparison`` is made by ``nox -s comparison`` alone: it takes a
+quarter of an hour.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ nox.options.sessions = [
     *(f"tests-{version}" for version in PYTHONS),
     "frameworks",
     "gateway",
+    "load",
+    "installs",
+    "readers",
+    "docs",
     "lint",
     "types",
 ]
@@ -94,12 +100,63 @@ def frameworks(session: nox.Session, name: str) -> None:
     run_pytest(session, str(Path("tests", "frameworks", f"test_{name.replace('-', '_')}.py")))
 
 
+GATEWAY = Path("tests", "gateway")
+LOAD = GATEWAY / "test_load.py"
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+
+
 @nox.session
 def gateway(session: nox.Session) -> None:
-    """Test with the LiteLLM Proxy, and compare what tracing it costs."""
+    """Test with the LiteLLM Proxy."""
     install(session, "proxy", "gateway")
     # The first test waits for the processes that all of them need.
-    run_pytest(session, "--timeout=400", str(Path("tests", "gateway")))
+    run_pytest(session, "--timeout=400", *SIDE_BY_SIDE, f"--ignore={LOAD}", str(GATEWAY))
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Compare what tracing costs the LiteLLM Proxy, with nothing else at work."""
+    install(session, "proxy", "gateway")
+    run_pytest(session, "--timeout=400", str(LOAD))
+
+
+@nox.session
+def installs(session: nox.Session) -> None:
+    """Test with mlflow-tracing alone, mlflow-skinny, and MLflow in full."""
+    install(session, "mlflow", "installs")
+    read = "from importlib.metadata import version; print(version('mlflow-tracing'))"
+    version = session.run("python", "-c", read, silent=True).strip()
+    folder = Path(session.create_tmp()).absolute()
+    for name in ("tracing", "skinny", "full"):
+        package = "mlflow" if name == "full" else f"mlflow-{name}"
+        session.run("uv", "venv", "--quiet", "--clear", str(folder / name))
+        session.run("uv", "pip", "install", "--quiet", "--python", str(folder / name), ".",
+                    f"{package}=={version}", f"mlflow-tracing=={version}",
+                    "opentelemetry-exporter-otlp-proto-http")  # fmt: skip
+    session.env["ENVIRONMENTS"] = str(folder)
+    run_pytest(session, "--timeout=200", str(Path("tests", "installs")))
+
+
+@nox.session
+def readers(session: nox.Session) -> None:
+    """Test what a notebook and MLflow's UI show of traces."""
+    install(session, "mlflow", "readers")
+    run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a link that leads nowhere is an error."""
+    install(session, "mlflow", "docs")
+    session.run("sphinx-build", "--nitpicky", "--fail-on-warning", "--keep-going", "--quiet",
+                "docs", str(Path("build", "docs")))  # fmt: skip
+
+
+@nox.session(default=False)
+def comparison(session: nox.Session) -> None:
+    """Trace the same calls by several tracers, and write what each records into its page."""
+    session.install("--quiet", "uv", "httpx")
+    session.run("python", "-m", "comparison", session.create_tmp(), env={"PYTHONPATH": "tests"})
 
 
 @nox.session

@@ -212,7 +212,9 @@ def _destination() -> Iterator[Finding]:
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or base
     if endpoint and MLFLOW_ENABLE_OTLP_EXPORTER.get():
         yield _collector(endpoint)
-    if not exports_to_otlp_only():
+    if exports_to_otlp_only():
+        yield from _unknown_server()
+    else:
         yield _store()
 
 
@@ -225,6 +227,18 @@ def _collector(endpoint: str) -> Finding:
         what = f"the OpenTelemetry collector {endpoint} does not answer ({error})"
         return Finding("FAIL", what, "start it, or mend or unset OTEL_EXPORTER_OTLP_*ENDPOINT")
     return Finding("ok", f"traces go to the OpenTelemetry collector {endpoint}, which answers")
+
+
+def _unknown_server() -> Iterator[Finding]:
+    """Yield what keeps MLflow from starting spans: it asks for a server even where it has none."""
+    import mlflow
+
+    try:
+        mlflow.get_tracking_uri()
+    except ImportError as error:
+        what = f"MLflow starts no span: it looks for a local store, which needs {error.name}"
+        remedy = "set MLFLOW_TRACKING_URI; any http:// address will do, as nothing is sent there"
+        yield Finding("FAIL", what, remedy)
 
 
 def _store() -> Finding:

@@ -9,6 +9,7 @@ import litellm
 import mlflow
 import pytest
 from callers import MODEL, user
+from documents import blocks
 from instructor.core.exceptions import InstructorRetryException
 from pydantic import BaseModel
 
@@ -117,3 +118,12 @@ def test_client_that_was_made_of_a_name_is_traced(known: dict[str, Any], tracing
     client = instructor.from_provider(f"litellm/{MODEL}")
     assert client.create(**{**asked(known), "model": MODEL}).model_dump() == PERSON
     assert tracing.span().name == "litellm-completion"
+
+
+def test_client_of_the_page_may_be_made_before(known: dict[str, Any], traces: Traces) -> None:
+    """It looks the function up at each call."""
+    page: dict[str, Any] = {}
+    exec(blocks("docs/frameworks.md", "python")[1], page)
+    mlflow.litellm.autolog()
+    page["client"].create(**asked(known))
+    assert traces.span().name == "litellm-completion"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 import pytest
 from callers import MODEL, user
+from documents import blocks
 from smolagents import ChatMessage, LiteLLMModel, LiteLLMRouterModel, ToolCallingAgent, tool
 
 if TYPE_CHECKING:
@@ -107,3 +108,15 @@ def test_router_that_was_built_before_is_traced(
     model.generate(MESSAGES)
     assert "litellm-completion" in [call.name for call in traces.calls()]
     assert traces.one().info.token_usage == answered()
+
+
+def test_program_of_the_page_traces_both(
+    model: LiteLLMModel, traces: Traces, flavor: Callable
+) -> None:
+    """The call is below the framework's span."""
+    flavor("smolagents")
+    exec(blocks("docs/frameworks.md", "python")[0])
+    model(MESSAGES)
+    assert [span.name for span in traces.one().data.spans] == [
+        "LiteLLMModel.__call__", "litellm-completion"
+    ]  # fmt: skip

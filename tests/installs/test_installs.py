@@ -1,0 +1,136 @@
+"""
+Each of MLflow's packages, with this one and LiteLLM and nothing else: all calls are traced.
+
+The environments are made by ``nox -s installs``, which tells in ``ENVIRONMENTS`` where they are.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from collectors import over_http
+from mlflow import MlflowClient
+from processes import CLEARED, TrackingServer, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGES = {
+    "tracing": {"mlflow-tracing"},
+    "skinny": {"mlflow-skinny", "mlflow-tracing"},
+    "full": {"mlflow", "mlflow-skinny", "mlflow-tracing"},
+}
+INSTALLED = """
+from importlib.metadata import distributions
+print(*(each.metadata["Name"] for each in distributions()))
+"""
+PROGRAM = """
+import asyncio, litellm, mlflow
+
+def chat(text, **more):
+    messages = [{"role": "user", "content": text}]
+    return dict(model="gpt-4o-mini", messages=messages, mock_response=f"{text} answered", **more)
+
+async def main():
+    await litellm.acompletion(**chat("async"))
+    async for _ in await litellm.acompletion(**chat("async stream", stream=True)):
+        pass
+
+original = litellm.completion
+mlflow.litellm.autolog()
+litellm.completion(**chat("sync"))
+for _ in litellm.completion(**chat("stream", stream=True)):
+    pass
+asyncio.run(main())
+captured = [litellm.completion]
+mlflow.litellm.autolog(disable=True)
+assert litellm.completion is original is not captured[0]
+litellm.completion(**chat("off"))
+captured[0](**chat("off too"))
+"""
+ANSWERED = ["async answered", "async stream answered", "stream answered", "sync answered"]
+each_install = pytest.mark.parametrize("name", PACKAGES)
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """Run an MLflow server, of the version that is installed everywhere here."""
+    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
+        yield started
+
+
+def start(
+    name: str, folder: Path, *arguments: str, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python in one of the environments."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
+    settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return subprocess.run(
+        [Path(os.environ["ENVIRONMENTS"], name, "bin", "python"), *arguments],
+        cwd=folder, env={**kept, **settings, **environment},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+
+
+def run(name: str, folder: Path, *arguments: str, **environment: str) -> str:
+    """Run Python in one of the environments, which must end well and say nothing on stderr."""
+    done = start(name, folder, *arguments, **environment)
+    said = [line for line in done.stderr.splitlines() if line and " INFO " not in line]
+    assert (done.returncode, said) == (0, []), done.stdout
+    return done.stdout
+
+
+@each_install
+def test_environment_has_that_of_mlflow_alone(name: str, tmp_path: Path) -> None:
+    """So the tests below tell what they mean to."""
+    found = run(name, tmp_path, "-c", INSTALLED).split()
+    assert {each for each in found if each.startswith("mlflow-") or each == "mlflow"} == PACKAGES[
+        name
+    ]
+    assert "mlflow_litellm" in found
+
+
+@each_install
+def test_calls_reach_a_tracking_server(name: str, tracking: TrackingServer, tmp_path: Path) -> None:
+    """Sync, async and streaming; none once it is off."""
+    client = MlflowClient(tracking.uri)
+    experiment = client.create_experiment(name)
+    where = {"MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_EXPERIMENT_ID": experiment}
+    run(name, tmp_path, "-c", PROGRAM, **where)
+    spans = [span for trace in client.search_traces([experiment]) for span in trace.data.spans]
+    answers = [span.outputs["choices"][0]["message"]["content"] for span in spans]
+    assert sorted(answers) == ANSWERED
+
+
+@each_install
+def test_calls_reach_a_collector(name: str, tmp_path: Path) -> None:
+    """Over OTLP, without a tracking server; MLflow wants to know of one all the same."""
+    where = {
+        "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    }
+    with over_http() as collector:
+        where["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = collector.endpoint
+        run(name, tmp_path, "-c", PROGRAM, **where)
+    assert len(collector.spans) == len(ANSWERED)
+    assert [text for text in ANSWERED if text not in str(collector.spans)] == []
+
+
+@each_install
+def test_doctor_finds_all_well(name: str, tracking: TrackingServer, tmp_path: Path) -> None:
+    """With traces going to the server."""
+    where = {"MLFLOW_TRACKING_URI": tracking.uri}
+    assert "FAIL" not in run(name, tmp_path, "-m", "mlflow_litellm", "doctor", **where)
+
+
+def test_doctor_tells_what_mlflow_lacks_to_start_a_span(tmp_path: Path) -> None:
+    """MLflow looks for its local store even where all goes to a collector."""
+    with over_http() as collector:
+        where = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint}
+        done = start("tracing", tmp_path, "-m", "mlflow_litellm", "doctor", **where)
+    assert done.returncode == 1
+    assert "FAIL  MLflow starts no span" in done.stdout

@@ -1,0 +1,122 @@
+"""Every program of the documentation runs as it stands there, and leaves its traces."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+from collectors import over_http
+from documents import ROOT, blocks, pages, text
+from scripts import succeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from provider import LoopbackProvider
+
+# Programs that need more than the others; the tests in these files run them.
+ELSEWHERE = {
+    "docs/frameworks.md": [
+        "tests/frameworks/test_instructor.py",
+        "tests/frameworks/test_smolagents.py",
+    ],
+    "docs/litellm-proxy.md": ["tests/gateway/test_documented.py"],
+}
+EXPORTS = "docs/otlp.md"
+APART = {*ELSEWHERE, EXPORTS}
+WITH_PROGRAMS = [page for page in pages() if blocks(page, "python") and page not in APART]
+
+AFTER = """
+import mlflow
+mlflow.flush_trace_async_logging()
+mlflow.set_tracking_uri("sqlite:///mlflow.db")
+places = [each.experiment_id for each in mlflow.search_experiments()]
+for trace in mlflow.search_traces(locations=places, return_type="list"):
+    print("TRACE", trace.to_json())
+"""
+
+
+class Seen(NamedTuple):
+    """What the traces of a page's programs have to have in them, and what they may not."""
+
+    there: tuple[str, ...]
+    not_there: tuple[str, ...] = ()
+    printed: str = ""
+
+
+[ROUTED] = blocks("docs/router.md", "text")
+
+PAGES = {
+    "README.md": Seen(("You said: What is a trace?",), printed="You said: What is a trace?"),
+    "docs/evaluation.md": Seen(
+        ("You said: What is a span?", '"mlflow.trace.session": "chat-7"'),
+        printed="tags.jobID = '42' 1\n",
+    ),
+    "docs/getting-started.md": Seen(('"jobID": "42"', '"mlflow.trace.session": "chat-7"')),
+    "docs/index.md": Seen(()),
+    "docs/notebooks.md": Seen(()),
+    "docs/production.md": Seen(("Charge [card], please.",), ("4111111111111111",)),
+    "docs/router.md": Seen(("You said: What is a fallback?", "Another attempt."), printed=ROUTED),
+    "docs/streaming.md": Seen(('"stream_end": "\\"finished\\""', "You said: Count to ten.")),
+}
+
+
+def follow(page: str, provider: LoopbackProvider, folder: Path, **environment: str) -> str:
+    """Run a page's programs, print the traces that are stored then, and return what was printed."""
+    return succeed(
+        "\n".join([*blocks(page, "python"), AFTER]),
+        folder,
+        OPENAI_API_BASE=provider.openai_base,
+        OPENAI_API_KEY="sk-loopback",
+        LITELLM_LOCAL_MODEL_COST_MAP="True",
+        **environment,
+    )
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("page", WITH_PROGRAMS)
+def test_programs_leave_the_traces_they_promise(
+    page: str, provider: LoopbackProvider, tmp_path: Path
+) -> None:
+    """One after the other, in one process, as a reader pastes them."""
+    out = follow(page, provider, tmp_path)
+    printed, _, traced = out.partition("TRACE ")
+    seen = PAGES[page]
+    assert [part for part in seen.there if part not in traced] == []
+    assert [part for part in seen.not_there if part in traced] == []
+    assert seen.printed in printed
+
+
+@pytest.mark.timeout(120)
+def test_collector_gets_what_the_page_exports(provider: LoopbackProvider, tmp_path: Path) -> None:
+    """By the service's name; nothing is stored."""
+    with over_http() as collector:
+        where = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint}
+        assert "TRACE" not in follow(EXPORTS, provider, tmp_path, **where)
+    assert collector.services == {"assistant"}
+    assert "You said: What is a span?" in str(collector.spans)
+
+
+@pytest.mark.parametrize("page", ELSEWHERE)
+def test_programs_that_run_elsewhere_are_read_there(page: str) -> None:
+    """Each of these files names the page."""
+    name = page.removeprefix("docs/")
+    assert all(name in (ROOT / file).read_text() for file in ELSEWHERE[page])
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    """Those of the other pages are followed as the documentation is built."""
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", text("README.md"))
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_environment_variables_of_the_package_are_in_the_reference() -> None:
+    """Every one that its code names."""
+    sources = (ROOT / "mlflow_litellm").rglob("*.py")
+    named = {
+        name for file in sources for name in re.findall(r"MLFLOW_LITELLM_\w+", file.read_text())
+    }
+    assert named
+    assert [name for name in sorted(named) if name not in text("docs/api.md")] == []
