@@ -17,6 +17,7 @@ from mlflow.tracing.provider import detach_span_from_context, set_span_in_contex
 from mlflow_litellm import _content, _trace_info
 from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
+from mlflow_litellm.payloads import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,13 +41,14 @@ class CallSpan:
         started_at: When the call began, by ``time.perf_counter()``.
     """
 
-    __slots__ = ("_span", "started_at")
+    __slots__ = ("_format", "_span", "started_at")
 
     def __init__(
         self, name: str, span_type: str, since: CallSpan | None = None, *, is_late: bool = False
     ) -> None:
         self.started_at: float = since.started_at if since else time.perf_counter()
         self._span: Any = None
+        self._format: str | None = None
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
@@ -81,17 +83,19 @@ class CallSpan:
             if not _content.logged():
                 request = _content.request_without(request)
             attributes = dict(request.attributes)
-            if request.message_format is not None:
-                attributes[SpanAttributeKey.MESSAGE_FORMAT] = request.message_format
+            self._format = request.message_format
+            if self._format is not None:
+                attributes[SpanAttributeKey.MESSAGE_FORMAT] = self._format
             if request.model is not None:
                 attributes[SpanAttributeKey.MODEL] = request.model
             if request.tools:
                 attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
             if not request.has_media:
-                attributes[SpanAttributeKey.INPUTS] = request.inputs
+                attributes[SpanAttributeKey.INPUTS] = self._shown(shown.inputs, request.inputs)
             self._span.set_attributes(attributes)
             if request.has_media:
                 self._span.set_inputs(request.inputs)
+                self._reshow(SpanAttributeKey.INPUTS, shown.inputs)
         if request.tags or request.trace_metadata or request.session or request.user:
             with guard("tagging a trace"), self.active():
                 _trace_info.tell(self._span, request)
@@ -141,10 +145,22 @@ class CallSpan:
             }
             attributes = {key: value for key, value in own.items() if value}
             if not answer.has_media and answer.outputs is not None:
-                attributes[SpanAttributeKey.OUTPUTS] = answer.outputs
+                attributes[SpanAttributeKey.OUTPUTS] = self._shown(shown.outputs, answer.outputs)
             self._span.set_attributes({**answer.attributes, **attributes})
             if answer.has_media:
                 self._span.set_outputs(answer.outputs)
+                self._reshow(SpanAttributeKey.OUTPUTS, shown.outputs)
+
+    def _shown(self, show: Callable[[str | None, Any], Any], told: Any) -> Any:
+        with guard("making a chat of what was said"):
+            return show(self._format, told)
+        return told
+
+    def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
+        # Only now are pictures what the UI shows: references to attachments.
+        told = self._span.get_attribute(key)
+        if (again := self._shown(show, told)) is not told:
+            self._span.set_attribute(key, again)
 
     def _time(self, answer: Answer) -> None:
         said = (answer.usage or {}).get("output_tokens")

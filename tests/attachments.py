@@ -17,8 +17,8 @@ REFERENCE = re.compile(r"mlflow-attachment://[^\s\"]+")
 
 
 def references(value: Any) -> list[str]:
-    """Return the references to attachments in plain data, in their order."""
-    return REFERENCE.findall(json.dumps(value))
+    """Return the references to attachments in plain data, each once, in their order."""
+    return list(dict.fromkeys(REFERENCE.findall(json.dumps(value))))
 
 
 def content(reference: str) -> tuple[str, bytes]:

@@ -32,7 +32,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(
-    directory: Path, *arguments: str, timeout: float = 45, **variables: str
+    directory: Path, *arguments: str, timeout: float = 100, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python -m mlflow_litellm`` in a directory."""
     return subprocess.run(

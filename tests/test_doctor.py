@@ -33,7 +33,7 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
         env={**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables},
         capture_output=True,
         encoding="utf-8",
-        timeout=45,
+        timeout=100,
         check=False,
     )
 

@@ -108,7 +108,8 @@ def test_compacted_response_is_one_chat_model_span(tracing: Traces, caller: Call
     assert (span.name, span.span_type) == (f"litellm-{prefix}compact_responses", "CHAT_MODEL")
     model = "openai/gpt-4o-mini"
     assert span.inputs == {"model": model, "input": "hello", "instructions": "Be brief."}
-    assert [item["type"] for item in span.outputs["output"]] == ["message", "compaction"]
+    items = span.outputs["output"]
+    assert [item.get("original", item)["type"] for item in items] == ["message", "compaction"]
     assert span.outputs["object"] == "response.compaction"
     assert "finish_reasons" not in span.attributes
     assert trace.info.token_usage["total_tokens"] == response.usage.total_tokens == 60

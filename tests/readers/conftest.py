@@ -1,14 +1,18 @@
-"""Fixtures: a loopback provider and an MLflow server, each a process of its own."""
+"""Fixtures: a loopback provider, an MLflow server and a browser, each a process of its own."""
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 from processes import Provider, TrackingServer, running
+from ui_page import WELCOMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Page
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +27,18 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
     """Run an MLflow server."""
     with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
         yield started
+
+
+# Not for longer than a module: its event loop is the thread's, where others cannot run theirs.
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    """Run one browser for all tests of a module."""
+    if not (chromium := shutil.which("chromium")):
+        pytest.skip("needs Debian's package chromium")
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = launched.new_page(viewport={"width": 1200, "height": 860})
+        page.add_init_script(WELCOMED)
+        yield page
+        launched.close()

@@ -1,0 +1,54 @@
+"""The README, followed to the letter, ends at a trace in MLflow's UI."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from documents import blocks
+from processes import CLEARED, STARTING_S, Process, free_port, running, until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+HERE = ".venv/bin/python"
+
+
+def address(printed: str) -> str:
+    """Return the address among what the demo prints."""
+    [found] = [word for word in printed.split() if word.startswith("http://localhost")]
+    return found
+
+
+def on(port: int, command: str) -> list[str]:
+    """Return a server's command that listens on another port than the default."""
+    return [*shlex.split(command), "--port", str(port)]
+
+
+@pytest.mark.timeout(400)
+def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
+    """By the command and the address that it prints."""
+    *_, demo = blocks("README.md", "shell")[0].strip().split(" && ")
+    command = shlex.split(demo.replace(HERE, sys.executable))
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=kept, capture_output=True, text=True, check=True
+    )
+    port, url = free_port(), urlsplit(address(done.stdout))
+    server = Process(
+        on(port, done.stdout.splitlines()[-1]),
+        tmp_path,
+        {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    with running(server):
+        there = f"http://localhost:{port}"
+        until(lambda: server.answers(f"{there}/health"), STARTING_S, "the server")
+        page.goto(f"{there}/#{url.fragment}")
+        page.get_by_text("litellm-completion").first.wait_for(timeout=60_000)

@@ -1,0 +1,193 @@
+"""
+What MLflow's UI shows of each kind of call, in a real browser.
+
+Screenshots go to the tests' temporary folder; with ``UI_SCREENSHOTS=docs/images`` those that the
+documentation shows go there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import openai
+import pytest
+from ui_calls import Calls
+from ui_page import TracePage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Page
+    from processes import Provider, TrackingServer
+
+# A server, a provider and a browser start with the first.
+pytestmark = pytest.mark.timeout(300)
+
+FOLDER = os.environ.get("UI_SCREENSHOTS")
+# Those of the documentation, by their kinds.
+SHOWN = {"conversation": "chat", "picture": "picture", "reasoning": "reasoning"}
+# How YAML and JSON begin, which the UI falls back to.
+RAW = re.compile(r"^(- |[{[]|(role|content|parts|type|message): )")
+
+QUESTION = ["User", "How is the weather in Paris?"]
+CALL = ["get_weather", "location", "Paris"]
+CALLS = [*CALL, "get_time", "zone", "CET"]
+TOOL_LOOP = [
+    *QUESTION, "Assistant", "Tool calls", *CALL, "get_weather", "Sunny, 21 degrees.", "User",
+    "And tomorrow?",
+]  # fmt: skip
+THOUGHT = ["Assistant", "Reasoning", "Let me think.", "The answer is 42."]
+REFUSED = ["Assistant", "I cannot help with that."]
+
+
+def said(text: str) -> list[str]:
+    """Return what the provider answers to a text, as the UI shows it."""
+    return ["Assistant", f"You said: {text}"]
+
+
+# By its kind, what is shown of a call's messages and of its answer's, to the line.
+CHATS: dict[str, tuple[list[str], list[str]]] = {
+    "conversation": (["System", "Be brief.", *TOOL_LOOP], said("And tomorrow?")),
+    "developer": (["System", "Be very brief.", *TOOL_LOOP], said("And tomorrow?")),
+    "tool calls": (["User", "/tools 2"], ["Assistant", "Tool calls", *CALLS]),
+    "custom tool calls": (
+        ["User", "/shape custom-tools"],
+        ["Assistant", "Tool calls", "run", "arguments", "print(1)", "run", "arguments", "1 + 1"],
+    ),
+    "reasoning": (["User", "/reason"], THOUGHT),
+    "stream": (["User", "/reason | So be it."], [*THOUGHT[:3], "So be it."]),
+    "refusal": (["User", "/refuse"], REFUSED),
+    "picture": (["User", "What is it?"], said("What is it?")),
+    "picture as a bare text": (["User", "What is it?"], said("What is it?")),
+    "file": (["User", "What is it?"], said("What is it?")),
+    "answered picture": (["User", "Paint."], ["Assistant", "Here you are."]),
+    "responses": (["User", "Hello."], said("Hello.")),
+    "responses reasoning": (["User", "/reason"], THOUGHT),
+    "responses refusal": (["User", "/refuse"], REFUSED),
+    "responses picture": (["User", "See?"], said("See?")),
+    "messages": (["User", "Hello."], said("Hello.")),
+    "messages tool calls": (["User", "/tools 2"], ["Assistant", "Tool calls", *CALLS]),
+    "messages reasoning": (["User", "/reason"], THOUGHT),
+    "messages picture": (["User", "See?"], said("See?")),
+    "gemini": (["User", "Hello."], said("Hello.")),
+    "gemini tool calls": (["User", "/tools 2"], ["Assistant", "Tool calls", *CALLS]),
+    "gemini reasoning": (["User", "/reason"], THOUGHT),
+    "gemini picture": (["User", "See?"], said("See?")),
+    "router": (["User", "Hello."], said("Hello.")),
+}
+# What stands below the messages, by its name.
+BESIDE = {"responses": "instructions", "messages": "system"}
+# Of those that have no messages, what is read in the inputs, and in the outputs.
+OTHERS = {
+    "text": ("Once upon a time", "You said: Once upon a time"),
+    "interaction": ("Hello.", "You said: Hello."),
+    "embedding": ("two", "dimension: 1536"),
+    "rerank": ("which?", "relevance_score: 0.9"),
+    "moderation": ("a plan to attack", "violence: true"),
+    "image": ("a cat", "mlflow-attachment://"),
+    "transcription": ("talk.wav", "Hello from the recording."),
+    "speech": ("Hello there.", "audio/mpeg"),
+    "search": ("tracing", "What tracing is."),
+    "vector store": ("Paris", "Paris is warm."),
+    "ocr": ("https://example.com/a.pdf", "# Title"),
+}
+FAILED = {
+    "error": (["User", "/error 400 broken"], "BadRequestError", []),
+    "broken stream": (["User", "/event-error 2"], "scripted failure", ["Assistant", "w0 w1"]),
+}
+
+
+@pytest.fixture(scope="session")
+def opened(vendor: Provider, tracking: TrackingServer) -> Iterator[Callable[[str], list[str]]]:
+    """Make calls by their kinds, each once, and tell where their traces are."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(tracking.uri)
+    experiment = mlflow.set_experiment("litellm").experiment_id
+    calls = Calls(vendor)
+    yield lambda kind: [
+        tracking.uri, experiment, _traced({**calls.of_chat(), **calls.of_others()}[kind])
+    ]  # fmt: skip
+    mlflow.set_tracking_uri(before)
+
+
+def _traced(call: Callable[[], Any]) -> str:
+    mlflow.litellm.autolog()
+    with suppress(openai.OpenAIError):
+        call()
+    mlflow.litellm.autolog(disable=True)
+    mlflow.flush_trace_async_logging()
+    return str(mlflow.get_last_active_trace_id())
+
+
+@pytest.fixture
+def show(
+    opened: Callable[[str], list[str]], page: Page, tmp_path: Path
+) -> Iterator[Callable[[str], TracePage]]:
+    """Open the trace of a call; what is shown in the end is saved."""
+    traces = {}
+
+    def show(kind: str) -> TracePage:
+        traces[kind] = TracePage(page, *opened(kind))
+        return traces[kind]
+
+    yield show
+    for kind, trace in traces.items():
+        trace.save(tmp_path / f"{kind}.png")
+        if FOLDER and kind in SHOWN:
+            trace.save(Path(FOLDER, f"{SHOWN[kind]}.png"))
+
+
+@pytest.mark.parametrize("kind", CHATS)
+def test_chat_is_shown_as_one(kind: str, show: Callable[[str], TracePage]) -> None:
+    """Who said what, tools with their arguments, reasoning and pictures, and nothing raw."""
+    asked, answered = CHATS[kind]
+    trace = show(kind)
+    trace.body.get_by_text(answered[-1]).first.wait_for()
+    trace.unfold()
+    inputs, outputs = trace.inputs()[: len(asked)], trace.outputs()[: len(answered)]
+    assert (inputs, outputs) == (asked, answered)
+    assert [line for line in [*inputs, *outputs] if RAW.match(line)] == []
+    if kind in BESIDE:
+        assert f"{BESIDE[kind]}\nBe brief." in "\n".join(trace.inputs())
+    if "picture" in kind:
+        assert trace.has_pictures()
+    if kind == "file":
+        trace.body.locator("iframe").wait_for()
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_call_is_shown(kind: str, show: Callable[[str], TracePage]) -> None:
+    """What was asked and what came."""
+    asked, answered = OTHERS[kind]
+    trace = show(kind)
+    assert asked in "\n".join(trace.inputs())
+    assert answered in "\n".join(trace.outputs())
+
+
+@pytest.mark.parametrize("kind", FAILED)
+def test_failure_is_shown(kind: str, show: Callable[[str], TracePage]) -> None:
+    """The exception first, and then what was asked, and what came before."""
+    asked, error, answered = FAILED[kind]
+    trace = show(kind)
+    trace.drawer.get_by_text("exception.type").wait_for()
+    assert error in trace.drawer.inner_text()
+    trace.open("Inputs / Outputs")
+    assert trace.inputs()[:2] == asked
+    assert trace.outputs()[:2] == answered
+
+
+def test_tokens_cost_and_latency_are_shown(show: Callable[[str], TracePage]) -> None:
+    """Of the trace and of its span."""
+    trace = show("conversation")
+    told = " ".join(trace.head)
+    info = mlflow.get_trace(str(mlflow.get_last_active_trace_id())).info
+    total = info.token_usage["total_tokens"]
+    assert told.count(f"{total} tokens") == 2
+    assert f"${info.cost['total_cost']:.6f}" in told
+    assert re.search(r"litellm-completion [\d.]+m?s", told)
+    assert "gpt-4o-mini-2024-07-18" in told

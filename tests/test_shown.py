@@ -1,0 +1,176 @@
+"""The form of messages that MLflow's UI shows: what it changes, and that nothing else is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlflow_litellm.payloads import shown
+
+REFERENCE = "mlflow-attachment://1?content_type=application%2Fpdf"
+CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+TEXT = {"type": "text", "text": "Hello."}
+PICTURE = {"type": "image_url", "image_url": {"url": REFERENCE, "detail": "low"}}
+SOUND = {"type": "input_audio", "input_audio": {"data": REFERENCE, "format": "wav"}}
+
+# By format, where messages stand, and those that the UI shows as they are.
+TAKEN: list[tuple[str, str, list[Any]]] = [
+    ("openai", "messages", [{"role": "user", "content": "Hello."}]),
+    ("openai", "messages", [{"role": "user", "content": [TEXT, PICTURE, SOUND]}]),
+    ("openai", "messages", [{"role": "assistant", "content": None, "tool_calls": [CALL]}]),
+    ("openai", "messages", [[{"role": "user", "content": "Hello."}]]),
+    ("openai", "input", [{"role": "developer", "content": "Hello."}]),
+    ("openai", "input", [{"type": "function_call_output", "call_id": "1", "output": "Sunny."}]),
+    ("anthropic", "messages", [{"role": "user", "content": [TEXT]}]),
+    ("gemini", "contents", [{"role": "user", "parts": [{"text": "Hello."}]}]),
+    ("gemini", "contents", ["Hello."]),
+]
+
+
+def part(told: dict[str, Any], message_format: str = "openai") -> dict[str, Any]:
+    """Return what is recorded of one part of a message."""
+    message = {"role": "user", "content": [told]}
+    return shown.inputs(message_format, {"messages": [message]})["messages"][0]["content"][0]
+
+
+def message(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of one answered message."""
+    return shown.outputs("openai", {"choices": [{"message": told}]})["choices"][0]["message"]
+
+
+def item(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what is recorded of one item of a response."""
+    return shown.outputs("openai", {"output": [told]})["output"][0]
+
+
+@pytest.mark.parametrize(("message_format", "key", "items"), TAKEN)
+def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: list[Any]) -> None:
+    """Nothing is copied of ordinary messages."""
+    inputs = {key: items, "model": "m"}
+    assert shown.inputs(message_format, inputs) is inputs
+
+
+@pytest.mark.parametrize("told", [None, "text", {}, {"messages": None}, {"messages": "Hello."}])
+@pytest.mark.parametrize("message_format", [None, "openai", "anthropic", "gemini", "other"])
+def test_what_has_no_messages_is_left_alone(message_format: str | None, told: Any) -> None:
+    """As where content is not logged, or the answer is none."""
+    assert shown.inputs(message_format, told) is told
+    assert shown.outputs(message_format, told) is told
+
+
+@pytest.mark.parametrize(("role", "known"), [("developer", "system"), ("function", "tool")])
+def test_role_is_told_by_the_name_that_is_shown(role: str, known: str) -> None:
+    """And the role that was sent stands beside it; the user's messages are not changed."""
+    sent = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hello."}]
+    first, second = shown.inputs("openai", {"messages": sent})["messages"]
+    assert first == {"role": known, "content": "Be brief.", "original": {"role": role}}
+    assert second is sent[1]
+    assert sent[0] == {"role": role, "content": "Be brief."}
+
+
+def test_attachment_of_any_part_is_shown() -> None:
+    """The part's own fields stay."""
+    file = {"type": "file", "file": {"file_data": REFERENCE, "filename": "a.pdf"}}
+    told = {**file, "type": "image_url", "image_url": {"url": REFERENCE}}
+    assert part(file) == {**told, "original": {"type": "file"}}
+    source = {"type": "base64", "data": REFERENCE}
+    document = part({"type": "document", "source": source}, "anthropic")
+    assert document["source"] == {"type": "url", "url": REFERENCE}
+    assert document["original"] == {"type": "document", "source": source}
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"),
+    [
+        ({"type": "refusal", "refusal": "No."}, "No."),
+        ({"type": "thinking", "thinking": "Well."}, "Well."),
+        ({"type": "file", "file": {"file_id": "file-1"}}, "[file: file-1]"),
+        ({"type": "redacted_thinking", "data": "A" * 2000}, "[redacted_thinking]"),
+        ({"type": "image_url", "image_url": {"file": 1}}, "[image_url]"),
+    ],
+)
+def test_part_of_another_type_is_a_text(sent: dict[str, Any], text: str) -> None:
+    """Of what it says, or else its type and name."""
+    told = {**sent, "type": "text", "text": text, "original": {"type": sent["type"]}}
+    assert part(sent) == told
+
+
+def test_picture_is_given_as_the_ui_takes_it() -> None:
+    """With its URL in a dict, and a detail that the UI knows."""
+    assert part({"type": "image_url", "image_url": "https://a"})["image_url"] == {
+        "url": "https://a"
+    }
+    told = part({"type": "image_url", "image_url": {"url": "https://a", "detail": "original"}})
+    original = {"detail": "original"}
+    assert told["image_url"] == {"url": "https://a", "detail": None, "original": original}
+
+
+def test_tool_calls_have_what_the_ui_asks_for() -> None:
+    """Each an id, a function's name, and arguments in a text."""
+    custom = {"id": "1", "type": "custom", "custom": {"name": "run", "input": "1"}}
+    local = {"id": None, "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
+    first, second = message({"role": "assistant", "tool_calls": [custom, local]})["tool_calls"]
+    assert first == {**custom, "function": {"name": "run", "arguments": "1"}}
+    assert (second["id"], second["original"]) == ("", {"id": None})
+    assert second["function"]["arguments"] == '{"a": 1}'
+    assert second["function"]["original"] == {"arguments": {"a": 1}}
+
+
+def test_answer_is_shown_with_all_it_says() -> None:
+    """Reasoning, refusal and pictures."""
+    told = {"role": "assistant", "content": None, "reasoning_content": "Well."}
+    assert message(told) == {**told, "reasoning": "Well."}
+    told = {"role": "assistant", "content": None, "refusal": "No."}
+    assert message(told) == {**told, "content": "No.", "original": {"content": None}}
+    told = {"role": "assistant", "content": "Here.", "images": [PICTURE]}
+    content = [{"type": "text", "text": "Here."}, PICTURE]
+    assert message(told) == {**told, "content": content, "original": {"content": "Here."}}
+
+
+def test_gemini_is_spelled_in_one_way() -> None:
+    """Roles and parts that the UI does not know are told by others."""
+    parts = [
+        {"functionCall": {"name": "f", "args": {}}},
+        {"inlineData": {"mimeType": "image/png", "data": REFERENCE}},
+        {"executableCode": {"code": "1 + 1"}},
+    ]
+    contents = [{"role": "function", "parts": parts}]
+    [told] = shown.inputs("gemini", {"contents": contents})["contents"]
+    assert (told["role"], told["original"]) == ("user", {"role": "function"})
+    assert told["parts"] == [
+        {"function_call": {"name": "f", "args": {}}},
+        {"inline_data": {"mime_type": "image/png", "data": REFERENCE}},
+        {"executableCode": {"code": "1 + 1"}, "text": "1 + 1"},
+    ]
+
+
+def test_items_of_a_providers_tools_are_calls() -> None:
+    """And reasoning has a summary, and what a function gave is a text."""
+    search = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
+    told = item(search)
+    assert (told["type"], told["call_id"], told["name"]) == (
+        "function_call", "ws_1", "web_search_call",
+    )  # fmt: skip
+    assert told["arguments"] == '{"status": "completed"}'
+    assert told["original"]["type"] == "web_search_call"
+    assert item({"id": "rs_1", "type": "reasoning"})["summary"] == []
+    given = item({"type": "function_call_output", "call_id": "1", "output": [TEXT]})
+    assert given["output"] == '[{"type": "text", "text": "Hello."}]'
+
+
+def test_answered_part_of_a_response_makes_its_item_a_message() -> None:
+    """As it is sent back in the next turn."""
+    sent = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    told = shown.inputs("openai", {"input": [sent]})["input"][0]
+    text = {"type": "output_text", "text": "No.", "refusal": "No.", "original": {"type": "refusal"}}
+    assert told == {**sent, "type": "message", "content": [text]}
+
+
+def test_calls_of_anthropics_own_tools_are_calls() -> None:
+    """What they gave is a text."""
+    call = {"type": "server_tool_use", "id": "1", "name": "web_search", "input": {}}
+    assert part(call, "anthropic") == {
+        **call, "type": "tool_use", "original": {"type": "server_tool_use"},
+    }  # fmt: skip
+    assert part({"type": "tool_result", "tool_use_id": "1"}, "anthropic")["content"] == ""
