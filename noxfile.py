@@ -21,6 +21,8 @@ nox.options.default_venv_backend = "uv|venv"
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
+# Those that allow it: the others keep two processors busy by themselves.
+nox.options.parallel = 2
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -92,7 +94,7 @@ def run_pytest(session: nox.Session, *arguments: str) -> None:
     session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs)
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 @nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, name: str) -> None:
     """Test with one framework that calls LiteLLM."""
@@ -120,7 +122,7 @@ def load(session: nox.Session) -> None:
     run_pytest(session, "--timeout=400", str(LOAD))
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def installs(session: nox.Session) -> None:
     """Test with mlflow-tracing alone, mlflow-skinny, and MLflow in full."""
     install(session, "mlflow", "installs")
@@ -144,7 +146,7 @@ def readers(session: nox.Session) -> None:
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def docs(session: nox.Session) -> None:
     """Build the documentation; a link that leads nowhere is an error."""
     install(session, "mlflow", "docs")
@@ -159,7 +161,7 @@ def comparison(session: nox.Session) -> None:
     session.run("python", "-m", "comparison", session.create_tmp(), env={"PYTHONPATH": "tests"})
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def lint(session: nox.Session) -> None:
     """Check style, docstrings and formatting."""
     session.install("--quiet", *nox.project.dependency_groups(PROJECT, "lint"))
@@ -167,7 +169,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def types(session: nox.Session) -> None:
     """Check the package's types strictly."""
     install(session, "mlflow", "types")

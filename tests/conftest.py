@@ -22,9 +22,11 @@ import mlflow
 import pytest
 from callers import AsyncCaller, SyncCaller
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
+from processes import Provider, TrackingServer, running
 from provider import LoopbackProvider
 from traces import Traces
 
+from mlflow_litellm import _autolog
 from mlflow_litellm._doors import DOORS
 from mlflow_litellm._patching import holder_of
 
@@ -55,6 +57,20 @@ def provider() -> Iterator[LoopbackProvider]:
     with LoopbackProvider() as server:
         yield server
     AsyncCaller.stop()
+
+
+@pytest.fixture(scope="session")
+def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """Serve OpenAI's and Anthropic's formats from a process of its own."""
+    with running(Provider(tmp_path_factory.mktemp("provider"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
+    """Run an MLflow server."""
+    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
+        yield started
 
 
 @pytest.fixture
@@ -108,7 +124,8 @@ def _clean_slate() -> Iterator[None]:
     AUTOLOGGING_INTEGRATIONS["litellm"] = {}
     before = _patched_names()
     yield
-    mlflow.litellm.autolog(disable=True)
+    if _autolog.is_on():
+        mlflow.litellm.autolog(disable=True)
     assert before == _patched_names()
     assert mlflow.get_current_active_span() is None
     gc.enable()

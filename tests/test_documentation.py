@@ -10,6 +10,8 @@ from collectors import over_http
 from documents import ROOT, blocks, pages, text
 from scripts import succeed
 
+from mlflow_litellm import __main__
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -120,3 +122,16 @@ def test_environment_variables_of_the_package_are_in_the_reference() -> None:
     }
     assert named
     assert [name for name in sorted(named) if name not in text("docs/api.md")] == []
+
+
+@pytest.mark.parametrize("command", ["demo", "doctor"])
+def test_options_of_the_commands_are_in_the_reference(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every one that its help has."""
+    with pytest.raises(SystemExit):
+        __main__.main([command, "--help"])
+    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    _, _, section = text("docs/api.md").partition(f"`python -m mlflow_litellm {command}`")
+    assert options
+    assert [each for each in sorted(options) if each not in section.partition("\n`python")[0]] == []

@@ -1,4 +1,4 @@
-"""Fixtures: the processes that a gateway needs, and one gateway for tests that need no other."""
+"""Fixtures: a gateway for tests that need no other, what starts others, what reads traces."""
 
 from __future__ import annotations
 
@@ -14,20 +14,6 @@ from processes import Provider, TrackingServer, running
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """Serve OpenAI's and Anthropic's formats from a process of its own."""
-    with running(Provider(tmp_path_factory.mktemp("provider"))) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """Run an MLflow server."""
-    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

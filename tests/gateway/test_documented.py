@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import documents
 import pytest
 from gateways import ROUTED, Spans, spans, tree
 from processes import STARTING_S, Process, free_port, running, until
@@ -18,17 +19,14 @@ if TYPE_CHECKING:
 
     from processes import Provider
 
-PAGE = Path(__file__).parents[2] / "docs" / "litellm-proxy.md"
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = "docs/litellm-proxy.md"
 NAME = "LiteLLM Proxy"
 
 
-def blocks(language: str, ports: dict[str, int] | None = None) -> list[str]:
+def blocks(language: str, ports: dict[str, int]) -> list[str]:
     """Return the page's blocks in a language, with other ports than it has."""
-    text = PAGE.read_text()
-    for given, used in (ports or {}).items():
-        text = re.sub(rf"\b{given}\b", str(used), text)
-    return [code for found, code in BLOCK.findall(text) if found == language]
+    return [re.sub(r"\b[45]000\b", lambda port: str(ports[port[0]]), code)
+            for code in documents.blocks(PAGE, language)]  # fmt: skip
 
 
 class Page:

@@ -9,15 +9,11 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from collectors import over_http
 from mlflow import MlflowClient
-from processes import CLEARED, TrackingServer, running
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from processes import CLEARED, TrackingServer
 
 PACKAGES = {
     "tracing": {"mlflow-tracing"},
@@ -54,13 +50,6 @@ captured[0](**chat("off too"))
 """
 ANSWERED = ["async answered", "async stream answered", "stream answered", "sync answered"]
 each_install = pytest.mark.parametrize("name", PACKAGES)
-
-
-@pytest.fixture(scope="module")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """Run an MLflow server, of the version that is installed everywhere here."""
-    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
-        yield started
 
 
 def start(

@@ -1,4 +1,4 @@
-"""Fixtures: a loopback provider, an MLflow server and a browser, each a process of its own."""
+"""Fixture: a browser."""
 
 from __future__ import annotations
 
@@ -6,27 +6,12 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
-from processes import Provider, TrackingServer, running
 from ui_page import WELCOMED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Page
-
-
-@pytest.fixture(scope="session")
-def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    """Serve OpenAI's and Anthropic's formats from a process of its own."""
-    with running(Provider(tmp_path_factory.mktemp("provider"))) as started:
-        yield started
-
-
-@pytest.fixture(scope="session")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
-    """Run an MLflow server."""
-    with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
-        yield started
 
 
 # Not for longer than a module: its event loop is the thread's, where others cannot run theirs.
