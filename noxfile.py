@@ -158,7 +158,8 @@ def docs(session: nox.Session) -> None:
 def comparison(session: nox.Session) -> None:
     """Trace the same calls by several tracers, and write what each records into its page."""
     session.install("--quiet", "uv", "httpx")
-    session.run("python", "-m", "comparison", session.create_tmp(), env={"PYTHONPATH": "tests"})
+    command = ("python", "-m", "comparison", session.create_tmp(), *session.posargs)
+    session.run(*command, env={"PYTHONPATH": "tests"})
 
 
 @nox.session(allow_parallel=True)

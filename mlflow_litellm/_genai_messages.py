@@ -9,16 +9,6 @@ if TYPE_CHECKING:
 
 _CONFIGS = ("generation_config", "generationConfig", "config")
 _INSTRUCTIONS = ("system_instruction", "systemInstruction")
-# Google's names of the wire, and those of its Python library, which MLflow knows.
-_SNAKE = {
-    "fileData": "file_data",
-    "fileUri": "file_uri",
-    "functionCall": "function_call",
-    "functionResponse": "function_response",
-    "inlineData": "inline_data",
-    "mimeType": "mime_type",
-}
-_NESTED = frozenset({"file_data", "inline_data"})
 # What MLflow copies as it was given, where whole numbers are given as well.
 _FLOATS = ("temperature", "top_p")
 
@@ -74,19 +64,10 @@ def outputs(answered: Any) -> Any:
 def _message(message: Any) -> Any:
     """Return a message with a system's parts as one text, which MLflow would leave out."""
     content = message.get("content") if isinstance(message, dict) else None
-    if not isinstance(content, list):
+    if not isinstance(content, list) or message.get("role") != "system":
         return message
-    if message.get("role") == "system":
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        return {**message, "content": "\n".join(text for text in texts if text)}
-    return {**message, "content": [_picture(part) for part in content]}
-
-
-def _picture(part: Any) -> Any:
-    """Return a part with a picture's address as OpenAI has it; LiteLLM takes the bare one."""
-    url = part.get("image_url") if isinstance(part, dict) else None
-    is_bare = isinstance(url, str) and part.get("type") == "image_url"
-    return {**part, "image_url": {"url": url}} if is_bare else part
+    texts = [part.get("text") for part in content if isinstance(part, dict)]
+    return {**message, "content": "\n".join(text for text in texts if text)}
 
 
 def _choice(choice: Any) -> Any:
@@ -110,19 +91,10 @@ def _contents(given: Any) -> Any:
 
 
 def _content(content: Any, role: str = "user") -> Any:
-    if not isinstance(content, dict) or not isinstance(parts := content.get("parts"), list):
-        return content
-    return {"role": role, **content, "parts": [_part(part) for part in parts]}
+    return {"role": role, **content} if isinstance(content, dict) else content
 
 
 def _candidate(candidate: Any) -> Any:
     if not isinstance(candidate, dict):
         return candidate
     return {**candidate, "content": _content(candidate.get("content") or {}, "model")}
-
-
-def _part(part: Any) -> Any:
-    if not isinstance(part, dict):
-        return part
-    known = {_SNAKE.get(key, key): value for key, value in part.items()}
-    return {key: _part(value) if key in _NESTED else value for key, value in known.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,15 +109,14 @@ def opened(vendor: Provider, tracking: TrackingServer) -> Iterator[Callable[[str
     mlflow.set_tracking_uri(tracking.uri)
     experiment = mlflow.set_experiment("litellm").experiment_id
     calls = Calls(vendor)
-    yield lambda kind: [
-        tracking.uri, experiment, _traced({**calls.of_chat(), **calls.of_others()}[kind])
-    ]  # fmt: skip
+    made = {**calls.of_chat(), **calls.of_others()}
+    yield lambda kind: [tracking.uri, experiment, _traced(made[kind], fails=kind in FAILED)]
     mlflow.set_tracking_uri(before)
 
 
-def _traced(call: Callable[[], Any]) -> str:
+def _traced(call: Callable[[], Any], *, fails: bool) -> str:
     mlflow.litellm.autolog()
-    with suppress(openai.OpenAIError):
+    with pytest.raises(openai.OpenAIError) if fails else nullcontext():
         call()
     mlflow.litellm.autolog(disable=True)
     mlflow.flush_trace_async_logging()
