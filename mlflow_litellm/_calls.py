@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -151,7 +150,7 @@ class _Call:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
         self._outer = _nesting.enclosing()
-        with self._outer.around() if self._outer else nullcontext():
+        with _nesting.around(self._outer):
             self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
         self.enclosing = _nesting.Enclosing(self.span, door)
         self._resumes = door.is_route

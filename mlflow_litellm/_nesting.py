@@ -108,12 +108,13 @@ class Enclosing:
         self.is_resumed = True
         return Active(self, None)
 
-    def around(self) -> AbstractContextManager[None]:
-        """Return a context manager to start the span in of a call that is made for this one."""
-        return self.span.active() if self.is_resumed else _NOTHING
-
 
 _NOTHING = nullcontext()
+
+
+def around(outer: Enclosing | None) -> AbstractContextManager[None]:
+    """Return a context manager to start the span in of a call that is made for another, if any."""
+    return outer.span.active() if outer is not None and outer.is_resumed else _NOTHING
 
 
 class Active:

@@ -31,6 +31,12 @@ STARTING_S = 240.0
 STOPPING_S = 45.0
 
 
+def clean_environment(**more: str) -> dict[str, str]:
+    """Return the developer's environment without what is MLflow's and LiteLLM's there, and more."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
+    return {**kept, **SETTINGS, **more}
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as found:
@@ -62,13 +68,12 @@ class Process:
     def __init__(
         self, command: list[str], folder: Path, environment: Mapping[str, str] | None = None
     ) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
         self.log_file = folder / f"{Path(command[0]).name}-{free_port()}.log"
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 command,
                 cwd=folder,
-                env={**kept, **SETTINGS, **(environment or {})},
+                env=clean_environment(**(environment or {})),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

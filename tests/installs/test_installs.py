@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from collectors import over_http
 from mlflow import MlflowClient
-from processes import CLEARED, TrackingServer
+from processes import TrackingServer, clean_environment
 
 PACKAGES = {
     "tracing": {"mlflow-tracing"},
@@ -53,21 +53,19 @@ each_install = pytest.mark.parametrize("name", PACKAGES)
 
 
 def start(
-    name: str, folder: Path, *arguments: str, **environment: str
+    name: str, folder: Path, *arguments: str, **settings: str
 ) -> subprocess.CompletedProcess[str]:
     """Run Python in one of the environments."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
-    settings = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return subprocess.run(
         [Path(os.environ["ENVIRONMENTS"], name, "bin", "python"), *arguments],
-        cwd=folder, env={**kept, **settings, **environment},
+        cwd=folder, env=clean_environment(**settings),
         capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
 
 
-def run(name: str, folder: Path, *arguments: str, **environment: str) -> str:
+def run(name: str, folder: Path, *arguments: str, **settings: str) -> str:
     """Run Python in one of the environments, which must end well and say nothing on stderr."""
-    done = start(name, folder, *arguments, **environment)
+    done = start(name, folder, *arguments, **settings)
     said = [line for line in done.stderr.splitlines() if line and " INFO " not in line]
     assert (done.returncode, said) == (0, []), done.stdout
     return done.stdout

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 import mlflow
 import nbformat
 from nbclient import NotebookClient
-from processes import CLEARED, SETTINGS
+from processes import clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +36,6 @@ def written(cells: Mapping[str, str], failing: tuple[str, ...] = ()) -> Any:
 
 def executed(notebook: Any, folder: Path, environment: Mapping[str, str]) -> Any:
     """Return a notebook, executed in a kernel of its own with MLflow's variables as given."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
     own = {
         "IPYTHONDIR": str(folder),
         # Longer than any notebook takes: what is shown is shown because a cell has ended.
@@ -53,7 +51,7 @@ def executed(notebook: Any, folder: Path, environment: Mapping[str, str]) -> Any
         # Some tests leave it with what cannot be sent.
         shutdown_kernel="immediate",
     )
-    return client.execute(env={**kept, **SETTINGS, **own, **environment})
+    return client.execute(env=clean_environment(**{**own, **environment}))
 
 
 def shown(cell: Any) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from documents import blocks
-from processes import CLEARED, STARTING_S, Process, free_port, running, until
+from processes import STARTING_S, Process, clean_environment, free_port, running, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +36,8 @@ def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
     """By the command and the address that it prints."""
     *_, demo = blocks("README.md", "shell")[0].strip().split(" && ")
     command = shlex.split(demo.replace(HERE, sys.executable))
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
     done = subprocess.run(
-        command, cwd=tmp_path, env=kept, capture_output=True, text=True, check=True
+        command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True
     )
     port, url = free_port(), urlsplit(address(done.stdout))
     server = Process(
