@@ -8,8 +8,9 @@ from mlflow_litellm import _takeover
 
 if TYPE_CHECKING:
     from mlflow_litellm._autolog import autolog
+    from mlflow_litellm._health import Health, health
 
-__all__ = ["__version__", "autolog"]
+__all__ = ["Health", "__version__", "autolog", "health"]
 
 _takeover.install()
 
@@ -20,6 +21,10 @@ def __getattr__(name: str) -> Any:
         from mlflow_litellm._autolog import autolog
 
         return autolog
+    if name in {"Health", "health"}:
+        from mlflow_litellm import _health
+
+        return getattr(_health, name)
     if name == "__version__":
         from importlib.metadata import version
 

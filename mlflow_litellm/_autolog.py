@@ -18,6 +18,9 @@ from mlflow_litellm import (
     _captured,
     _content,
     _conventions,
+    _delivery,
+    _ending,
+    _forks,
     _hops,
     _notebook,
     _takeover,
@@ -141,13 +144,15 @@ def _enable(litellm: ModuleType) -> None:
         _patches[:] = [_patch(litellm, door) for door in DOORS]
         doors = [pair for pair in zip(DOORS, _patches, strict=True) if not pair[0].is_route]
         _inner_patches[:] = [*_captured.patches(litellm, doors, _trace_next), _hops.patch()]
-        _export_patches[:] = _conventions.patches()
+        _export_patches[:] = [*_conventions.patches(), *_delivery.patches()]
     apply_all([*_patches, *_inner_patches])
     for patch in _export_patches:
         patch.apply()
     _tell_missing()
     _callbacks.take_out(litellm)
     _notebook.attach()
+    _forks.attach()
+    _ending.attach()
     _on = True
 
 
@@ -163,6 +168,7 @@ def _disable() -> None:
     revert_all([*_patches, *_inner_patches])
     for patch in _export_patches:
         patch.revert()
+    _delivery.forget()
     _notebook.detach()
     if _patched is not None:
         _callbacks.put_back(_patched)

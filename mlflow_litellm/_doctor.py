@@ -10,12 +10,13 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlflow_litellm import _callbacks, _report, _takeover
+from mlflow_litellm import _callbacks, _health, _report, _takeover
 from mlflow_litellm._report import Finding, ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mlflow_litellm._health import Health
     from mlflow_litellm._patching import Patch
 
 MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
@@ -65,6 +66,7 @@ def examine(tracking_uri: str | None) -> Iterator[Finding]:
     yield _recording()
     yield from _destination()
     yield from others or [Finding("ok", "no other callbacks in LiteLLM's lists")]
+    yield own_health(_health.health())
 
 
 def _versions() -> Iterator[Finding]:
@@ -206,7 +208,7 @@ def _module_of(function: Any) -> str:
 def _destination() -> Iterator[Finding]:
     from mlflow.environment_variables import MLFLOW_ENABLE_OTLP_EXPORTER
 
-    from mlflow_litellm._experiment import exports_to_otlp_only
+    from mlflow_litellm._internals import exports_to_otlp_only
 
     base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or base
@@ -282,6 +284,15 @@ def other_callbacks(litellm: Any) -> Iterator[Finding]:
         else:
             what = f"the callback {label}, in {where}, sees calls as well"
             yield Finding("note", what, "nothing; it works beside this package")
+
+
+def own_health(health: Health) -> Finding:
+    """Return what tracing says of itself, in this process."""
+    if health.has_losses:
+        remedy = "set the logger 'mlflow_litellm' to DEBUG to see each fault, and report it"
+        return Finding("FAIL", f"tracing is not well: {health}", remedy)
+    what = "no fault of tracing here; mlflow_litellm.health() tells it of a program, within it"
+    return Finding("ok", what)
 
 
 def _label(callback: Any) -> str:

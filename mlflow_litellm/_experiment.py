@@ -11,15 +11,12 @@ import os
 import socket
 import threading
 import time
-from typing import Any
 from urllib.parse import urlsplit
 
 import mlflow
-from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
 from mlflow.tracing import provider
-from mlflow.tracing.utils import otlp
-from mlflow.tracking import fluent
 
+from mlflow_litellm import _internals
 from mlflow_litellm._guard import guard
 
 # How long the first calls of a process may wait for the lookup of a name, all together: not at
@@ -57,15 +54,14 @@ def root_experiment_id() -> str | None:
 
 def _decided_elsewhere() -> bool:
     """Tell whether MLflow will find the experiment, or need none, without asking a server."""
-    # Not through mlflow.set_experiment(), which is public but looks the experiment up.
-    if getattr(fluent, "_active_experiment_id", None) is not None:
+    if _internals.has_experiment():
         return True
     parent = provider.get_current_otel_span()
     # The span that MLflow puts in the place of one it drops has no context at all.
     context = None if parent is None else parent.get_span_context()
     if context is not None and context.is_valid:
         return True
-    return _has_destination() or _has_run() or exports_to_otlp_only()
+    return _internals.has_destination() or _internals.has_run() or _internals.exports_to_otlp_only()
 
 
 class _Lookup(threading.Thread):
@@ -142,7 +138,7 @@ def _listens(uri: str) -> bool:
 
 
 def _get_or_create(name: str) -> str:
-    client = _client()
+    client = _internals.client()
     if experiment := client.get_experiment_by_name(name):
         return str(experiment.experiment_id)
     try:
@@ -152,47 +148,3 @@ def _get_or_create(name: str) -> str:
         if experiment := client.get_experiment_by_name(name):
             return str(experiment.experiment_id)
         raise
-
-
-# What follows has no public name in MLflow. Each is looked up by feature; without it MLflow
-# decides as it would have, or the nearest public name answers.
-
-
-def _client() -> Any:
-    if client := getattr(mlflow, "MlflowClient", None):
-        return client()
-    # With mlflow-tracing alone there is no MlflowClient, and MLflow's own lookup fails.
-    from mlflow.tracking._tracking_service.client import TrackingServiceClient
-
-    return TrackingServiceClient(mlflow.get_tracking_uri())
-
-
-def _has_destination() -> bool:
-    destination = getattr(provider, "_MLFLOW_TRACE_USER_DESTINATION", None)
-    return destination is not None and destination.get() is not None
-
-
-def _has_run() -> bool:
-    # The public active_run() knows only this thread's run; traces go to any thread's.
-    latest = getattr(fluent, "_get_latest_active_run", mlflow.active_run)
-    return latest() is not None
-
-
-def trace_exporter() -> Any:
-    """Return what MLflow sends traces by; None where that has moved, or there is none."""
-    return getattr(provider, "_get_trace_exporter", lambda: None)()
-
-
-def span_processor() -> Any:
-    """Return what ended spans wait in for MLflow's exporter; None where they go by another way."""
-    from mlflow.tracing.processor.base_mlflow import BaseMlflowSpanProcessor
-
-    found = getattr(provider, "_get_span_processor", lambda: None)()
-    return found if isinstance(found, BaseMlflowSpanProcessor) else None
-
-
-def exports_to_otlp_only() -> bool:
-    """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
-    if MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get() or _has_destination():
-        return False
-    return bool(getattr(otlp, "should_use_otlp_exporter", bool)())

@@ -6,6 +6,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from mlflow_litellm import _health
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -55,6 +57,7 @@ def _testing() -> bool:
 
 
 def _tell(doing: str, error: Exception) -> None:
+    _health.count_fault(doing, error)
     kind = (doing, type(error))
     if kind in _told:
         logger.debug("Tracing failed while %s.", doing, exc_info=error)

@@ -12,8 +12,8 @@ import threading
 import weakref
 from typing import Any
 
-from mlflow_litellm._experiment import span_processor
 from mlflow_litellm._guard import guard
+from mlflow_litellm._internals import span_processor
 
 # IPython's event right before the one at which MLflow shows traces.
 CELL_ENDED = "post_execute"

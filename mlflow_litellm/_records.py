@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm import _routes
+from mlflow_litellm import _health, _routes
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class StreamRecord:
         # Of some streams LiteLLM passes an error on as it passes on a chunk.
         error = error or getattr(self._accumulator, "error", None)
         how = "failed" if error else how
+        if how == "abandoned":
+            _health.count_abandoned()
         answer = None
         with guard("joining a stream"):
             answer = self._accumulator.answer()
@@ -162,11 +164,12 @@ def watch(record: StreamRecord) -> None:
         _watching = True
         # Not earlier: exit handlers run last first, and MLflow's, which stop its export, are
         # registered with the first span.
-        atexit.register(_end_open_streams)
+        atexit.register(end_open_streams)
         gc.callbacks.append(_note_collection)
 
 
-def _end_open_streams() -> None:
+def end_open_streams() -> None:
+    """End the spans of the streams that are open, and send them."""
     _end_dropped()
     ours = [record for record in _still_open() if record.is_of_this_process]
     for record in ours:

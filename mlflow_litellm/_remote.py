@@ -23,8 +23,9 @@ from mlflow.tracing.utils import generate_mlflow_trace_id_from_otel_trace_id
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from mlflow_litellm._experiment import root_experiment_id, trace_exporter
+from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
+from mlflow_litellm._internals import trace_exporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -171,14 +171,14 @@ def place() -> str:
 def _experiment(experiment_id: str | None) -> str:
     from mlflow.exceptions import MlflowException
 
-    from mlflow_litellm._experiment import _client
+    from mlflow_litellm._internals import client
 
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     try:
         if name and not experiment_id:
-            found = _client().get_experiment_by_name(name)
+            found = client().get_experiment_by_name(name)
         else:
-            found = _client().get_experiment(experiment_id or "0")
+            found = client().get_experiment(experiment_id or "0")
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -14,7 +14,7 @@ from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 
-from mlflow_litellm import _content, _trace_info
+from mlflow_litellm import _content, _delivery, _health, _trace_info
 from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
 from mlflow_litellm.payloads import shown
@@ -124,8 +124,12 @@ class CallSpan:
         self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error, redact)))
 
     def _end(self, answer: Answer | None, status: Any) -> None:
-        if answer is not None and self.recording:
-            self._record_answer(answer)
+        if self.recording:
+            if answer is not None:
+                self._record_answer(answer)
+            _health.count_call()
+            with guard("counting a span"):
+                _delivery.expect(self._span)
         span, self._span = self._span, None
         if span is not None:
             with guard("ending a span"):
@@ -193,10 +197,11 @@ class ActiveSpan:
                 self._token = set_span_in_context(self._span)
 
     def __exit__(self, *_: object) -> None:
-        token, self._token = self._token, None
-        if token is not None:
+        # Forgotten only then, as Ctrl-C may come before.
+        if self._token is not None:
             with guard("leaving a span"):
-                detach_span_from_context(token)
+                detach_span_from_context(self._token)
+            self._token = None
 
 
 def _event(error: BaseException, redact: Callable[[str], str]) -> SpanEvent:

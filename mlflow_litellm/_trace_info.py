@@ -15,7 +15,7 @@ from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
 from mlflow.tracing.context import get_configured_trace_metadata, get_configured_trace_tags
 from mlflow.tracing.provider import get_current_otel_span
 
-from mlflow_litellm._experiment import exports_to_otlp_only
+from mlflow_litellm._internals import exports_to_otlp_only
 
 if TYPE_CHECKING:
     from mlflow_litellm.payloads import Request

@@ -24,7 +24,7 @@ def _empty_store() -> bytes:
         return store.read_bytes()
 
 
-def _provide_store(folder: Path) -> None:
+def provide_store(folder: Path) -> None:
     """Put MLflow's default store into a folder, as its tables take seconds to make."""
     store = folder / "mlflow.db"
     if not store.exists():
@@ -33,7 +33,7 @@ def _provide_store(folder: Path) -> None:
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script in `folder`, with MLflow's variables as given here, and return what it did."""
-    _provide_store(folder)
+    provide_store(folder)
     script = folder / "script.py"
     script.write_text(dedent(code))
     kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}

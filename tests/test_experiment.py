@@ -158,20 +158,6 @@ def test_failed_lookup_is_tried_again_without_waiting(
     assert time.monotonic() - began < 0.5
 
 
-@pytest.mark.parametrize(
-    ("holder", "name"),
-    [
-        ("mlflow.tracking.fluent", "_active_experiment_id"),
-        ("mlflow.tracing.provider", "_MLFLOW_TRACE_USER_DESTINATION"),
-        ("mlflow.tracking.fluent", "_get_latest_active_run"),
-        ("mlflow.tracing.utils.otlp", "should_use_otlp_exporter"),
-    ],
-)
-def test_private_name_is_where_mlflow_keeps_it(holder: str, name: str) -> None:
-    """Fails loudly when MLflow moves it; the package then falls back."""
-    assert hasattr(__import__(holder, fromlist=[name]), name)
-
-
 def test_trace_goes_to_the_named_experiment(
     named: str, traces: Traces, provider: LoopbackProvider
 ) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 
 import mlflow
 
-from mlflow_litellm._experiment import trace_exporter
 from mlflow_litellm._guard import guard, logger
+from mlflow_litellm._internals import export_queue
 
 # A trace takes a few places: one for itself, and one for each batch of its spans.
 _FULL = 0.8
@@ -82,9 +82,5 @@ def _flush() -> None:
 
 
 def _queue() -> Any:
-    """
-    Return the queue that MLflow sends traces from; None where there is none.
-
-    Has no public name. Where it has moved, MLflow's own bound on it is what is left.
-    """
-    return getattr(getattr(trace_exporter(), "_async_queue", None), "_queue", None)
+    """Return what waits to be sent; None where that has moved, and MLflow's bound is left."""
+    return getattr(export_queue(), "_queue", None)

@@ -1,0 +1,218 @@
+"""Forked children trace for themselves, and nothing hangs: MLflow's threads are not in them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections import Counter
+from pathlib import Path
+
+import httpx
+import pytest
+from processes import STARTING_S, Process, free_port, running, until
+from scripts import provide_store, succeed
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
+
+BEGIN = """
+import multiprocessing, os, sys, threading
+import litellm, mlflow, mlflow_litellm
+
+def call(who, **more):
+    messages = [{"role": "user", "content": who}]
+    return litellm.completion(
+        model="gpt-4o-mini", messages=messages, mock_response="hello there", **more
+    )
+
+def call_and_settle(who):
+    # A fork amid LiteLLM's own logging has the child's wait for locks of pydantic's for ever.
+    logged = threading.Event()
+    litellm.success_callback = [lambda *_: logged.set()]
+    call(who)
+    logged.wait()
+
+def end():
+    # Not sys.exit(): taking apart what LiteLLM has imported takes seconds.
+    mlflow.flush_trace_async_logging()
+    os._exit(0)
+
+def wait_for(child):
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+mlflow.litellm.autolog()
+"""
+
+
+def asked(folder: Path) -> Counter[str]:
+    """Return what stored calls were asked for, to how often."""
+    with sqlite3.connect(folder / "mlflow.db") as store:
+        question = "json_extract(content, '$.attributes.\"mlflow.spanInputs\"')"
+        rows = store.execute(
+            f"SELECT json_extract({question}, '$.messages[0].content') FROM spans"
+        ).fetchall()
+    return Counter(row[0] for row in rows)
+
+
+def test_forks_amid_exports_lose_nothing(tmp_path: Path) -> None:
+    """While threads of the parent write to SQLite, whose locks a child would find locked."""
+    code = """
+for n in range(8):
+    for _ in range(12):
+        call("parent")
+    child = os.fork()
+    if not child:
+        call(f"child {n}")
+        end()
+    wait_for(child)
+"""
+    succeed(BEGIN + code, tmp_path)
+    children = {f"child {n}": 1 for n in range(8)}
+    assert asked(tmp_path) == {"parent": 96, **children}
+
+
+def test_child_that_exits_sends_what_it_has(tmp_path: Path) -> None:
+    """By itself, as any process does; what waits in the parent is the parent's to send."""
+    code = """
+call_and_settle("parent")
+if not os.fork():
+    call("child")
+    sys.exit(0)
+os.wait()
+"""
+    succeed(BEGIN + code, tmp_path, MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS="600000")
+    assert asked(tmp_path) == {"parent": 1, "child": 1}
+
+
+def test_locks_of_other_threads_are_not_the_childs(tmp_path: Path) -> None:
+    """Whoever holds MLflow's traces, or switches tracing, at the moment of the fork."""
+    code = """
+from mlflow.tracing.trace_manager import InMemoryTraceManager
+from mlflow.utils.autologging_utils import autologging_conf_lock
+
+call("parent")
+held, over = threading.Barrier(3), threading.Event()
+
+def hold_traces():
+    with InMemoryTraceManager.get_instance().get_trace("tr-none"):
+        held.wait()
+        over.wait()
+
+@autologging_conf_lock
+def hold_switch():
+    held.wait()
+    over.wait()
+
+threads = [threading.Thread(target=each) for each in (hold_traces, hold_switch)]
+for thread in threads:
+    thread.start()
+held.wait()
+child = os.fork()
+if not child:
+    mlflow.litellm.autolog(disable=True)
+    mlflow.litellm.autolog()
+    call("child")
+    end()
+wait_for(child)
+over.set()
+"""
+    succeed(BEGIN + code, tmp_path)
+    assert asked(tmp_path) == {"parent": 1, "child": 1}
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
+def test_workers_of_multiprocessing_send_what_they_have(way: str, tmp_path: Path) -> None:
+    """Forked ones run no exit handler; a stream that one holds to the end is there as well."""
+    code = f"""
+def work(n):
+    global stream
+    mlflow.litellm.autolog()
+    stream = call(f"stream {{n}}", stream=True)
+    next(stream)
+    return call(f"call {{n}}").choices[0].message.content
+
+if __name__ == "__main__":
+    call_and_settle("parent")
+    with multiprocessing.get_context({way!r}).Pool(2) as pool:
+        answers = pool.map(work, range(2), chunksize=1)
+        pool.close()
+        pool.join()
+    assert answers == ["hello there"] * 2
+"""
+    succeed(BEGIN + code, tmp_path)
+    workers = [f"{what} {n}" for what in ("call", "stream") for n in range(2)]
+    assert asked(tmp_path) == dict.fromkeys(["parent", *workers], 1)
+
+
+def test_calls_in_a_forked_worker_are_below_the_span_that_is_open(tmp_path: Path) -> None:
+    """What a pool does for a function that is traced belongs to its trace."""
+    code = """
+with mlflow.start_span("outer"):
+    call_and_settle("parent")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply(call, ["child"])
+        pool.close()
+        pool.join()
+mlflow.flush_trace_async_logging()
+(trace,) = mlflow.search_traces(return_type="list")
+outer = trace.data.spans[0]
+print([span.name for span in trace.data.spans if span.parent_id == outer.span_id])
+"""
+    assert succeed(BEGIN + code, tmp_path) == "['litellm-completion', 'litellm-completion']\n"
+
+
+def test_child_counts_for_itself(tmp_path: Path) -> None:
+    """Its health is that of a new process, and the parent's goes on."""
+    code = """
+call("parent")
+child = os.fork()
+if not child:
+    assert mlflow_litellm.health().calls == 0
+    call("child")
+    assert mlflow_litellm.health().calls == 1
+    end()
+wait_for(child)
+health = mlflow_litellm.health()
+assert (health.calls, health.spans_dropped) == (1, 0), health
+"""
+    succeed(BEGIN + code, tmp_path)
+
+
+SERVER = """
+import litellm, mlflow
+
+mlflow.litellm.autolog()
+
+def call(who):
+    messages = [{"role": "user", "content": who}]
+    answer = litellm.completion(
+        model="gpt-4o-mini", messages=messages, mock_response="hello there"
+    )
+    return answer.choices[0].message.content
+
+call("master")
+mlflow.flush_trace_async_logging()
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [call(environ["PATH_INFO"]).encode()]
+"""
+
+
+def test_prefork_server_traces_each_request(tmp_path: Path) -> None:
+    """Its master has made a call before; the last requests come right before it is stopped."""
+    provide_store(tmp_path)
+    (tmp_path / "serving.py").write_text(SERVER)
+    address = f"127.0.0.1:{free_port()}"
+    gunicorn = str(Path(sys.executable).with_name("gunicorn"))
+    options = ["--preload", "--workers", "2", "--bind", address]
+    with running(Process([gunicorn, *options, "serving:app"], tmp_path)) as server:
+        until(lambda: server.answers(f"http://{address}/up"), STARTING_S, "gunicorn")
+        for n in range(20):
+            assert httpx.get(f"http://{address}/{n}").text == "hello there"
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(60)
+    found = asked(tmp_path)
+    assert found["master"] == 1
+    assert {f"/{n}": found[f"/{n}"] for n in range(20)} == {f"/{n}": 1 for n in range(20)}

@@ -1,0 +1,168 @@
+"""What tracing tells of itself: what it traced, swallowed and lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from mlflow.entities import LiveSpan
+from scripts import run, succeed
+
+import mlflow_litellm
+from mlflow_litellm import _doctor
+
+if TYPE_CHECKING:
+    import subprocess
+    from pathlib import Path
+
+    from callers import Caller
+    from traces import Traces
+
+BEGIN = """
+import litellm, mlflow, mlflow_litellm
+
+def call(**more):
+    messages = [{"role": "user", "content": "hi"}]
+    return litellm.completion(
+        model="gpt-4o-mini", messages=messages, mock_response="hello there", **more
+    )
+
+mlflow.litellm.autolog()
+"""
+INCOMPLETE = "Traces of LiteLLM are incomplete"
+# Nobody listens there.
+GONE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_EXPERIMENT_ID": "0"}
+AT_ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def grown(before: mlflow_litellm.Health) -> dict[str, Any]:
+    """Return what has been counted since, in this process that counts for all tests."""
+    now = mlflow_litellm.health()
+    faults = {kind: n - before.faults.get(kind, 0) for kind, n in now.faults.items()}
+    return {
+        "calls": now.calls - before.calls,
+        "faults": {kind: n for kind, n in faults.items() if n},
+        "abandoned": now.streams_abandoned - before.streams_abandoned,
+    }
+
+
+def test_calls_and_abandoned_streams_are_counted(tracing: Traces, caller: Caller) -> None:
+    """A call counts as its span ends; a stream that was read to its end is not abandoned."""
+    before = mlflow_litellm.health()
+    caller.complete("hello")
+    caller.stream("hello")
+    stream = caller.complete("hello", stream=True)
+    caller.next(stream)
+    caller.close(stream)
+    assert grown(before) == {"calls": 3, "faults": {}, "abandoned": 1}
+
+
+@pytest.mark.usefixtures("production")
+def test_faults_are_counted_by_kind(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time, and not only when they are logged."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise LookupError
+
+    before = mlflow_litellm.health()
+    with monkeypatch.context() as broken:
+        broken.setattr(LiveSpan, "end", fail)
+        for _ in range(3):
+            caller.complete("hello")
+    counted = grown(before)
+    assert counted["calls"] == 3
+    assert counted["faults"] == {"ending a span: LookupError": 3}
+
+
+DROPPING = """
+for _ in range(300):
+    call()
+mlflow.flush_trace_async_logging()
+dropped = mlflow_litellm.health().spans_dropped
+# Of some traces MLflow stores the spans in files, others have none at all.
+found = mlflow.search_traces(max_results=1000, return_type="list")
+print(dropped, sum(len(trace.data.spans) for trace in found))
+"""
+
+
+BOUNDS = {
+    "queue": {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "5"},
+    # Of which a batch makes MLflow wait for more than it has room for.
+    "buffer": {
+        "MLFLOW_TRACE_BUFFER_MAX_SIZE": "5",
+        "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "50",
+    },
+}
+
+
+@pytest.mark.parametrize("bound", BOUNDS)
+def test_spans_that_mlflow_drops_are_counted_to_the_last(bound: str, tmp_path: Path) -> None:
+    """Its queue tells of drops twice a minute, without count; its buffer never."""
+    told = succeed(BEGIN + DROPPING, tmp_path, **BOUNDS[bound])
+    dropped, stored = map(int, told.split())
+    assert 0 < stored < 300
+    assert dropped == 300 - stored
+
+
+def test_spans_that_a_server_does_not_take_are_dropped(tmp_path: Path) -> None:
+    """As one that is gone."""
+    code = "call()\nmlflow.flush_trace_async_logging()\nprint(mlflow_litellm.health())"
+    told = succeed(BEGIN + code, tmp_path, **GONE, **AT_ONCE)
+    assert told.startswith("1 calls traced, 0 streams abandoned, 1 spans dropped by MLflow")
+
+
+def test_spans_that_go_to_a_collector_are_not_told(tmp_path: Path) -> None:
+    """OpenTelemetry's exporter says nothing: unknown is not 0."""
+    collector = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces"}
+    protocol = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
+    code = "call()\nimport gc; gc.collect()\nprint(mlflow_litellm.health().spans_dropped)"
+    assert succeed(BEGIN + code, tmp_path, **collector, **protocol, **GONE) == "None\n"
+
+
+def test_what_waits_when_tracing_is_switched_off_is_no_loss(tmp_path: Path) -> None:
+    """It is sent unseen, as nothing is patched any more."""
+    code = """
+call()
+mlflow.litellm.autolog(disable=True)
+mlflow.flush_trace_async_logging()
+print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
+"""
+    assert succeed(BEGIN + code, tmp_path) == "0 1\n"
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return the lines in which a script told of losses."""
+    return [line for line in done.stderr.splitlines() if INCOMPLETE in line]
+
+
+@pytest.mark.parametrize("first", ["", "with mlflow.start_span('before'): pass\n"])
+def test_losses_are_told_in_one_line_at_exit(first: str, tmp_path: Path) -> None:
+    """With what was lost, and where to look; also where MLflow's exit comes after it."""
+    (line,) = said(run(f"import mlflow\n{first}{BEGIN}\ncall()", tmp_path, **GONE, **AT_ONCE))
+    assert "1 calls traced" in line
+    assert "1 spans dropped by MLflow" in line
+    assert "http://127.0.0.1:9" in line
+
+
+def test_nothing_is_told_where_nothing_was_lost(tmp_path: Path) -> None:
+    """A stream that was left early is no loss: what came is recorded."""
+    assert said(run(BEGIN + "call()\nnext(call(stream=True))", tmp_path)) == []
+
+
+def test_silence_is_kept_at_exit(tmp_path: Path) -> None:
+    """As the user asked for it."""
+    code = "mlflow.litellm.autolog(silent=True)\ncall()"
+    assert said(run(BEGIN + code, tmp_path, **GONE, **AT_ONCE)) == []
+
+
+def test_doctor_tells_of_faults() -> None:
+    """With what to do; where there are none, it says who knows of a program's."""
+    well = mlflow_litellm.Health(3, {}, 1, 0)
+    assert "ok    no fault of tracing" in str(_doctor.own_health(well))
+    ill = mlflow_litellm.Health(3, {"ending a span: LookupError": 2}, 1, 4)
+    told = " ".join(str(_doctor.own_health(ill)).split())
+    assert "FAIL tracing is not well: 3 calls traced, 1 streams abandoned, 4 spans dropped" in told
+    assert "2 faults of tracing (2 x ending a span: LookupError)" in told
+    assert "-> set the logger 'mlflow_litellm' to DEBUG" in told

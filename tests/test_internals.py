@@ -1,0 +1,61 @@
+"""What of MLflow has no public name is where it was, or somebody hears of it here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from callers import SyncCaller
+from mlflow.tracing.client import TracingClient
+from scripts import succeed
+from sqlalchemy import Engine
+
+from mlflow_litellm import _internals
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from provider import LoopbackProvider
+    from traces import Traces
+
+
+@pytest.mark.parametrize(
+    ("holder", "name"),
+    [
+        ("mlflow.tracking.fluent", "_active_experiment_id"),
+        ("mlflow.tracing.provider", "_MLFLOW_TRACE_USER_DESTINATION"),
+        ("mlflow.tracking.fluent", "_get_latest_active_run"),
+        ("mlflow.tracing.utils.otlp", "should_use_otlp_exporter"),
+        ("mlflow.tracing.provider", "_get_trace_exporter"),
+        ("mlflow.tracing.provider", "_get_span_processor"),
+    ],
+)
+def test_private_name_is_where_mlflow_keeps_it(holder: str, name: str) -> None:
+    """Fails loudly when MLflow moves it; the package then falls back."""
+    assert hasattr(__import__(holder, fromlist=[name]), name)
+
+
+def test_parts_of_the_export_are_where_mlflow_keeps_them(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """A forked child is given new ones."""
+    SyncCaller(provider).complete("hello")
+    assert isinstance(_internals.store_engine(), Engine)
+    assert _internals.span_processor()._pending_on_end_count == 0
+
+
+def test_export_queue_is_where_mlflow_keeps_it(tmp_path: Path) -> None:
+    """With its own threads, and what waits, which a gateway asks for."""
+    code = """
+import mlflow
+from mlflow_litellm import _internals
+mlflow.start_span_no_context("any").end()
+print(type(_internals.export_queue()._queue).__name__)
+"""
+    assert succeed(code, tmp_path) == "Queue\n"
+
+
+@pytest.mark.parametrize("name", ["log_spans", "start_trace"])
+def test_method_that_sends_traces_has_not_moved(name: str, tracing: Traces) -> None:
+    """What passes it was sent, and is not under way as a process is forked."""
+    assert vars(TracingClient)[name].__wrapped__.__module__.startswith("mlflow.")
