@@ -1,9 +1,10 @@
 """
 Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway`` and its ``load``,
-``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``.
+``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``, and ``quick``: the quick forms
+of what measures.
 
-Plain ``nox`` runs all of these. ``comparison`` is made by ``nox -s comparison`` alone: it takes a
-quarter of an hour.
+Plain ``nox`` runs all of these. ``bench``, ``endurance``, ``scale`` and ``comparison`` make figures
+of the documentation, each by its name alone: they take a quarter of an hour or so.
 """
 
 from __future__ import annotations
@@ -144,6 +145,46 @@ def readers(session: nox.Session) -> None:
     """Test what a notebook and MLflow's UI show of traces."""
     install(session, "mlflow", "readers")
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Check the budgets, the endurance and a store at scale, each by its quick form."""
+    install(session, "mlflow", "bench", "endurance", "scale")
+    run_bench(session, "--quick")
+    session.run(pytest(session), "--disable-warnings", ENDURANCE, "--calls=1000")
+    session.run(pytest(session), "--disable-warnings", SCALE, env={"SCALE_QUICK": "1"})
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what tracing costs, and write it into its page."""
+    install(session, "mlflow", "bench")
+    run_bench(session, *session.posargs)
+
+
+def run_bench(session: nox.Session, *arguments: str) -> None:
+    """Measure; fails where a budget is missed."""
+    command = ("python", "-m", "bench", session.create_tmp(), *arguments)
+    session.run(*command, env={"PYTHONPATH": "tests"})
+
+
+ENDURANCE = str(Path("tests", "endurance"))
+SCALE = str(Path("tests", "scale"))
+
+
+@nox.session(default=False)
+def endurance(session: nox.Session) -> None:
+    """Make thousands of calls while tracing is switched on and off, and look at what is left."""
+    install(session, "mlflow", "endurance")
+    run_pytest(session, ENDURANCE)
+
+
+@nox.session(default=False)
+def scale(session: nox.Session) -> None:
+    """Send more calls than a server on PostgreSQL takes, and count what arrives."""
+    install(session, "mlflow", "scale")
+    run_pytest(session, SCALE)
 
 
 @nox.session(allow_parallel=True)

@@ -124,6 +124,8 @@ class Patch:
     def apply(self) -> None:
         """Put the wrapper on the name, unless it is there. Does nothing for a missing name."""
         current = self.current
+        # Another library may have put back what it saw while this was on.
+        self._installed |= current is not None and current is self.patched
         if current is None or self.applied:
             return
         if self.patched is None or current is not self.original:
@@ -145,9 +147,10 @@ class Patch:
         Another library's wrapper on top stays: cutting it would end that library's work. What
         is below it is inert by then, and is remembered, so that applying again adds no second.
         """
-        if self._installed and self.current is self.patched:
+        if self.patched is not None and self.current is self.patched:
             setattr(self.holder, self.name, self.original)
-            self._installed = False
+        # Also where another library has cut the wrapper off.
+        self._installed &= self.current is not self.original
 
 
 def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:

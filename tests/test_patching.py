@@ -174,3 +174,24 @@ def test_wrapper_that_was_cut_off_is_put_back(patch: Patch) -> None:
     apply_all([patch])
     assert patch.holder.greet("you") == "HELLO YOU"
     revert_all([patch])
+
+
+def test_wrapper_that_was_cut_off_is_no_reason_to_leave_a_later_one_alone(patch: Patch) -> None:
+    """Cut off while on, it is not below what somebody puts there while off."""
+    apply_all([patch])
+    patch.holder.greet = patch.original
+    revert_all([patch])
+    patch.holder.greet = lambda name: f"bye {name}"
+    apply_all([patch])
+    assert patch.holder.greet("you") == "BYE YOU"
+
+
+def test_wrapper_that_somebody_puts_back_while_off_is_not_wrapped_again(patch: Patch) -> None:
+    """It is the wrapper still, and off takes it away."""
+    apply_all([patch])
+    revert_all([patch])
+    patch.holder.greet = patch.patched
+    apply_all([patch])
+    assert patch.holder.greet is patch.patched
+    revert_all([patch])
+    assert patch.holder.greet is greet

@@ -1,0 +1,144 @@
+"""
+Measures what tracing costs: ``PYTHONPATH=tests python -m bench FOLDER [--quick] [--seed N]``.
+
+Writes docs/performance.md, its figures and its images, in a quarter of an hour. ``--quick`` writes
+nothing there, takes two minutes, and measures what the budgets need. Both end with status 1 where
+a budget is missed. Nothing else should be at work on the machine.
+
+Each way of tracing has a process of its own, with MLflow's default store, SQLite, and is stopped
+(SIGSTOP) while another one is measured. MLflow exports in a thread, which competes with the caller
+for the interpreter. So calls are measured twice: with that export held by MLflow's own settings
+until a burst of calls is over, which is steady, and what ratios are made of; and with the settings
+that users have. Where it is held, a call's cost is the processor time of the caller's thread,
+which nothing else on the machine adds to; where not, the time by the clock, which has the waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import random
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench import budgets, growth, page, rounds, startup
+from bench.scenarios import SCENARIOS
+from bench.variants import VARIANTS
+from bench.workers import AS_USERS_HAVE_IT, HELD, workers
+
+PACKAGES = ("mlflow_litellm", "litellm", "mlflow", "wrapt", "openinference-instrumentation-litellm")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured: seconds of rounds, repetitions, processes."""
+
+    variants: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    held_s: float
+    exporting_s: float
+    growths: int
+    streams: int
+    imports: int
+    autologs: int
+
+
+FULL = Plan(tuple(VARIANTS), tuple(SCENARIOS), 360, 180, 3, 15, 15, 9)
+NEEDED = ("nothing", "ours", "disabled", "sampled_out", "by_hand", "builtin")
+QUICK = Plan(NEEDED, ("sync", "async_"), 40, 0, 0, 5, 5, 0)
+
+
+def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:
+    """Measure all that is planned, one thing after the other."""
+    draw = random.Random(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    told: dict[str, Any] = {"calls": {"held": _calls(plan, folder, HELD, plan.held_s, draw, seed)}}
+    if plan.exporting_s:
+        exporting = _calls(plan, folder, AS_USERS_HAVE_IT, plan.exporting_s, draw, seed)
+        told["calls"]["exporting"] = exporting
+    told.update(_clocked(plan, folder, draw, seed))
+    say("start-up")
+    told["startup"] = startup.measure(folder, plan.imports, draw, seed)
+    if plan.autologs:
+        told["autolog"] = startup.measure_autolog(folder, plan.autologs, seed)
+    return {**told, "budgets": budgets.check(told)}
+
+
+def _calls(
+    plan: Plan, folder: Path, export: dict[str, str], seconds: float, draw: random.Random, seed: int
+) -> dict[str, Any]:
+    is_held = export is HELD
+    say("calls, export held" if is_held else "calls, as users have them")
+    variants = [VARIANTS[key] for key in plan.variants]
+    with workers(variants, folder, export) as started:
+        added = rounds.measure(started, plan.scenarios, seconds, draw)
+    return rounds.told(added, seed, "thread" if is_held else "wall")
+
+
+def _clocked(plan: Plan, folder: Path, draw: random.Random, seed: int) -> dict[str, Any]:
+    say("streams, and growth" if plan.growths else "streams")
+    keys = growth.TRACED if plan.growths else ("ours",)
+    with workers([VARIANTS[key] for key in keys], folder, HELD, "--clocked") as started:
+        told = {"stream": budgets.measure_stream(started["ours"], plan.streams, seed)}
+        if plan.growths:
+            told["growth"] = growth.measure(started, plan.growths, draw)
+    return told
+
+
+def circumstances(seed: int, began: float) -> dict[str, Any]:
+    """Return what the figures were measured on and with."""
+    return {
+        "date": datetime.now(tz=timezone.utc).date().isoformat(),
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "processors": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "seed": seed,
+        "minutes": round((time.monotonic() - began) / 60, 1),
+    }
+
+
+def publish(told: dict[str, Any]) -> None:
+    """Write the documentation's figures, images and tables."""
+    from bench import plots
+
+    page.FIGURES.parent.mkdir(exist_ok=True)
+    page.FIGURES.write_text(json.dumps(told, indent=1) + "\n")
+    plots.draw(told)
+    page.write(told)
+
+
+def say(what: str) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{what}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Measure, show, publish, and judge."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure what tracing costs.")
+    parser.add_argument("folder", type=Path, help="where stores and logs go")
+    parser.add_argument("--quick", action="store_true", help="only what the budgets need")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    given = parser.parse_args()
+    began = time.monotonic()
+    say(f"seed {given.seed}")
+    told = measure(QUICK if given.quick else FULL, given.folder.resolve(), given.seed)
+    told = {**circumstances(given.seed, began), **told}
+    (given.folder / "bench.json").write_text(json.dumps(told, indent=1))
+    if not given.quick:
+        publish(told)
+    say("\n\n".join(each for each in page.tables(told).values()))
+    if missed := budgets.missed(told["budgets"]):
+        sys.exit("\n".join(["Budgets that are missed:", *missed]))
+
+
+if __name__ == "__main__":
+    main()

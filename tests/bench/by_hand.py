@@ -1,0 +1,142 @@
+"""
+The floor: LiteLLM's calls in spans made by hand with MLflow's public API.
+
+As a user of MLflow would write it who wants what this package records: request, answer, tokens,
+cost, model, provider, and of a stream its text.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+from mlflow.entities import SpanType
+from mlflow.tracing.constant import SpanAttributeKey
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+# What a call is made with, and not what the model is asked.
+NOT_ASKED = frozenset({"caching", "max_retries", "mock_response"})
+
+
+def completion(**arguments: Any) -> Any:
+    """Make a call within a span; of a stream, return its chunks, which end the span."""
+    if arguments.get("stream"):
+        span, began = _begin("litellm-completion", arguments), time.perf_counter()
+        return _read(litellm.completion(**arguments), span, began)
+    with mlflow.start_span("litellm-completion", span_type=SpanType.CHAT_MODEL) as span:
+        _record_request(span, arguments)
+        response = litellm.completion(**arguments)
+        _record_answer(span, response)
+        return response
+
+
+async def acompletion(**arguments: Any) -> Any:
+    """Do the same with an async call."""
+    if arguments.get("stream"):
+        span, began = _begin("litellm-acompletion", arguments), time.perf_counter()
+        return _aread(await litellm.acompletion(**arguments), span, began)
+    with mlflow.start_span("litellm-acompletion", span_type=SpanType.CHAT_MODEL) as span:
+        _record_request(span, arguments)
+        response = await litellm.acompletion(**arguments)
+        _record_answer(span, response)
+        return response
+
+
+def _begin(name: str, arguments: dict[str, Any]) -> Any:
+    # Streams outlive the function that opens them, so no context manager does.
+    span = mlflow.start_span_no_context(name, span_type=SpanType.CHAT_MODEL)
+    _record_request(span, arguments)
+    return span
+
+
+def _record_request(span: Any, arguments: dict[str, Any]) -> None:
+    asked = {key: value for key, value in arguments.items() if key not in NOT_ASKED}
+    span.set_inputs(asked)
+    span.set_attribute(SpanAttributeKey.MESSAGE_FORMAT, "openai")
+    span.set_attribute("model", arguments["model"])
+
+
+def _record_answer(span: Any, response: Any) -> None:
+    span.set_outputs(response.model_dump(exclude_none=True))
+    usage, hidden = response.usage, response._hidden_params
+    used = {
+        "input_tokens": usage.prompt_tokens,
+        "output_tokens": usage.completion_tokens,
+        "total_tokens": usage.total_tokens,
+    }
+    span.set_attribute(SpanAttributeKey.CHAT_USAGE, used)
+    # MLflow makes the cost of tokens and model, as the span ends.
+    span.set_attribute("response_cost", hidden.get("response_cost"))
+    span.set_attribute("finish_reasons", [choice.finish_reason for choice in response.choices])
+    _record_origin(span, response.model, hidden)
+
+
+def _record_origin(span: Any, model: str, hidden: dict[str, Any]) -> None:
+    span.set_attribute(SpanAttributeKey.MODEL, model)
+    span.set_attribute(SpanAttributeKey.MODEL_PROVIDER, hidden.get("custom_llm_provider"))
+    for name in ("litellm_call_id", "api_base", "cache_hit"):
+        if hidden.get(name) is not None:
+            span.set_attribute(name, hidden[name])
+
+
+class _Text:
+    """What a stream has said."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.first: float | None = None
+        self.parts: list[str] = []
+        self.chunks = 0
+        self.last: Any = None
+        self.finish_reason: str | None = None
+
+    def add(self, chunk: Any) -> None:
+        """Take a chunk."""
+        if self.first is None:
+            self.first = time.perf_counter()
+        self.last = chunk
+        self.chunks += 1
+        choice = chunk.choices[0]
+        if choice.delta.content:
+            self.parts.append(choice.delta.content)
+        if choice.finish_reason:
+            self.finish_reason = choice.finish_reason
+
+    def record(self, span: Any, stream: Any) -> None:
+        """Say it on a span."""
+        message = {"role": "assistant", "content": "".join(self.parts)}
+        choice = {"index": 0, "finish_reason": self.finish_reason, "message": message}
+        head = {key: getattr(self.last, key) for key in ("id", "created", "model")}
+        span.set_outputs({**head, "object": "chat.completion", "choices": [choice]})
+        span.set_attribute("finish_reasons", [self.finish_reason])
+        span.set_attribute("stream_chunks", self.chunks)
+        if self.first is not None:
+            waited = round((self.first - self.began) * 1000, 3)
+            span.set_attribute("time_to_first_chunk_ms", waited)
+        _record_origin(span, self.last.model, self.last._hidden_params | stream._hidden_params)
+
+
+def _read(stream: Any, span: Any, began: float) -> Iterator[Any]:
+    text = _Text(began)
+    try:
+        for chunk in stream:
+            text.add(chunk)
+            yield chunk
+        text.record(span, stream)
+    finally:
+        span.end()
+
+
+async def _aread(stream: Any, span: Any, began: float) -> AsyncIterator[Any]:
+    text = _Text(began)
+    try:
+        async for chunk in stream:
+            text.add(chunk)
+            yield chunk
+        text.record(span, stream)
+    finally:
+        span.end()

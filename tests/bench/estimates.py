@@ -1,0 +1,63 @@
+"""Medians, and how far they may be off: bootstrap intervals of 95 %."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RESAMPLED = 2000
+TAIL = 0.025
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, and the interval that it lies in."""
+
+    value: float
+    low: float
+    high: float
+
+    def rounded(self) -> dict[str, float]:
+        """Return it as plain data, to three places."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
+def estimate(
+    rows: Sequence[tuple[float, ...]], of: Callable[[list[float]], float], seed: int
+) -> Estimate:
+    """
+    Return a figure of the columns' medians.
+
+    Args:
+        rows: A tuple for each round. What was measured in one round is drawn together, as the
+            machine was the same for all of it.
+        of: Makes the figure of the medians.
+        seed: Makes the interval the same again.
+    """
+    draw = random.Random(seed)
+    again = sorted(of(_medians(draw.choices(rows, k=len(rows)))) for _ in range(RESAMPLED))
+    cut = round(RESAMPLED * TAIL)
+    return Estimate(of(_medians(rows)), again[cut], again[-1 - cut])
+
+
+def typical(values: Sequence[float], seed: int) -> Estimate:
+    """Return the median of some values."""
+    return estimate([(value,) for value in values], lambda medians: medians[0], seed)
+
+
+def ratio(pairs: Sequence[tuple[float, float]], seed: int) -> Estimate:
+    """Return the ratio of two medians, of which each round has measured both."""
+    return estimate(pairs, _quotient, seed)
+
+
+def _medians(rows: Sequence[tuple[float, ...]]) -> list[float]:
+    return [median(column) for column in zip(*rows, strict=True)]
+
+
+def _quotient(medians: list[float]) -> float:
+    return medians[0] / medians[1] if medians[1] else float("nan")

@@ -1,0 +1,149 @@
+"""Renders what was measured as tables, and writes them into docs/performance.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.growth import FACTOR, GROWTHS
+from bench.scenarios import SCENARIOS
+from bench.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "performance.md"
+FIGURES = DOCS / "figures" / "bench.json"
+Told = dict[str, Any]
+
+
+def write(told: Told) -> None:
+    """Write each table between its marks."""
+    page = PAGE.read_text()
+    for name, table in tables(told).items():
+        begin, end = marks(name)
+        between = re.compile(f"(?<={re.escape(begin)}).*(?={re.escape(end)})", re.DOTALL)
+        page = between.sub(lambda _, made=table: f"\n\n{made}\n\n", page)
+    PAGE.write_text(page)
+
+
+def marks(name: str) -> tuple[str, str]:
+    """Return what stands above a table and below it."""
+    return f"<!-- {name}, made by tests/bench -->", f"<!-- end of {name} -->"
+
+
+def tables(told: Told) -> dict[str, str]:
+    """Return the page's tables, by name."""
+    held, exporting = told["calls"]["held"], told["calls"].get("exporting", {})
+    return {
+        "machine": machine(told),
+        "calls": calls(held, "thread"),
+        "ratios": ratios(held),
+        "exporting": calls(exporting, "wall"),
+        "processor": calls(exporting, "process"),
+        "growth": growth(told.get("growth", {})),
+        "startup": startup(told["startup"], told.get("autolog")),
+        "budgets": budgets(told["budgets"]),
+    }
+
+
+def machine(told: Told) -> str:
+    """Return what was measured on what."""
+    versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
+    return (
+        f"Measured on {told['date']}: {versions}; Python {told['python']}, "
+        f"{told['processors']} processors, {told['system']}. Seed {told['seed']}, "
+        f"{told['minutes']:g} minutes."
+    )
+
+
+def calls(by_scenario: Mapping[str, Any], clock: str) -> str:
+    """Return what each variant adds to a call, in us; of `nothing`, the call itself."""
+    return _by_variant(by_scenario, lambda figures: _interval(figures[clock], 0))
+
+
+def ratios(by_scenario: Mapping[str, Any]) -> str:
+    """Return what each adds against the span made by hand."""
+    return _by_variant(
+        by_scenario,
+        lambda figures: _interval(figures["to_by_hand"], 2),
+        without=("nothing", "by_hand"),
+    )
+
+
+def _by_variant(
+    by_scenario: Mapping[str, Any], cell: Callable[[Told], str], without: Iterable[str] = ()
+) -> str:
+    there = {key for by_key in by_scenario.values() for key in by_key}
+    keys = [key for key in VARIANTS if key in there and key not in without]
+    head = ["", *(VARIANTS[key].title for key in keys)]
+    rows = [
+        [SCENARIOS[name].title, *(cell(by_scenario[name][key]) for key in keys)]
+        for name in SCENARIOS
+        if name in by_scenario
+    ]
+    return table(head, rows)
+
+
+def _interval(told: Mapping[str, float], places: int) -> str:
+    value, low, high = (f"{told[key]:,.{places}f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def growth(told: Told) -> str:
+    """Return what grows, and how."""
+    head = ["", "", "slope", "one more, in the middle", "one more, at the top", "factor"]
+    rows = [
+        [
+            f"{GROWTHS[what].title}, {_range(found['added_us'])}",
+            VARIANTS[key].title,
+            f"{found['slope']:.2f}",
+            f"{found['middle_us']:,.2f} µs",
+            f"{found['top_us']:,.2f} µs",
+            f"{found['factor']:.2f} of {FACTOR:g}",
+        ]
+        for what, by_key in told.items()
+        for key, found in by_key.items()
+    ]
+    return table(head, rows)
+
+
+def _range(by_size: Mapping[str, float]) -> str:
+    sizes = [int(size) for size in by_size]
+    return f"{min(sizes):,} to {max(sizes):,}"
+
+
+def startup(told: Told, autolog: Told | None) -> str:
+    """Return what an import takes, and ``autolog()``."""
+    rows = [
+        ["`import mlflow` without the package, ms of processor time", told["without_ms"]],
+        ["with it", told["with_ms"]],
+        ["difference", told["added_ms"]],
+        ["of which for the package's entry point", told["own_ms"]],
+    ]
+    if autolog:
+        title = f"`mlflow.litellm.autolog()`, {autolog['modules']:,} modules loaded, ms"
+        rows.append([title, autolog["autolog_ms"]])
+    return table(["", "median (95 %)"], [[name, _interval(each, 2)] for name, each in rows])
+
+
+def budgets(told: list[Told]) -> str:
+    """Return each bound, and whether it is kept."""
+    rows = [
+        [
+            each["what"],
+            _interval(each, 2),
+            f"{each['bound']:g} {each['unit']}",
+            "ok" if each["ok"] else "**missed**",
+        ]
+        for each in told
+    ]
+    return table(["", "measured (95 %)", "at most", ""], rows)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """Return a table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

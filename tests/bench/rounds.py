@@ -1,0 +1,85 @@
+"""What a call takes by each way of tracing: rounds in random order, one process at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from bench.estimates import ratio, typical
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping, Sequence
+
+    from bench.workers import Worker
+
+Burst = dict[str, float]
+# By scenario and variant, what tracing added in each round.
+Added = dict[str, dict[str, list[Burst]]]
+LEAST = 3
+# Processor time of the caller's thread, its time by the clock, and the whole process's until all
+# is exported.
+CLOCKS = ("thread", "wall", "process")
+# Its callbacks work in other threads, and keep the caller waiting for the interpreter.
+CALLBACKS = "builtin"
+
+
+def measure(
+    workers: Mapping[str, Worker], scenarios: Sequence[str], seconds: float, draw: random.Random
+) -> Added:
+    """
+    Return what each variant added in each round, for so long, but in some rounds at least.
+
+    A variant that can be switched off is compared with its own process without it, the others
+    with the process that does not trace: two processes differ by some percent all by themselves.
+    """
+    found: Added = defaultdict(lambda: defaultdict(list))
+    end, rounds = time.monotonic() + seconds, 0
+    while rounds < LEAST or time.monotonic() < end:
+        for name in draw.sample(scenarios, k=len(scenarios)):
+            for key, added in _round(workers, name, draw).items():
+                found[name][key].append(added)
+        rounds += 1
+    return found
+
+
+def _round(workers: Mapping[str, Worker], name: str, draw: random.Random) -> dict[str, Burst]:
+    on: dict[str, Burst] = {}
+    off: dict[str, Burst] = {}
+    for key in draw.sample(sorted(workers), k=len(workers)):
+        worker = workers[key]
+        if worker.variant.off:
+            off[key] = worker.ask(name=name, on=False)
+        on[key] = worker.ask(name=name, on=True)
+    nothing = on["nothing"]
+    return {
+        key: _difference(burst, off.get(key, nothing))
+        for key, burst in on.items()
+        if key != "nothing"
+    } | {"nothing": nothing}
+
+
+def _difference(burst: Burst, without: Burst) -> Burst:
+    return {clock: burst[clock] - without[clock] for clock in CLOCKS}
+
+
+def told(added: Added, seed: int, clock: str) -> dict[str, Any]:
+    """Return the medians by scenario and variant, and the ratios by one of the clocks."""
+    return {
+        name: {key: _told(bursts, by_key, seed, clock) for key, bursts in by_key.items()}
+        for name, by_key in added.items()
+    }
+
+
+def _told(
+    bursts: list[Burst], by_key: Mapping[str, list[Burst]], seed: int, clock: str
+) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        each: typical([burst[each] for burst in bursts], seed).rounded() for each in CLOCKS
+    }
+    for base, by in {"by_hand": clock, CALLBACKS: "wall"}.items():
+        if base in by_key:
+            pairs = [(a[by], b[by]) for a, b in zip(bursts, by_key[base], strict=True)]
+            figures[f"to_{base}"] = ratio(pairs, seed).rounded()
+    return {**figures, "rounds": len(bursts)}

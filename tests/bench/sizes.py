@@ -1,0 +1,87 @@
+"""What grows: each function makes calls of a size, and tells what tracing took beyond LiteLLM."""
+
+from __future__ import annotations
+
+import asyncio
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from bench.scenarios import asked, conversation, streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.clock import Clock
+
+Took = dict[str, float]
+TEXT = "What is a span, and what is it for? " * 6
+READ_WHILE_OPEN = 5
+END = object()
+
+GROWS: dict[str, Callable[[Clock, Any, int], Took]] = {}
+
+
+def grows(play: Callable[[Clock, Any, int], Took]) -> Callable[[Clock, Any, int], Took]:
+    """Enter a function in the table of what grows, by its name."""
+    GROWS[play.__name__] = play
+    return play
+
+
+@grows
+def messages(clock: Clock, api: Any, size: int) -> Took:
+    """Make a call with so many messages of 200 characters."""
+    arguments = asked(messages=conversation(size, TEXT))
+    took, _ = clock.beyond(api.completion, **arguments)
+    return {"added_us": took / 1000}
+
+
+@grows
+def chunks(clock: Clock, api: Any, size: int) -> Took:
+    """Read a stream of so many chunks; tell of one in the middle, and of the end, as well."""
+    opening, stream = clock.beyond(api.completion, **streamed(size))
+    reading, each = iter(stream), []
+    while True:
+        took, chunk = clock.beyond(next, reading, END)
+        each.append(took)
+        if chunk is END:
+            break
+    # The first makes what the others use.
+    middle = each[1:-1] or each[:1]
+    return {
+        "added_us": (opening + sum(each)) / 1000,
+        "chunk_us": median(middle) / 1000,
+        "end_us": each[-1] / 1000,
+    }
+
+
+@grows
+def at_once(clock: Clock, api: Any, size: int) -> Took:
+    """Make so many async calls at once; tell of one."""
+
+    async def gathered() -> int:
+        calls = (clock.abeyond(api.acompletion, **asked()) for _ in range(size))
+        return sum(await asyncio.gather(*calls))
+
+    clock.inside.clear()
+    whole = asyncio.run(gathered())
+    return {"added_us": (whole - sum(clock.inside)) / size / 1000}
+
+
+@grows
+def open_streams(clock: Clock, api: Any, size: int) -> Took:
+    """Read a stream of one chunk, while so many others are open."""
+    held = [_opened(api) for _ in range(size)]
+    each = [clock.beyond(_read, api)[0] for _ in range(READ_WHILE_OPEN)]
+    held.clear()
+    return {"added_us": median(each) / 1000}
+
+
+def _opened(api: Any) -> Any:
+    stream = iter(api.completion(**streamed(2)))
+    next(stream)
+    return stream
+
+
+def _read(api: Any) -> None:
+    for _ in api.completion(**streamed(1)):
+        pass

@@ -1,0 +1,59 @@
+"""The page *Performance* against the figures that it is made of, and the judge of the budgets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench.budgets import missed
+from bench.estimates import ratio, typical
+from bench.growth import GROWTHS, fit
+from bench.page import FIGURES, PAGE, marks, tables
+
+TOLD = json.loads(FIGURES.read_text())
+
+
+@pytest.mark.parametrize("name", tables(TOLD))
+def test_the_page_has_what_was_measured(name: str) -> None:
+    """Each table is its figures, between its marks."""
+    begin, end = marks(name)
+    _, _, rest = PAGE.read_text().partition(begin)
+    assert rest.partition(end)[0].strip() == tables(TOLD)[name]
+
+
+def test_a_missed_budget_is_named() -> None:
+    """The one whose whole interval is above its bound."""
+    figures = {"value": 4.0, "low": 3.5, "high": 5.0, "bound": 3.0, "unit": "µs"}
+    budgets = [{"what": "chunk", "ok": False, **figures}, {"what": "end", "ok": True, **figures}]
+    assert missed(budgets) == ["chunk: 4 µs (3.5 to 5), at most 3"]
+
+
+def test_an_interval_is_around_its_figure_and_the_same_again() -> None:
+    """Wider where the rounds differ more."""
+    steady, loose = (typical([10 - by, 10, 10 + by, 10, 10 - by], seed=1) for by in (0.1, 5))
+    assert steady == typical([9.9, 10, 10.1, 10, 9.9], seed=1)
+    assert steady.low <= steady.value <= steady.high
+    assert steady.high - steady.low < loose.high - loose.low
+
+
+def test_a_ratio_is_of_what_one_round_measured() -> None:
+    """A round in which all is slower changes nothing."""
+    found = ratio([(2.0, 1.0), (20.0, 10.0), (4.0, 2.0)], seed=1)
+    assert (found.low, found.value, found.high) == (2.0, 2.0, 2.0)
+
+
+@pytest.mark.parametrize(("power", "ok"), [(1.0, True), (2.0, False)])
+def test_growth_that_is_worse_than_linear_is_told(power: float, ok: bool) -> None:
+    """By what one more costs at the top."""
+    growth = GROWTHS["messages"]
+    found = fit(growth, {size: 100 + size**power for size in growth.sizes})
+    assert found["ok"] == ok
+    assert (found["factor"] <= 2) == ok
+
+
+def test_growth_that_is_not_flat_is_told() -> None:
+    """Where each call costs more among many."""
+    growth = GROWTHS["open_streams"]
+    assert fit(growth, dict.fromkeys(growth.sizes, 100.0))["ok"]
+    assert not fit(growth, {size: 100.0 + size for size in growth.sizes})["ok"]

@@ -1,0 +1,148 @@
+"""
+Makes calls by one way of tracing, as it is told on its standard input, and tells what they took.
+
+``python -m bench.worker VARIANT [--clocked]``: a line of JSON in, one out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from bench.clock import Clock
+from bench.scenarios import SCENARIOS
+from bench.sizes import GROWS
+from bench.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from bench.scenarios import Scenario
+    from bench.variants import Variant
+
+# Of processor time that a process uses while it is let alone so long: then it is idle.
+IDLE_S, LET_ALONE_S, AT_MOST = 0.002, 0.02, 500
+
+
+class Worker:
+    """
+    Plays scenarios with tracing on or off.
+
+    Args:
+        variant: How calls are traced.
+        clocked: Whether a clock stands inside LiteLLM, below the tracer.
+    """
+
+    def __init__(self, variant: Variant, *, clocked: bool) -> None:
+        self.variant = variant
+        self.clock = Clock() if clocked else None
+        self.loop = asyncio.new_event_loop()
+        self.api = variant.on()
+        self.is_on = True
+        self.warm: set[tuple[str, bool]] = set()
+
+    def switch(self, on: bool) -> Any:
+        """Switch tracing on or off, and return the module that calls are made through."""
+        import litellm
+
+        if on and not self.is_on:
+            self.api = self.variant.on()
+        elif self.is_on and not on and self.variant.off:
+            self.variant.off()
+        self.is_on = on
+        return self.api if on else litellm
+
+    def play(self, scenario: Scenario, api: Any, times: int) -> tuple[int, int]:
+        """Play a scenario so often; return what it took, by the clock and of the processor."""
+        # Sync calls are made where no loop runs, as LiteLLM looks for one.
+        if inspect.iscoroutinefunction(scenario.play):
+            return self.loop.run_until_complete(_aplay(scenario, api, times))
+        return _play(scenario, api, times)
+
+    def burst(self, name: str, on: bool) -> dict[str, float]:
+        """Return what a call takes: the caller's thread, and the process until it is exported."""
+        scenario, api = SCENARIOS[name], self.switch(on)
+        with scenario.around():
+            if (name, on) not in self.warm:
+                self.play(scenario, api, 1)
+                self.warm.add((name, on))
+            self.settle()
+            began = time.process_time_ns()
+            wall, thread = self.play(scenario, api, scenario.burst)
+        self.settle()
+        took = {"wall": wall, "thread": thread, "process": time.process_time_ns() - began}
+        calls = scenario.burst * scenario.calls
+        return {name: ns / calls / 1000 for name, ns in took.items()}
+
+    def grown(self, what: str, size: int, on: bool = True) -> dict[str, float]:
+        """Return what a call of a size takes beyond LiteLLM's part."""
+        assert self.clock
+        api = self.switch(on)
+        self.settle()
+        took = GROWS[what](self.clock, api, size)
+        self.settle()
+        return took
+
+    def settle(self) -> None:
+        """Wait until all is exported, and nothing is at work any more; collect young garbage."""
+        import mlflow
+
+        mlflow.flush_trace_async_logging()
+        for _ in range(AT_MOST):
+            began = time.process_time()
+            # LiteLLM logs in tasks of its own, which tell of nothing.
+            self.loop.run_until_complete(asyncio.sleep(LET_ALONE_S))
+            if time.process_time() - began < IDLE_S:
+                break
+        mlflow.flush_trace_async_logging()
+        # All of it takes longer than most bursts.
+        gc.collect(1)
+
+
+def _clocks() -> tuple[int, int]:
+    return time.perf_counter_ns(), time.thread_time_ns()
+
+
+def _play(scenario: Scenario, api: Any, times: int) -> tuple[int, int]:
+    began = _clocks()
+    for _ in range(times):
+        scenario.play(api)
+    return _since(began)
+
+
+async def _aplay(scenario: Scenario, api: Any, times: int) -> tuple[int, int]:
+    began = _clocks()
+    for _ in range(times):
+        await scenario.play(api)
+    return _since(began)
+
+
+def _since(began: tuple[int, int]) -> tuple[int, int]:
+    wall, thread = _clocks()
+    return wall - began[0], thread - began[1]
+
+
+def main(key: str, *flags: str) -> None:
+    """Do what each line says."""
+    # Libraries print.
+    told = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    import litellm
+    import mlflow
+
+    litellm.suppress_debug_info = True
+    mlflow.set_experiment("bench")
+    worker = Worker(VARIANTS[key], clocked="--clocked" in flags)
+    told.write("ready\n")
+    for line in sys.stdin:
+        asked = json.loads(line)
+        answer = worker.grown if "what" in asked else worker.burst
+        told.write(json.dumps(answer(**asked)) + "\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,53 @@
+"""Switches tracing on and off while calls are made, and collects garbage."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import mlflow
+
+if TYPE_CHECKING:
+    import random
+
+
+class Switch(threading.Thread):
+    """
+    Has tracing on for most of the time while the context is open; off before and after it.
+
+    Attributes:
+        changes: Of each time that it switched: when it began and ended, and what was so then.
+    """
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(name="switch")
+        self._rng = rng
+        self._stopping = threading.Event()
+        self.changes: list[tuple[float, float, bool]] = []
+
+    def run(self) -> None:
+        is_on = True
+        # Longer on than off, and neither for as long as a call takes at most.
+        while not self._stopping.wait(self._rng.uniform(0.05, 0.8 if is_on else 0.2)):
+            is_on = not is_on
+            self._turn(on=is_on)
+            if self._rng.random() < 0.2:
+                # Not by itself in any thread: LiteLLM's HTTP client would wait for itself.
+                gc.collect()
+
+    def _turn(self, *, on: bool) -> None:
+        began = time.monotonic()
+        mlflow.litellm.autolog(disable=not on)
+        self.changes.append((began, time.monotonic(), on))
+
+    def __enter__(self) -> Switch:
+        self._turn(on=True)
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self.join()
+        self._turn(on=False)

@@ -1,0 +1,1 @@
+"""A tracking server on PostgreSQL, and more calls than it can take."""

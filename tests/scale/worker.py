@@ -1,0 +1,102 @@
+"""
+Calls LiteLLM as it is told to: ``python -m scale.worker``.
+
+A line of stdin is an order in JSON. ``{"calls": 100, "rate": 20, "experiment": "1"}`` makes so many
+calls, so many a second (null: as fast as it goes); ``{"flush": true}`` has MLflow send what waits.
+Each order is answered by a line of JSON, and so is the start.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import litellm
+import mlflow
+
+import mlflow_litellm
+
+QUESTION = "What do you know about spans? " * 40
+ANSWER = "A span is a part of a trace, and has a beginning and an end. " * 8
+SHORT = "A span is a part of a trace."
+# What the caller's own spans are named.
+OWN = "question"
+
+
+def ask(number: int) -> None:
+    """Make one call: of ten, one is a stream, and two are below a span of the user's own."""
+    if number % 10 == 0:
+        for _ in complete(number, SHORT, stream=True):
+            pass
+    elif number % 5 == 1:
+        with mlflow.start_span(OWN):
+            complete(number, ANSWER)
+    else:
+        complete(number, ANSWER)
+
+
+def spans_of(calls: int) -> int:
+    """Return how many spans so many calls make."""
+    return calls + sum(number % 5 == 1 for number in range(calls))
+
+
+def complete(number: int, answer: str, **more: Any) -> Any:
+    """Ask, and be answered without a provider."""
+    messages = [{"role": "user", "content": f"{number}. {QUESTION}"}]
+    return litellm.completion(model="gpt-4o-mini", messages=messages, mock_response=answer, **more)
+
+
+def make(calls: int, rate: float | None, experiment: str) -> dict[str, Any]:
+    """Make calls; return when each began, and what it took, in seconds."""
+    mlflow.set_experiment(experiment_id=experiment)
+    dropped, before, began = mlflow_litellm.health().spans_dropped, resident_mb(), time.monotonic()
+    took = []
+    for number in range(calls):
+        if rate is not None:
+            # Its own pace, not the time since the call before: that is what a load is.
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        at = time.monotonic()
+        ask(number)
+        took.append((round(at, 4), round(time.monotonic() - at, 6)))
+    seconds = time.monotonic() - began
+    resident = [before, resident_mb()]
+    return {"seconds": seconds, "took": took, "resident_mb": resident, "dropped": dropped}
+
+
+def flush() -> dict[str, Any]:
+    """Send what waits; return how long that took."""
+    began = time.monotonic()
+    mlflow.flush_trace_async_logging()
+    seconds = time.monotonic() - began
+    dropped = mlflow_litellm.health().spans_dropped
+    return {"began": began, "seconds": seconds, "dropped": dropped}
+
+
+def resident_mb() -> float:
+    """Return how much memory this process has."""
+    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes) / 1024
+
+
+def tell(**fields: Any) -> None:
+    """Answer, on a line of its own."""
+    sys.stdout.write(f"{json.dumps(fields)}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Follow orders until there are none."""
+    complete(0, ANSWER)
+    mlflow.litellm.autolog()
+    tell(ready=True)
+    for line in sys.stdin:
+        order = json.loads(line)
+        tell(**(flush() if "flush" in order else make(**order)))
+
+
+if __name__ == "__main__":
+    main()

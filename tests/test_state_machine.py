@@ -1,0 +1,380 @@
+"""Switching, other libraries' wrappers, imports and calls, in any order, against a model."""
+
+from __future__ import annotations
+
+import functools
+import random
+import sys
+import uuid
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+import wrapt
+from callers import MODEL, AsyncCaller, user
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
+from traces import Traces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NAMES = ("completion", "acompletion")
+ORIGINALS = {name: vars(litellm)[name] for name in NAMES}
+# What fails is made smaller step by step, which takes minutes.
+pytestmark = pytest.mark.timeout(400)
+SAID = "as it was asked to say"
+
+
+@dataclass(eq=False)
+class Layer:
+    """
+    One function of those that a call goes through.
+
+    Attributes:
+        function: What is called.
+        below: What that calls; None of LiteLLM's own.
+        is_ours: Whether it is this package's wrapper, and not another library's.
+        seen: How often another library's wrapper was called.
+    """
+
+    function: Any
+    below: Layer | None = None
+    is_ours: bool = False
+    seen: int = 0
+
+    def path(self) -> Iterator[Layer]:
+        """Yield it and all that is below it."""
+        layer: Layer | None = self
+        while layer is not None:
+            yield layer
+            layer = layer.below
+
+    def holds(self, other: Layer | None) -> bool:
+        """Tell whether a call of it reaches another."""
+        return any(layer is other for layer in self.path())
+
+
+@dataclass(eq=False)
+class Alias:
+    """A module that imported the function, and what it should hold."""
+
+    module: ModuleType
+    layer: Layer
+
+
+@dataclass
+class Name:
+    """What must stand under one name of LiteLLM, and under its aliases."""
+
+    name: str
+    top: Layer
+    ours: Layer | None = None
+    is_cut: bool = False
+    remembered: Layer | None = None
+    aliases: list[Alias] = field(default_factory=list)
+    captured: list[Layer] = field(default_factory=list)
+
+    @property
+    def current(self) -> Any:
+        """What stands there."""
+        return vars(litellm)[self.name]
+
+    def places(self) -> list[Layer]:
+        """Return every function that somebody holds."""
+        return [self.top, *(alias.layer for alias in self.aliases), *self.captured]
+
+    def enabled(self) -> None:
+        """Expect the wrapper on top, unless it is below another's, and in modules."""
+        if not self.top.holds(self.ours):
+            assert self.current is not self.top.function
+            if self.ours is None or self.ours.below is not self.top:
+                self.ours = Layer(self.current, self.top, is_ours=True)
+            self.top = self.ours
+        self.is_cut = False
+        self._expect(self.ours.below, self.ours)
+
+    def disabled(self) -> None:
+        """Expect what is below the wrapper, unless another's covers it, and in modules."""
+        if self.ours is not None:
+            self.top = self.ours.below if self.top is self.ours else self.top
+            self._expect(self.ours, self.ours.below)
+
+    def _expect(self, before: Layer, after: Layer) -> None:
+        for alias in self.aliases:
+            if alias.layer is before:
+                alias.layer = after
+
+    def may_restore(self) -> bool:
+        """
+        Tell whether what was remembered can be told from a wrapper on top of ours.
+
+        Not where it has a wrapper of ours that was taken off since, nor where it goes deeper.
+        """
+        known = self.remembered
+        if known is None or self.is_cut:
+            return False
+        if any(layer.is_ours for layer in known.path()):
+            return all(self.top.holds(layer) for layer in known.path() if layer.is_ours)
+        return not self.top.holds(self.ours) or known is self.ours.below
+
+    def restore(self) -> None:
+        """Put back what was remembered, whatever stands there now."""
+        self.is_cut = self.top.holds(self.ours) and not self.remembered.holds(self.ours)
+        self.put(self.remembered)
+
+    def put(self, layer: Layer) -> None:
+        """Have something stand there, as another library does."""
+        setattr(litellm, self.name, layer.function)
+        self.top = layer
+
+
+def covered_by_wrapt(layer: Layer) -> Any:
+    """Return a wrapper of the kind that most libraries make."""
+
+    def other(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        layer.seen += 1
+        return wrapped(*args, **kwargs)
+
+    return wrapt.FunctionWrapper(layer.below.function, other)
+
+
+def covered_by_closure(layer: Layer) -> Any:
+    """Return a wrapper of the other kind."""
+    wrapped = layer.below.function
+
+    @functools.wraps(wrapped)
+    def other(*args: Any, **kwargs: Any) -> Any:
+        layer.seen += 1
+        return wrapped(*args, **kwargs)
+
+    return other
+
+
+@dataclass(eq=False)
+class Open:
+    """A stream of which a part was read."""
+
+    stream: Any
+    is_async: bool
+    is_traced: bool
+    text: str
+
+
+names = st.sampled_from(NAMES)
+any_of = st.integers(0, 5)
+
+
+class Switching(RuleBasedStateMachine):
+    """Does what programs do, and compares each time with what the model says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Hypothesis seeds it alike for each example, and OpenTelemetry draws ids of traces from it.
+        random.seed()
+        AUTOLOGGING_INTEGRATIONS["litellm"] = {}
+        self.traces = Traces(mlflow.set_experiment(uuid.uuid4().hex).experiment_id)
+        self.states: list[str] = []
+        self.is_on = False
+        self.is_off_by_name = False
+        self.names = {name: Name(name, Layer(ORIGINALS[name])) for name in NAMES}
+        self.streams: list[Open] = []
+        self.caller = AsyncCaller(None)
+
+    # The switch.
+
+    def _expect(self, *, is_on: bool) -> None:
+        self.is_on = is_on
+        for name in self.names.values():
+            name.enabled() if is_on else name.disabled()
+
+    @rule()
+    def enable(self) -> None:
+        mlflow.litellm.autolog()
+        self.is_off_by_name = False
+        self._expect(is_on=True)
+
+    @rule()
+    def disable(self) -> None:
+        mlflow.litellm.autolog(disable=True)
+        self.is_off_by_name = True
+        self._expect(is_on=False)
+
+    @rule()
+    def enable_all(self) -> None:
+        mlflow.autolog(silent=True)
+        # What was said of this flavor by name outweighs what is said of all.
+        if not self.is_off_by_name:
+            self._expect(is_on=True)
+
+    @rule()
+    def disable_all(self) -> None:
+        mlflow.autolog(disable=True, silent=True)
+        if not self.is_off_by_name:
+            self._expect(is_on=False)
+
+    # Other libraries.
+
+    @rule(name=names, cover=st.sampled_from([covered_by_wrapt, covered_by_closure]))
+    def wrap(self, name: str, cover: Callable[[Layer], Any]) -> None:
+        known = self.names[name]
+        if not known.is_cut:
+            layer = Layer(None, known.top)
+            layer.function = cover(layer)
+            known.put(layer)
+
+    @rule(name=names)
+    def unwrap(self, name: str) -> None:
+        known = self.names[name]
+        if known.top.below is not None and not known.top.is_ours and not known.is_cut:
+            known.put(known.top.below)
+
+    @rule(name=names)
+    def remember(self, name: str) -> None:
+        self.names[name].remembered = self.names[name].top
+
+    @rule(name=names)
+    def restore(self, name: str) -> None:
+        if self.names[name].may_restore():
+            self.names[name].restore()
+
+    # Those who import.
+
+    @rule(name=names)
+    def import_from(self, name: str) -> None:
+        module = ModuleType(f"alias_{uuid.uuid4().hex}")
+        sys.modules[module.__name__] = module
+        exec(f"from litellm import {name} as held", vars(module))
+        self.names[name].aliases.append(Alias(module, self.names[name].top))
+
+    @rule(name=names)
+    def capture(self, name: str) -> None:
+        self.names[name].captured.append(self.names[name].top)
+
+    # Those who call.
+
+    def _made(self, name: str, which: int, **arguments: Any) -> tuple[Any, bool]:
+        """Call through one of all places; return what it gives, and whether that is traced."""
+        places = self.names[name].places()
+        place = places[which % len(places)]
+        others = {layer: layer.seen for each in places for layer in each.path()}
+        ask = functools.partial(place.function, model=MODEL, messages=user("hi"), **arguments)
+        try:
+            result = ask() if name == "completion" else self.caller.run(ask)
+        except litellm.RateLimitError as error:
+            result = error
+        for layer, seen in others.items():
+            is_other = layer.below is not None and not layer.is_ours
+            assert layer.seen == seen + (is_other and place.holds(layer))
+        return result, self.is_on and any(layer.is_ours for layer in place.path())
+
+    def _left(self, before: str | None, state: str | None, text: str = "") -> None:
+        """Check that there is one more trace, in this state, or none; of one span."""
+        latest = mlflow.get_last_active_trace_id()
+        assert (latest != before) == (state is not None)
+        if state is not None:
+            self.states.append(state)
+            trace = mlflow.get_trace(latest)
+            [span] = trace.data.spans
+            assert trace.info.state == state
+            assert text in str(span.outputs)
+
+    @rule(name=names, which=any_of)
+    def call(self, name: str, which: int) -> None:
+        before = mlflow.get_last_active_trace_id()
+        answer, is_traced = self._made(name, which, mock_response=SAID)
+        assert answer.choices[0].message.content == SAID
+        self._left(before, "OK" if is_traced else None, SAID)
+
+    @rule(name=names, which=any_of)
+    def call_that_raises(self, name: str, which: int) -> None:
+        before = mlflow.get_last_active_trace_id()
+        # What has LiteLLM raise it.
+        raised, is_traced = self._made(name, which, mock_response="litellm.RateLimitError")
+        assert isinstance(raised, litellm.RateLimitError)
+        self._left(before, "ERROR" if is_traced else None)
+
+    def _next(self, kept: Open) -> bool:
+        stream = kept.stream
+        read = stream.__anext__ if kept.is_async else stream.__next__
+        try:
+            chunk = self.caller.run(read) if kept.is_async else read()
+        except (StopIteration, StopAsyncIteration):
+            return False
+        kept.text += chunk.choices[0].delta.content or ""
+        return True
+
+    @rule(name=names, which=any_of, chunks=st.integers(0, 3))
+    def begin_stream(self, name: str, which: int, chunks: int) -> None:
+        before = mlflow.get_last_active_trace_id()
+        stream, is_traced = self._made(name, which, mock_response=SAID, stream=True)
+        kept = Open(stream, name == "acompletion", is_traced, "")
+        del stream
+        for _ in range(chunks):
+            self._next(kept)
+        self.streams.append(kept)
+        self._left(before, None)
+
+    @precondition(lambda self: self.streams)
+    @rule()
+    def read_on(self) -> None:
+        before = mlflow.get_last_active_trace_id()
+        kept = self.streams.pop()
+        while self._next(kept):
+            pass
+        assert kept.text == SAID
+        self._left(before, "OK" if kept.is_traced else None, SAID)
+
+    @precondition(lambda self: self.streams)
+    @rule()
+    def drop(self) -> None:
+        before = mlflow.get_last_active_trace_id()
+        is_traced, text = self.streams[0].is_traced, self.streams[0].text
+        del self.streams[0]
+        self._left(before, "OK" if is_traced else None, text)
+
+    @invariant()
+    def every_name_holds_what_it_should(self) -> None:
+        """LiteLLM's, and those of the modules that imported it."""
+        for known in self.names.values():
+            assert known.current is known.top.function
+            for alias in known.aliases:
+                assert vars(alias.module)["held"] is alias.layer.function
+
+    def teardown(self) -> None:
+        """Take everything off; the originals are back, and each traced call is in the store."""
+        try:
+            while self.streams:
+                self.drop()
+            self.enable()
+            self.disable()
+            for name, known in self.names.items():
+                for _ in list(known.top.path())[1:]:
+                    self.disable() if known.top.is_ours else self.unwrap(name)
+            self.every_name_holds_what_it_should()
+            assert {name: vars(litellm)[name] for name in NAMES} == ORIGINALS
+            assert sorted(self.states) == sorted(t.info.state for t in self.traces.all())
+        finally:
+            self._clean()
+
+    def _clean(self) -> None:
+        mlflow.autolog(disable=True, silent=True)
+        for name, known in self.names.items():
+            setattr(litellm, name, ORIGINALS[name])
+            for alias in known.aliases:
+                del sys.modules[alias.module.__name__]
+
+
+TestSwitching = Switching.TestCase
+TestSwitching.settings = settings(
+    max_examples=30,
+    stateful_step_count=30,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
