@@ -75,10 +75,13 @@ class Door:
         if self._is_plumbing(kwargs):
             return wrapped(*args, **self._passed_on(args, kwargs))
         call = _Call(self, wrapped, owner, args, kwargs)
+        active = call.enclosing.active()
         try:
-            with call.enclosing.active():
+            with active:
                 result = wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
+            # Ctrl-C may come on the way in or out, and leave the span current for good.
+            active.__exit__()
             call.fail(error)
             raise
         return call.deliver(result)
@@ -91,10 +94,12 @@ class Door:
 
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         call = _Call(self, wrapped, owner, args, kwargs)
+        active = call.enclosing.active()
         try:
-            with call.enclosing.active():
+            with active:
                 result = await wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
+            active.__exit__()
             call.fail(error)
             raise
         return call.deliver(result)

@@ -9,11 +9,9 @@ others each is a call of its own, below the one that the user made.
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
-
-from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -135,8 +133,8 @@ class Active:
     def __exit__(self, *_: object) -> None:
         token, self._token = self._token, None
         if token is not None:
-            # A generator that the collector closes is left in another context than it was entered.
-            with guard("leaving a call"):
+            # What the collector closes is left in another context than it was entered in.
+            with suppress(ValueError):
                 _current.reset(token)
         if self._span is not None:
             self._span.__exit__()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -10,7 +11,7 @@ from uuid import uuid4
 import litellm
 import mlflow
 import pytest
-from callers import MODEL, AsyncCaller, SyncCaller, user
+from callers import MODEL, SERVER_ERROR, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
 NOWHERE = "http://127.0.0.1:9/v1"
 OTHER = "openai/gpt-4o"
+# Up to some 1.7x, LiteLLM's function has what tries sync calls again.
+RETRIES_ASYNC = "AsyncRetrying" in inspect.getsource(litellm.acompletion_with_retries)
 
 
 @pytest.fixture
@@ -41,6 +44,12 @@ def call_and_steps(traces: Traces) -> tuple[Span, list[Span]]:
 def states(spans: list[Span]) -> list[SpanStatusCode]:
     """Return the spans' status codes."""
     return [span.status.status_code for span in spans]
+
+
+def skip_untried(caller: Caller) -> None:
+    """Skip a test of retries where this version of LiteLLM makes none of async calls."""
+    if isinstance(caller, AsyncCaller) and not RETRIES_ASYNC:
+        pytest.skip("LiteLLM tries no async call again")
 
 
 def total(traces: Traces) -> int:
@@ -66,7 +75,9 @@ def test_fallbacks_are_attempts(tracing: Traces, caller: Caller, known: dict[str
     asked = {"model": "openai/broken", "api_base": NOWHERE, "fallbacks": [backup]}
     response = caller.complete("hello", **asked)
     check_fallback(tracing, caller.span_name, response.usage.total_tokens)
-    assert tracing.calls()[0].attributes["attempted_fallbacks"] == 1
+    # Older versions of LiteLLM do not tell.
+    told = response._hidden_params["additional_headers"].get("x-litellm-attempted-fallbacks")
+    assert tracing.calls()[0].attributes.get("attempted_fallbacks") == told
 
 
 def test_fallbacks_of_a_stream_are_attempts(
@@ -97,10 +108,12 @@ def test_fallbacks_in_a_running_loop_nest(tracing: Traces, known: dict[str, Any]
 def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
     """The first of them, which LiteLLM makes as the call itself, among them."""
     # In the first, the provider's own client tries as often as LiteLLM is to.
+    skip_untried(caller)
     response = caller.complete(f"/flaky 4 {uuid4()}", num_retries=2)
     call, attempts = call_and_steps(tracing)
     assert states([call, *attempts]) == [OK, ERROR, ERROR, OK]
-    assert "InternalServerError" in exception_event(attempts[0])["exception.type"]
+    expected = {error.__name__ for error in SERVER_ERROR}
+    assert exception_event(attempts[0])["exception.type"] in expected
     assert {span.name for span in (call, *attempts)} == {caller.span_name}
     assert call.span_type == "CHAIN"
     first, second, third = attempts
@@ -112,7 +125,8 @@ def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
 
 def test_exhausted_retries_raise_as_they_do_untraced(tracing: Traces, caller: Caller) -> None:
     """With each attempt's own reason."""
-    with pytest.raises(litellm.InternalServerError):
+    skip_untried(caller)
+    with pytest.raises(SERVER_ERROR):
         caller.complete("/error 500", num_retries=2)
     call, attempts = call_and_steps(tracing)
     assert states([call, *attempts]) == [ERROR] * 4
@@ -141,6 +155,7 @@ def test_completion_with_retries_is_a_chain(tracing: Traces, known: dict[str, An
     assert states(attempts) == [ERROR, OK]
 
 
+@pytest.mark.skipif(not RETRIES_ASYNC, reason="LiteLLM tries no async call again")
 def test_acompletion_with_retries_is_a_chain(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:
@@ -257,6 +272,10 @@ def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvi
     assert "sk-very-secret" not in tracing.one().to_json()
 
 
+@pytest.mark.skipif(
+    "api_base" not in inspect.getsource(litellm.HuggingFaceChatConfig.transform_request),
+    reason="LiteLLM asks Hugging Face where the model is, whatever address it is given",
+)
 def test_prompts_in_tokens_are_one_call(tracing: Traces, known: dict[str, Any]) -> None:
     """LiteLLM asks for each in a thread of its own, by a bridge; what it counts it keeps."""
     with mlflow.start_span("agent"):

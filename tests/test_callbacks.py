@@ -54,7 +54,9 @@ def test_callback_in_a_list_makes_no_second_trace(name: str, traces: Traces) -> 
     assert len(traces.all()) == 2
     mlflow.litellm.autolog(disable=True)
     assert getattr(litellm, name) is callbacks
-    assert callbacks == ["mlflow"]
+    # Some versions of LiteLLM add one of their own.
+    assert callbacks[0] == "mlflow"
+    assert callbacks.count("mlflow") == 1
 
 
 def test_other_callbacks_keep_their_place() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import litellm
@@ -39,6 +40,38 @@ def test_thinking_blocks_are_joined_up_to_their_signature() -> None:
         {"type": "thinking", "thinking": "Let me.", "signature": "sig-1"},
         {"type": "thinking", "thinking": "Then", "signature": "sig-2"},
     ]
+
+
+def test_thinking_that_is_told_again_with_its_signature_is_not_doubled() -> None:
+    """As some versions of LiteLLM do."""
+    pieces = [("Let ", ""), ("me.", ""), ("Let me.", "sig-1")]
+    chunks = [
+        chunk(thinking_blocks=[{"type": "thinking", "thinking": text, "signature": signature}])
+        for text, signature in pieces
+    ]
+    [block] = message(*chunks)["thinking_blocks"]
+    assert block == {"type": "thinking", "thinking": "Let me.", "signature": "sig-1"}
+
+
+@pytest.mark.parametrize("told", [None, (0, 5)])
+def test_usage_told_in_two_chunks_is_put_together(told: tuple[int, int] | None) -> None:
+    """Of an ended answer, where LiteLLM says nothing at the end, or its second half alone."""
+    first, last = chunk(content="hi"), chunk(content=None)
+    first.usage = litellm.Usage(prompt_tokens=100, completion_tokens=1, cache_read_input_tokens=80)
+    last.usage = litellm.Usage(prompt_tokens=0, completion_tokens=5, total_tokens=5)
+    ended = chunk(content=None)
+    ended.choices[0].finish_reason = "stop"
+    if told:
+        ended._hidden_params["usage"] = litellm.Usage(*told)
+    accumulator = chat_stream.Accumulator({"model": "m"}, SimpleNamespace(chunks=[first, last]))
+    accumulator.add(ended)
+    usage = accumulator.answer().usage
+    assert usage == {
+        "input_tokens": 100,
+        "output_tokens": 5,
+        "total_tokens": 105,
+        "cache_read_input_tokens": 80,
+    }
 
 
 def test_tool_call_arguments_are_added_up_as_they_come() -> None:

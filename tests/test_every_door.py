@@ -160,7 +160,7 @@ def last(door: Door) -> str:
 
 
 # Older versions of LiteLLM have fewer.
-PRESENT = [door for door in DOORS if last(door) in vars(holder(door))]
+PRESENT = [door for door in DOORS if holder_of(litellm, door.name)[1] in vars(holder(door))]
 every_door = pytest.mark.parametrize("door", PRESENT, ids=lambda door: door.name)
 
 
@@ -222,6 +222,17 @@ def ask(door: Door, provider: LoopbackProvider, text: str = WORD, **more: Any) -
     return caller(provider).read(result) if is_stream else result
 
 
+def ask_as_it_can(door: Door, provider: LoopbackProvider) -> Any:
+    """Call a door; skip the test where older versions of LiteLLM refuse that untraced as well."""
+    try:
+        return ask(door, provider)
+    except Exception as error:
+        mlflow.litellm.autolog(disable=True)
+        with pytest.raises(type(error)):
+            ask(door, provider)
+        pytest.skip(f"LiteLLM raises {type(error).__name__} itself")
+
+
 def meet(door: Door, provider: LoopbackProvider) -> None:
     """Call a door twice: answered, streamed where it does, and failing with the request quoted."""
     stream = {"stream": True} if hasattr(door.payload, "Accumulator") else {}
@@ -238,7 +249,7 @@ def texts(traces: Traces) -> str:
 @every_door
 def test_call_is_one_trace(door: Door, tracing: Traces, provider: LoopbackProvider) -> None:
     """Of the door's own span, and those below it, each ended."""
-    assert ask(door, provider) is not None
+    assert ask_as_it_can(door, provider) is not None
     trace = tracing.one()
     [root] = [span for span in trace.data.spans if span.parent_id is None]
     assert (root.name, root.span_type) == (door.span_name, door.span_type)

@@ -1,4 +1,4 @@
-"""When tracing itself fails, the call does not: what the caller sees is what it sees untraced."""
+"""How faults of tracing are told, and what they do to a stream that is read already."""
 
 from __future__ import annotations
 
@@ -10,28 +10,13 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import pytest
-from mlflow.entities import LiveSpan, SpanEvent
-from mlflow.tracing.provider import detach_span_from_context
 from scripts import succeed
-
-from mlflow_litellm import _spans
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from callers import Caller
     from traces import Traces
-
-BREAKABLE = {
-    "starting": (mlflow, "start_span_no_context"),
-    "attaching": (_spans, "set_span_in_context"),
-    "detaching": (_spans, "detach_span_from_context"),
-    "attributes": (LiveSpan, "set_attributes"),
-    "inputs": (LiveSpan, "set_inputs"),
-    "events": (LiveSpan, "add_event"),
-    "exceptions": (SpanEvent, "from_exception"),
-    "ending": (LiveSpan, "end"),
-}
 
 
 class TracingBrokenError(Exception):
@@ -41,43 +26,6 @@ class TracingBrokenError(Exception):
 def broken(*_: Any, **__: Any) -> Any:
     """Stand in for anything of MLflow's that fails."""
     raise TracingBrokenError
-
-
-def detached_and_broken(token: Any) -> None:
-    """Fail after the deed: a context that stays attached would be in the way of other tests."""
-    detach_span_from_context(token)
-    raise TracingBrokenError
-
-
-@pytest.fixture(params=BREAKABLE, ids=str)
-def broken_mlflow(
-    request: pytest.FixtureRequest, tracing: Traces, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Have one thing of MLflow's tracing raise."""
-    monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
-    stub = detached_and_broken if request.param == "detaching" else broken
-    monkeypatch.setattr(*BREAKABLE[request.param], stub)
-
-
-def test_answer_comes_back_all_the_same(broken_mlflow: None, caller: Caller) -> None:
-    """Called once, with the caller's arguments, whatever fails in tracing."""
-    before = len(caller.provider.requests)
-    assert caller.complete("hello").choices[0].message.content == "You said: hello"
-    assert len(caller.provider.requests) == before + 1
-
-
-def test_stream_comes_whole_all_the_same(broken_mlflow: None, caller: Caller) -> None:
-    """Every chunk, whatever fails in tracing."""
-    text = "".join(c.choices[0].delta.content or "" for c in caller.stream("one two"))
-    assert text == "You said: one two"
-
-
-def test_error_is_litellms_all_the_same(broken_mlflow: None, caller: Caller) -> None:
-    """Not tracing's."""
-    with pytest.raises(litellm.RateLimitError):
-        caller.complete("/error 429")
-    with pytest.raises(Exception, match="litellm"):
-        caller.read(caller.complete("/break 2", stream=True))
 
 
 def odd(chunk: Any) -> Any:

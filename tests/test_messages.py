@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 TOOL = {"name": "get_weather", "input_schema": {"type": "object"}}
 SCENARIOS = ["plain words", "/tools 2", "/reason | so be it", "/cached"]
+needs_sync = pytest.mark.skipif(
+    inspect.iscoroutinefunction(litellm.anthropic.messages.create),
+    reason="LiteLLM has these of Anthropic alone, and async",
+)
 # LiteLLM imports it where it streams Anthropic's own events.
 needs_redis = pytest.mark.skipif(find_spec("redis") is None, reason="needs redis")
 
@@ -107,7 +112,11 @@ def test_streamed_message_is_recorded_like_an_unstreamed_one(
     ask(text)
     assert {type(chunk) for chunk in ask.read(ask(text, stream=True))} == {bytes}
     whole, streamed = tracing.calls()
-    assert streamed.outputs == whole.outputs
+    said = [{**span.outputs, "usage": dict(span.outputs["usage"])} for span in (streamed, whole)]
+    for answer in said:
+        # Some versions of LiteLLM add it, to whole answers alone.
+        answer["usage"].pop("total_tokens", None)
+    assert said[0] == said[1]
     for name in ("mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model"):
         assert streamed.attributes.get(name) == pytest.approx(whole.attributes.get(name))
     assert ending(streamed) == ("finished", SpanStatusCode.OK)
@@ -178,6 +187,7 @@ def test_call_that_fails_is_an_error(tracing: Traces, ask: Any) -> None:
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
+@needs_sync
 @pytest.mark.parametrize("name", ["anthropic_messages_handler", "anthropic.messages.create"])
 def test_sync_call_of_anthropics_own_api_is_litellms_error(
     name: str, tracing: Traces, provider: LoopbackProvider
@@ -193,6 +203,7 @@ def test_sync_call_of_anthropics_own_api_is_litellms_error(
     assert exception_event(tracing.span())["exception.type"] == "ValueError"
 
 
+@needs_sync
 def test_other_models_are_called_sync_as_well(tracing: Traces, caller: Caller) -> None:
     """One span, of the messages' kind, with the bridged answer's tokens and cost."""
     response = create(caller, "hello")

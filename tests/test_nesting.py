@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import litellm
 import mlflow
 import pytest
-from callers import AsyncCaller, SyncCaller
+from callers import SERVER_ERROR, AsyncCaller, SyncCaller
+from litellm.llms.openai import openai
 from mlflow.entities import SpanStatusCode
 
 from mlflow_litellm import _autolog
@@ -75,6 +77,10 @@ def test_calls_one_after_the_other_are_traces_of_their_own(tracing: Traces, call
     assert [len(trace.data.spans) for trace in tracing.all()] == [1, 1, 1]
 
 
+@pytest.mark.skipif(
+    "completions.with_raw_response.create" not in inspect.getsource(openai),
+    reason="LiteLLM calls OpenAI's client below what MLflow traces",
+)
 @pytest.mark.parametrize("stream", [False, True])
 def test_span_of_the_providers_sdk_is_a_child_and_counted_once(
     stream: bool, tracing: Traces, caller: Caller, openai_autolog: None
@@ -127,7 +133,7 @@ def test_failing_calls_cost_concurrent_ones_no_trace(
     async def overlap() -> None:
         slow = asyncio.create_task(litellm.acompletion(**caller.arguments("/hold | slow")))
         await asyncio.to_thread(provider.arrived.wait, 10)
-        with pytest.raises(litellm.InternalServerError):
+        with pytest.raises(SERVER_ERROR):
             await litellm.acompletion(**caller.arguments("/error 500"))
         await litellm.acompletion(**caller.arguments("after"))
         provider.release.set()

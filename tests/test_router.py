@@ -13,7 +13,7 @@ from uuid import uuid4
 import litellm
 import mlflow
 import pytest
-from callers import MODEL, AsyncCaller, user
+from callers import MODEL, SERVER_ERROR, AsyncCaller, skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
@@ -135,7 +135,7 @@ def test_route_fails_with_its_last_attempt(
 ) -> None:
     """All that was tried stands below it, and no token is counted."""
     routed = router(num_retries=1, fallbacks=[{"good": ["spare"]}])
-    with pytest.raises(litellm.InternalServerError):
+    with pytest.raises(SERVER_ERROR):
         ask(routed, caller, "/error 500")
     route, attempts = route_and_attempts(tracing)
     assert route.status.status_code == ERROR
@@ -149,6 +149,10 @@ def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
     """LiteLLM makes the second call while the stream is read, outside of the first call."""
+    kind = "acompletion" if isinstance(caller, AsyncCaller) else "completion"
+    if not hasattr(litellm.Router, f"_{kind}_streaming_iterator"):
+        pytest.skip("LiteLLM has no fallbacks here")
+    skip_hidden_break(caller)
     routed = router(fallbacks=[{"good": ["spare"]}])
     stream = ask(routed, caller, f"/break-once {uuid4()}", stream=True)
     assert mlflow.get_current_active_span() is None
@@ -157,7 +161,9 @@ def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
     assert ending(broken) == ("failed", ERROR)
     assert ending(answered) == ending(route) == ("finished", OK)
     assert answer_text(route) == answer_text(answered) == "recovered"
-    assert route.attributes["model_groups"] == ["good", "spare"]
+    # Some versions of LiteLLM ask the first group again before the other.
+    groups = [attempt.attributes["model_group"] for attempt in (broken, answered)]
+    assert route.attributes["model_groups"] == list(dict.fromkeys(groups))
     assert route.attributes["stream_chunks"] == len(chunks)
 
 
@@ -165,6 +171,8 @@ def test_dropped_stream_ends_the_route_and_its_attempt(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
     """As any stream that nobody reads to its end."""
+    if isinstance(caller, AsyncCaller) and not hasattr(litellm.CustomStreamWrapper, "aclose"):
+        pytest.skip("LiteLLM closes no stream")
     stream = ask(router(), caller, "one two three", stream=True)
     caller.read(stream, most=2)
     caller.close(stream)
@@ -313,4 +321,5 @@ def test_methods_that_take_a_captured_function_are_where_they_were() -> None:
     """Their names are LiteLLM's own. Where one is gone, see what Router calls in its place."""
     for name in _captured.METHODS:
         holder, method = holder_of(litellm, name)
-        assert method in vars(holder), name
+        is_too_old = "search" in name and not hasattr(litellm, "asearch")
+        assert method in vars(holder) or is_too_old, name

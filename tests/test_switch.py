@@ -322,20 +322,33 @@ def test_disabling_below_a_mock_is_made_good_by_disabling_again() -> None:
     assert litellm.completion is ORIGINALS["completion"]
 
 
-def test_method_made_of_the_patched_function_is_not_kept_alive(tracing: Traces) -> None:
-    """Functions in a class bind; the arguments are still recorded by their names."""
+class Model(str):
+    """A model's name that can be seen to go."""
 
-    class Model(str):
-        __slots__ = ("__weakref__",)
-        ask = litellm.completion
+    __slots__ = ("__weakref__",)
 
-    model = Model(MODEL)
-    model.ask(user("hi"), mock_response="hello")
-    assert tracing.span().inputs["messages"] == user("hi")
+
+def is_kept(make: type[Model], ask: Callable[..., Any]) -> bool:
+    """Tell whether a name that a call was given outlives the call."""
+    model = make(MODEL)
+    ask(model, user("hi"), mock_response="hello")
     alive = weakref.ref(model)
     del model
     gc.collect()
-    assert alive() is None
+    return alive() is not None
+
+
+def test_method_made_of_the_patched_function_is_not_kept_alive(tracing: Traces) -> None:
+    """Functions in a class bind; the arguments are still recorded by their names."""
+    if is_kept(Model, ORIGINALS["completion"]):
+        pytest.skip("This version of LiteLLM keeps them itself.")
+
+    class Asked(Model):
+        __slots__ = ()
+        ask = litellm.completion
+
+    assert not is_kept(Asked, lambda model, *messages, **more: model.ask(*messages, **more))
+    assert tracing.span().inputs["messages"] == user("hi")
 
 
 def test_unknown_attribute_of_the_package_raises() -> None:

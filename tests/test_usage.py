@@ -57,6 +57,16 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, int], dict[str, int]]] = {
         ),
         {},
     ),
+    "anthropic, added up without what was cached": (
+        {
+            "input_tokens": 10,
+            "output_tokens": 20,
+            "total_tokens": 30,
+            "cache_read_input_tokens": 60,
+        },
+        expected(70, 20, cache_read_input_tokens=60),
+        {},
+    ),
     "gemini": (
         {
             "promptTokenCount": 100,

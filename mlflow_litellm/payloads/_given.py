@@ -76,7 +76,8 @@ def _environment() -> Iterator[str]:
 def _settings() -> Iterator[str]:
     """Return the keys that are set for all calls, such as ``litellm.api_key``."""
     litellm = sys.modules.get("litellm")
-    for name, value in list(vars(litellm).items()) if litellm else ():
+    # A copy is made in one step of the interpreter; other threads import meanwhile.
+    for name, value in vars(litellm).copy().items() if litellm else ():
         if isinstance(value, str) and is_secret_name(name) and KEY.match(value):
             yield value
     yield from _texts("headers", getattr(litellm, "headers", None), is_hidden=True)
@@ -85,7 +86,9 @@ def _settings() -> Iterator[str]:
         yield from _texts("credentials", values, is_hidden=True)
 
 
-def _texts(name: str, value: Any, *, is_hidden: bool, depth: int = 7) -> Iterator[str]:
+def _texts(
+    name: str, value: Any, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
+) -> Iterator[str]:
     """Return what of an argument is secret: by its name, or by whatever looks like a key in it."""
     is_hidden = is_hidden and name not in _HARMLESS and not _REGION.search(name)
     if isinstance(value, (bytes, bytearray)):
@@ -94,12 +97,17 @@ def _texts(name: str, value: Any, *, is_hidden: bool, depth: int = 7) -> Iterato
         yield from _of_text(name, value, is_hidden=is_hidden, depth=depth)
         return
     is_hidden = is_hidden or is_secret_name(name)
+    seen = set() if seen is None else seen
+    # Objects that refer to one another are reached in more ways than there is time for.
+    if (way := (id(value), name, is_hidden, depth)) in seen:
+        return
+    seen.add(way)
     for key, item in _entries(value) if depth else ():
         # A schema names what a tool takes.
         if is_hidden or key != "properties":
             # Of a header each value is secret, by whatever name.
             inner = name if key is None or name.endswith("headers") else key
-            yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1)
+            yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1, seen=seen)
 
 
 def _of_deployments(value: Any) -> Iterator[str]:

@@ -77,7 +77,16 @@ def _blocks_joined(blocks: list[Any]) -> list[Any]:
             groups[-1].append(block)
         else:
             groups.append([block])
-    return [_whole(joined(group) if len(group) > 1 else group[0]) for group in groups]
+    return [_whole(_block_joined(group) if len(group) > 1 else group[0]) for group in groups]
+
+
+def _block_joined(pieces: list[dict[str, Any]]) -> Any:
+    *before, last = pieces
+    told = "".join(piece.get("thinking") or "" for piece in before)
+    if last.get("signature") and told and last.get("thinking") == told:
+        # Some versions of LiteLLM tell all of it again beside the signature.
+        return {**joined(before), **last}
+    return joined(pieces)
 
 
 def _whole(block: Any) -> Any:

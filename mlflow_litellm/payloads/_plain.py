@@ -17,6 +17,8 @@ from pydantic import BaseModel
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath)
 # Deeper data is cut: the JSON encoder, like this module, recurses.
 _DEEPEST = 100
+# Objects that refer to one another can be walked in more ways than there is time for.
+_MOST = 100_000
 # In bits. Python refuses to print integers of more than 4,300 digits.
 _WIDEST = 10_000
 
@@ -28,22 +30,32 @@ def plain(value: Any) -> Any:
     Pydantic models become their dict without None; a pydantic class becomes its JSON schema. In
     the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
     as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
-    cut where it closes, what nests too deep at its hundredth level. Lone surrogates, which no
-    store takes, become ``?``.
+    cut where it closes, what nests too deep at its hundredth level, and lists, dicts and objects
+    after 100,000 of them. Lone surrogates, which no store takes, become ``?``.
     """
-    return _plain(value, set())
+    return _plain(value, _Path())
 
 
-def _plain(value: Any, path: set[int]) -> Any:
+class _Path(set[int]):
+    """What a value stands in, by ``id``; and how many more may be walked."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MOST
+
+
+def _plain(value: Any, path: _Path) -> Any:
     # Most of a payload is of these types, and told by identity.
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _text(value)
     if kind is int or kind is bool or value is None:
         return value if not value or value.bit_length() < _WIDEST else _wide(value)
-    if id(value) in path or len(path) == _DEEPEST:
-        why = "cycle" if id(value) in path else f"deeper than {_DEEPEST} levels"
-        return f"<{why}: {_type_name(value)}>"
+    if kind is not float:
+        path.left -= 1
+    if id(value) in path or len(path) == _DEEPEST or path.left < 0:
+        return f"<{_why_cut(value, path)}: {_type_name(value)}>"
     path.add(id(value))
     try:
         if kind is dict:
@@ -58,7 +70,13 @@ def _plain(value: Any, path: set[int]) -> Any:
         path.discard(id(value))
 
 
-def _other(value: Any, path: set[int]) -> Any:
+def _why_cut(value: Any, path: _Path) -> str:
+    if id(value) in path:
+        return "cycle"
+    return f"after {_MOST} others" if path.left < 0 else f"deeper than {_DEEPEST} levels"
+
+
+def _other(value: Any, path: _Path) -> Any:
     if isinstance(value, Enum):
         return _plain(value.value, path)
     if isinstance(value, str):
@@ -70,7 +88,7 @@ def _other(value: Any, path: set[int]) -> Any:
     return _container(value, path)
 
 
-def _container(value: Any, path: set[int]) -> Any:
+def _container(value: Any, path: _Path) -> Any:
     if isinstance(value, Mapping):
         return {_key(key): _plain(item, path) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -82,7 +100,7 @@ def _container(value: Any, path: set[int]) -> Any:
     return _object(value, path)
 
 
-def _object(value: Any, path: set[int]) -> Any:
+def _object(value: Any, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
@@ -98,7 +116,7 @@ def _wide(value: int) -> str:
 
 
 def _key(key: Any) -> str:
-    return _text(key if isinstance(key, str) else str(_plain(key, set())))
+    return _text(key if isinstance(key, str) else str(_plain(key, _Path())))
 
 
 def _text(value: str) -> str:

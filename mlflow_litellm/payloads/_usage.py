@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def _paths(*dotted: str) -> tuple[tuple[str, ...], ...]:
@@ -20,6 +20,7 @@ def _paths(*dotted: str) -> tuple[tuple[str, ...], ...]:
 # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
 _INPUT = _paths("prompt_tokens", "input_tokens", "promptTokenCount", "inputTokens")
 _OUTPUT = _paths("completion_tokens", "output_tokens", "candidatesTokenCount", "outputTokens")
+_COUNTED = ("prompt_tokens", "completion_tokens")
 _TOTAL = _paths("total_tokens", "totalTokenCount", "totalTokens")
 _CACHE_READ = _paths(
     "prompt_tokens_details.cached_tokens",
@@ -92,11 +93,40 @@ def token_attributes(usage: Any) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
+def latest(usages: Iterable[Any]) -> dict[str, Any]:
+    """
+    Return each count of LiteLLM's as it was told last in a stream, and their total.
+
+    Anthropic tells in a stream's first event what went in, and in its last what came out.
+
+    Args:
+        usages: Usages as plain data, in their order; what is none is passed over.
+    """
+    counts: dict[str, Any] = {}
+    for usage in usages:
+        _take(counts, usage)
+    if counts:
+        counts["total_tokens"] = sum(counts.get(name, 0) for name in _COUNTED)
+    return counts
+
+
+def _take(counts: dict[str, Any], usage: Any) -> None:
+    for name, count in usage.items() if isinstance(usage, dict) else ():
+        if isinstance(count, dict):
+            _take(counts.setdefault(name, {}), count)
+        elif count:
+            counts[name] = count
+
+
 def _include_cached(usage: Mapping[str, Any], counts: dict[str, int]) -> None:
     is_anthropics = "input_tokens" in usage and "input_tokens_details" not in usage
     if "input_tokens" in counts and (is_anthropics or "inputTokens" in usage):
-        cached = ("cache_read_input_tokens", "cache_creation_input_tokens")
-        counts["input_tokens"] += sum(counts.get(name, 0) for name in cached)
+        names = ("cache_read_input_tokens", "cache_creation_input_tokens")
+        cached = sum(counts.get(name, 0) for name in names)
+        counts["input_tokens"] += cached
+        if cached and "output_tokens" in counts:
+            # Some versions of LiteLLM add up the others alone.
+            counts.pop("total_tokens", None)
     if "total_tokens" not in counts and {"input_tokens", "output_tokens"} <= counts.keys():
         counts["total_tokens"] = counts["input_tokens"] + counts["output_tokens"]
 

@@ -16,7 +16,7 @@ from mlflow_litellm.payloads._answers import tell_cost
 from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._joining import fields, joined, provider_fields_joined
 from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._usage import tokens
+from mlflow_litellm.payloads._usage import latest, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,6 +59,10 @@ class Accumulator:
     def has_content(self) -> bool:
         """Whether anything of the answer itself has come, after what reasoning there is."""
         return any(choice.has_content for choice in self._choices.values())
+
+    @property
+    def _has_ended(self) -> bool:
+        return any(choice.has_ended for choice in self._choices.values())
 
     def add(self, chunk: Any) -> None:
         """Take one chunk, a ``ModelResponseStream``."""
@@ -110,8 +114,18 @@ class Accumulator:
 
         Where no chunk of the provider's had one it is LiteLLM's estimate, or zeros.
         """
+        told = last.get("usage")
+        if self._has_ended and not getattr(told, "prompt_tokens", None):
+            # Older versions of LiteLLM tell none, or the last of Anthropic's two alone.
+            return self._usage_of_chunks()
         counted = (getattr(chunk, "usage", None) for chunk in reversed(self._read))
-        return last.get("usage") if not self._read or any(counted) else None
+        return told if not self._read or any(counted) else None
+
+    def _usage_of_chunks(self) -> Any:
+        import litellm
+
+        counts = latest(plain(getattr(chunk, "usage", None)) for chunk in self._read)
+        return litellm.Usage(**counts) if counts else None
 
     def _cost(self, told: Answer, usage: Any, answered: str | None) -> dict[str, float] | None:
         import litellm
@@ -167,6 +181,11 @@ class _Choice:
         """Whether anything but reasoning has come."""
         said = self._texts.keys() | self._parts.keys()
         return bool(self._tool_calls or said & _CONTENT)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the provider has said why it ends."""
+        return self._finish_reason is not None
 
     def add(self, said: Mapping[str, Any]) -> None:
         """Take a ``StreamingChoices``' fields."""

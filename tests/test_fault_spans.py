@@ -1,0 +1,49 @@
+"""Whatever of MLflow's tracing raises, the caller sees what it sees untraced."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from breakable import BREAKABLE, raising
+from faults import Ways
+
+if TYPE_CHECKING:
+    from provider import LoopbackProvider
+    from traces import Traces
+
+
+class TracingBrokenError(Exception):
+    """What the broken tracing raises."""
+
+
+@pytest.fixture(scope="module")
+def ways(provider: LoopbackProvider) -> Ways:
+    """Return every way to call, with what is seen of each untraced."""
+    return Ways(provider)
+
+
+@pytest.mark.parametrize("what", BREAKABLE)
+def test_call_does_not_notice_what_breaks(
+    what: str, ways: Ways, tracing: Traces, production: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request each, the same answer or exception; and calls are traced once it works again."""
+    with monkeypatch.context() as patched:
+        patched.setattr(*BREAKABLE[what], raising(what, TracingBrokenError()))
+        assert ways.differing() == {}
+    ways.assert_traced(tracing)
+
+
+def test_what_spans_are_made_with_is_among_what_breaks() -> None:
+    """Fails where it is no longer found by looking."""
+    assert {
+        "mlflow.start_span_no_context",
+        "mlflow.update_current_trace",
+        "mlflow_litellm._spans.set_span_in_context",
+        "mlflow_litellm._spans.detach_span_from_context",
+        "span.add_event",
+        "span.end",
+        "span.parent_id",
+        "span.set_attributes",
+        "span.set_span_type",
+    } <= BREAKABLE.keys()
