@@ -1,10 +1,11 @@
 """
 Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway`` and its ``load``,
-``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``, and ``quick``: the quick forms
-of what measures.
+``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``; ``versions`` of LiteLLM, MLflow
+and wrapt, a ``canary`` of the next ones; ``quick``: the quick forms of what measures.
 
-Plain ``nox`` runs all of these. ``bench``, ``endurance``, ``scale`` and ``comparison`` make figures
-of the documentation, each by its name alone: they take a quarter of an hour or so.
+Plain ``nox`` runs most of these, of the versions the oldest. ``bench``, ``endurance``, ``scale``
+and ``comparison`` make figures of the documentation, each by its name alone: they take a quarter
+of an hour or so.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ nox.options.sessions = [
     "frameworks",
     "gateway",
     "load",
-    "installs",
+    "installs(newest)",
     "readers",
+    "versions(oldest)",
     "docs",
     "lint",
     "types",
@@ -123,18 +125,79 @@ def load(session: nox.Session) -> None:
     run_pytest(session, "--timeout=400", str(LOAD))
 
 
+# LiteLLM, MLflow and wrapt: the oldest that are supported, the newest, and some between.
+VERSIONS = {
+    "oldest": ("1.72.0", "3.13.0", "1.17.0"),
+    "1.77": ("1.77.7", "3.13.0", "1.17.3"),
+    "1.83": ("1.83.14", "3.14.0", "1.17.3"),
+    "1.91": ("1.91.5", "3.15.2", "2.0.1"),
+    "1.98": ("1.98.1", "3.16.1", "2.0.1"),
+    "1.103": ("1.103.11", "3.17.2", "2.5.2"),
+    "1.109": ("1.109.1", "3.17.2", "2.5.2"),
+}
+# What the package does, and what LiteLLM, MLflow and wrapt do for it: not each payload.
+CORE = [
+    str(Path("tests", f"test_{name}.py"))
+    for name in (
+        "attempts", "callbacks", "calls", "embedding", "every_door", "experiment", "messages",
+        "nesting", "patching", "privacy", "responses", "router", "stream_endings",
+        "streams", "switch", "takeover", "text_completion", "usage",
+    )
+]  # fmt: skip
+
+
+def install_beside(session: nox.Session, *versions: str) -> None:
+    """Install other versions of what the package needs, beside the package and its tests."""
+    # LiteLLM wants the certifi of its own day, which mirrors have later.
+    overrides = Path(session.create_tmp(), "overrides.txt")
+    overrides.write_text("certifi\n")
+    tools = nox.project.dependency_groups(PROJECT, "tests")
+    session.install("--quiet", "--override", str(overrides), ".[mlflow]", *tools, *versions)
+    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
+
+
+def test_core(session: nox.Session) -> None:
+    """Test the core with what is installed, and tell what that is."""
+    session.run("uv", "pip", "list", "--quiet")
+    run_pytest(session, "-n", "2", *CORE)
+
+
+@nox.session(default=False)
+@nox.parametrize("name", list(VERSIONS), ids=list(VERSIONS))
+def versions(session: nox.Session, name: str) -> None:
+    """Test the core with older and newer versions of LiteLLM, MLflow and wrapt."""
+    litellm, mlflow, wrapt = VERSIONS[name]
+    install_beside(session, f"litellm=={litellm}", f"mlflow=={mlflow}", f"wrapt=={wrapt}")
+    test_core(session)
+
+
+@nox.session(default=False)
+def canary(session: nox.Session) -> None:
+    """Test the core with what is about to be released."""
+    # A pre-release in the requirement allows them, of these alone.
+    install_beside(session, "--upgrade", "litellm>=1.72.dev0", "mlflow>=3.13.dev0",
+                   "mlflow-skinny>=3.13.dev0", "mlflow-tracing>=3.13.dev0",
+                   "wrapt>=1.17.dev0")  # fmt: skip
+    test_core(session)
+
+
 @nox.session(allow_parallel=True)
-def installs(session: nox.Session) -> None:
+@nox.parametrize("age", ["newest", "oldest"], ids=["newest", "oldest"])
+def installs(session: nox.Session, age: str) -> None:
     """Test with mlflow-tracing alone, mlflow-skinny, and MLflow in full."""
     install(session, "mlflow", "installs")
     read = "from importlib.metadata import version; print(version('mlflow-tracing'))"
     version = session.run("python", "-c", read, silent=True).strip()
+    beside = []
+    if age == "oldest":
+        litellm, version, wrapt = VERSIONS["oldest"]
+        beside = [f"litellm=={litellm}", f"wrapt=={wrapt}"]
     folder = Path(session.create_tmp()).absolute()
     for name in ("tracing", "skinny", "full"):
         package = "mlflow" if name == "full" else f"mlflow-{name}"
         session.run("uv", "venv", "--quiet", "--clear", str(folder / name))
         session.run("uv", "pip", "install", "--quiet", "--python", str(folder / name), ".",
-                    f"{package}=={version}", f"mlflow-tracing=={version}",
+                    f"{package}=={version}", f"mlflow-tracing=={version}", *beside,
                     "opentelemetry-exporter-otlp-proto-http")  # fmt: skip
     session.env["ENVIRONMENTS"] = str(folder)
     run_pytest(session, "--timeout=200", str(Path("tests", "installs")))

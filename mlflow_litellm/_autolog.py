@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 
 FLAVOR = "litellm"
 
+if globals().get("_on"):
+    # Loaded anew, as notebooks do with what has changed: what was patched before would be patched
+    # again on top.
+    globals()["autolog"](disable=True)
+
 _on = False
 _patched: ModuleType | None = None
 _patches: list[Patch] = []
@@ -140,6 +145,7 @@ def _enable(litellm: ModuleType) -> None:
     global _on, _patched
     if _patched is not litellm:
         # The second time only where somebody had LiteLLM imported anew.
+        _revert()
         _patched = litellm
         _patches[:] = [_patch(litellm, door) for door in DOORS]
         doors = [pair for pair in zip(DOORS, _patches, strict=True) if not pair[0].is_route]
@@ -165,9 +171,7 @@ def _disable() -> None:
     global _on, _builtin_config
     _on = False
     # Also where it was off: a wrapper that was covered then may be on top now.
-    revert_all([*_patches, *_inner_patches])
-    for patch in _export_patches:
-        patch.revert()
+    _revert()
     _delivery.forget()
     _notebook.detach()
     if _patched is not None:
@@ -175,6 +179,12 @@ def _disable() -> None:
     if _builtin_config is not None:
         config, _builtin_config = _builtin_config, None
         _takeover.builtin_autolog()(**config)
+
+
+def _revert() -> None:
+    revert_all([*_patches, *_inner_patches])
+    for patch in _export_patches:
+        patch.revert()
 
 
 def _trace_next() -> bool:

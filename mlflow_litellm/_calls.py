@@ -288,10 +288,7 @@ def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-_GIVEN_BY_POSITION = (
-    inspect.Parameter.POSITIONAL_ONLY,
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-)
+_GIVEN_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 # Reading LiteLLM's signature takes 60 us.

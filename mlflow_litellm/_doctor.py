@@ -16,7 +16,6 @@ from mlflow_litellm._report import Finding, ProblemError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from mlflow_litellm._health import Health
     from mlflow_litellm._patching import Patch
 
 MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
@@ -24,7 +23,7 @@ MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
 SUPPORTED = {
     "litellm": ((1, 72), (2,)),
     "wrapt": ((1, 17), (3,)),
-    **dict.fromkeys(MLFLOWS, ((3, 12), (4,))),
+    **dict.fromkeys(MLFLOWS, ((3, 13), (4,))),
 }
 MALWARE = {"1.82.7", "1.82.8"}
 
@@ -66,7 +65,7 @@ def examine(tracking_uri: str | None) -> Iterator[Finding]:
     yield _recording()
     yield from _destination()
     yield from others or [Finding("ok", "no other callbacks in LiteLLM's lists")]
-    yield own_health(_health.health())
+    yield _report.own_health(_health.health())
 
 
 def _versions() -> Iterator[Finding]:
@@ -284,15 +283,6 @@ def other_callbacks(litellm: Any) -> Iterator[Finding]:
         else:
             what = f"the callback {label}, in {where}, sees calls as well"
             yield Finding("note", what, "nothing; it works beside this package")
-
-
-def own_health(health: Health) -> Finding:
-    """Return what tracing says of itself, in this process."""
-    if health.has_losses:
-        remedy = "set the logger 'mlflow_litellm' to DEBUG to see each fault, and report it"
-        return Finding("FAIL", f"tracing is not well: {health}", remedy)
-    what = "no fault of tracing here; mlflow_litellm.health() tells it of a program, within it"
-    return Finding("ok", what)
 
 
 def _label(callback: Any) -> str:

@@ -58,7 +58,7 @@ def _begin_anew() -> None:
 
 
 def _renew_locks() -> None:
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():
         if name.startswith(PACKAGES):
             _renew_locks_of(module)
     _renew_locks_of(InMemoryTraceManager)

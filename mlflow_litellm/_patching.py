@@ -227,7 +227,7 @@ def _rebind(replacements: Mapping[int, Any], outside: frozenset[str]) -> None:
         replacements: What to put in the place of an object, by that object's ``id``.
         outside: Packages to leave alone.
     """
-    for module_name, module in list(sys.modules.items()):
+    for module_name, module in sys.modules.copy().items():
         # By type(), as some objects there only claim to be modules.
         if not issubclass(type(module), ModuleType) or _package(module_name) in outside:
             continue

@@ -42,8 +42,10 @@ def told(payload: Payload, arguments: Mapping[str, Any], kwargs: dict[str, Any])
     with guard("telling a provider of the span"):
         if payload in _TAKE_HEADERS and _is_wanted(arguments) and not _is_given(kwargs):
             headers = get_tracing_context_headers_for_http_request()
-            given = kwargs.get("extra_headers") or {}
-            return {**kwargs, "extra_headers": {**given, **headers}}
+            # Copies: LiteLLM 1.98 and before add the one to the other in place.
+            given = {name: dict(kwargs[name]) for name in _HEADERS if kwargs.get(name)}
+            given["extra_headers"] = {**given.get("extra_headers", {}), **headers}
+            return {**kwargs, **given}
     return kwargs
 
 

@@ -45,8 +45,8 @@ class StreamRecord:
         "_first_chunk_at",
         "_first_content_at",
         "_last_chunk_at",
-        "_lock",
         "_longest_gap",
+        "_only_end",
         "_process",
         "_redact",
         "_span",
@@ -65,7 +65,7 @@ class StreamRecord:
         self._first_content_at: float | None = None
         self._last_chunk_at = 0.0
         self._longest_gap = 0.0
-        self._lock = threading.Lock()
+        self._only_end = threading.Lock()
         self._process = os.getpid()
         self._ended = False
         self.chunks = 0
@@ -111,10 +111,10 @@ class StreamRecord:
         self._end("failed", error)
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
-        with self._lock:
-            if self._ended:
-                return
-            self._ended = True
+        # Taken for good: a lock to be left again may be found taken by what comes while it is left.
+        if not self._only_end.acquire(blocking=False):
+            return
+        self._ended = True
         _open.discard(self)
         self.enclosing.is_open = False
         if not self.is_of_this_process:

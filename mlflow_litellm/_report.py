@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mlflow_litellm._health import Health
+
 T = TypeVar("T")
 
 QUESTION = "mlflow-litellm-question"
@@ -146,6 +148,15 @@ def store_uri() -> str:
     scheme, _, rest = uri.partition("://")
     user, at, host = rest.rpartition("@")
     return f"{scheme}://{user.partition(':')[0]}:***@{host}" if at and ":" in user else uri
+
+
+def own_health(health: Health) -> Finding:
+    """Return what tracing says of itself, in this process."""
+    if health.has_losses:
+        remedy = "set the logger 'mlflow_litellm' to DEBUG to see each fault, and report it"
+        return Finding("FAIL", f"tracing is not well: {health}", remedy)
+    what = "no fault of tracing here; mlflow_litellm.health() tells it of a program, within it"
+    return Finding("ok", what)
 
 
 def place() -> str:

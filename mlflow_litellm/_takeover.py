@@ -73,9 +73,14 @@ def _take_over(flavor: ModuleType) -> None:
     with guard("taking over mlflow.litellm.autolog"):
         from mlflow_litellm._autolog import autolog
 
-        if flavor.autolog is not autolog:
+        if flavor.autolog is autolog:
+            return
+        if flavor.autolog.__module__ == autolog.__module__:
+            # This package was imported anew: the one before alone knows what it has patched.
+            flavor.autolog(disable=True)
+        else:
             setattr(flavor, _BUILTIN, flavor.autolog)
-            flavor.autolog = autolog  # type: ignore[attr-defined]
+        flavor.autolog = autolog  # type: ignore[attr-defined]
 
 
 def builtin_autolog() -> Any:

@@ -122,7 +122,7 @@ GOOD = {"litellm": "1.106.2", "wrapt": "2.5.2", "mlflow-tracing": "3.17.2"}
         ({"litellm": "1.82.8"}, "FAIL litellm 1.82.8 carried malware", "renew every secret"),
         ({"litellm": "1.71.9"}, "FAIL litellm 1.71.9 is older than 1.72", "litellm>=1.72,<2"),
         ({"wrapt": "1.16.0"}, "FAIL wrapt 1.16.0 is older than 1.17", "wrapt>=1.17,<3"),
-        ({"mlflow-tracing": "4.0"}, "note mlflow-tracing 4.0 is newer", "mlflow-tracing>=3.12,<4"),
+        ({"mlflow-tracing": "4.0"}, "note mlflow-tracing 4.0 is newer", "mlflow-tracing>=3.13,<4"),
         (
             {"mlflow-skinny": "3.9.0", "mlflow-tracing": "3.17.2"},
             "FAIL mlflow-skinny 3.9.0 and mlflow-tracing 3.17.2 lay the same files",

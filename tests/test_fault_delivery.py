@@ -20,7 +20,7 @@ SETUP = """
     import os, time
     import litellm, mlflow
     # What a first call imports.
-    import git, IPython.display, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
+    import git, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],

@@ -131,7 +131,7 @@ SETUP = """
     import litellm, mlflow
     from concurrent.futures import ThreadPoolExecutor
     # What a first call imports.
-    import git, IPython.display, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
+    import git, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     litellm.suppress_debug_info = True
