@@ -3,9 +3,9 @@ Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway`` and it
 ``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``; ``versions`` of LiteLLM, MLflow
 and wrapt, a ``canary`` of the next ones; ``quick``: the quick forms of what measures.
 
-Plain ``nox`` runs most of these, of the versions the oldest. ``bench``, ``endurance``, ``scale``
-and ``comparison`` make figures of the documentation, each by its name alone: they take a quarter
-of an hour or so.
+Plain ``nox`` runs most of these, of the versions the oldest; ``canary`` and ``quick`` run by name.
+``bench``, ``endurance``, ``scale`` and ``comparison`` make figures of the documentation, each by
+its name alone: they take a quarter of an hour or so.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # pip takes minutes to choose what fits a framework, uv seconds.
 nox.options.default_venv_backend = "uv|venv"
@@ -57,10 +61,10 @@ QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 HERE = [version for version in PYTHONS if runs(version)]
 
 
-def install(session: nox.Session, extra: str, *groups: str) -> None:
+def install(session: nox.Session, extra: str, *groups: str, beside: Sequence[str] = ()) -> None:
     """Install the package with an extra, built as users get it, and the tools of some groups."""
     tools = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--quiet", f".[{extra}]", *tools)
+    session.install("--quiet", f".[{extra}]", *tools, *beside)
     # Reinstalled alone, as its version stays the same between two builds.
     session.install("--quiet", "--force-reinstall", "--no-deps", ".")
 
@@ -151,9 +155,7 @@ def install_beside(session: nox.Session, *versions: str) -> None:
     # LiteLLM wants the certifi of its own day, which mirrors have later.
     overrides = Path(session.create_tmp(), "overrides.txt")
     overrides.write_text("certifi\n")
-    tools = nox.project.dependency_groups(PROJECT, "tests")
-    session.install("--quiet", "--override", str(overrides), ".[mlflow]", *tools, *versions)
-    session.install("--quiet", "--force-reinstall", "--no-deps", ".")
+    install(session, "mlflow", "tests", beside=("--override", str(overrides), *versions))
 
 
 def test_core(session: nox.Session) -> None:
@@ -210,13 +212,14 @@ def readers(session: nox.Session) -> None:
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
 
 
-@nox.session
+@nox.session(default=False)
 def quick(session: nox.Session) -> None:
     """Check the budgets, the endurance and a store at scale, each by its quick form."""
-    install(session, "mlflow", "bench", "endurance", "scale")
+    install(session, "mlflow", "bench", "scale")
     run_bench(session, "--quick")
-    session.run(pytest(session), "--disable-warnings", ENDURANCE, "--calls=1000")
-    session.run(pytest(session), "--disable-warnings", SCALE, env={"SCALE_QUICK": "1"})
+    run_pytest(session, ENDURANCE, "--calls=1000")
+    session.env["SCALE_QUICK"] = "1"
+    run_pytest(session, SCALE)
 
 
 @nox.session(default=False)
@@ -239,7 +242,7 @@ SCALE = str(Path("tests", "scale"))
 @nox.session(default=False)
 def endurance(session: nox.Session) -> None:
     """Make thousands of calls while tracing is switched on and off, and look at what is left."""
-    install(session, "mlflow", "endurance")
+    install(session, "mlflow", "pytest")
     run_pytest(session, ENDURANCE)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,14 +102,9 @@ class GrpcCollector(Received):
 @contextmanager
 def over_http() -> Iterator[HttpCollector]:
     """Listen on loopback."""
-    with HttpCollector() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = HttpCollector()
+    with serving(server):
+        yield server
 
 
 @contextmanager

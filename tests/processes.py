@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,6 +27,12 @@ SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # So that tests wait less for traces.
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "200",
+}
+# MLflow's own, where that is what is measured.
+AS_USERS_HAVE_IT = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
+# Has Python find what stands beside this file.
+BESIDE = {
+    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 }
 STARTING_S = 240.0
 STOPPING_S = 45.0
@@ -53,6 +60,12 @@ def until(found: Callable[[], Any], seconds: float, what: str, every: float = 0.
         # Nothing in this process tells of it.
         time.sleep(every)
     raise TimeoutError(what)
+
+
+def resident_kb(pid: int | str = "self") -> int:
+    """Return how much memory a process has, in KiB; Linux tells."""
+    [found] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(found)
 
 
 class Process:
@@ -86,6 +99,12 @@ class Process:
         """What the process has printed."""
         return self.log_file.read_text(errors="replace")
 
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input."""
+        assert self.process.stdin
+        self.process.stdin.write(f"{line}\n".encode())
+        self.process.stdin.flush()
+
     def end(self) -> None:
         """Have it stop, as an operator does."""
         if self.process.poll() is None:
@@ -113,8 +132,7 @@ class Provider(Process):
     """The loopback provider, in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-        super().__init__([sys.executable, "-m", "provider"], folder, {"PYTHONPATH": path})
+        super().__init__([sys.executable, "-m", "provider"], folder, BESIDE)
         line = until(lambda: self.log.partition("\n")[0], STARTING_S, "the provider")
         told = json.loads(line)
         self.openai_base: str = told["openai"]
@@ -122,9 +140,7 @@ class Provider(Process):
 
     def say(self, word: str) -> None:
         """Have it ``release`` what it holds from now on, or ``hold`` it again."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{word}\n".encode())
-        self.process.stdin.flush()
+        self.tell(word)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import socketserver
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from serving import serving
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Iterator
 
 
 def _reply(status: str, body: bytes, kind: str = "application/json", length: int = 0) -> bytes:
@@ -30,61 +32,58 @@ REPLIES: dict[str, bytes | None] = {
 }
 
 
-class FaultyStore:
+class FaultyStore(socketserver.ThreadingTCPServer):
     """
-    Serve one reply on 127.0.0.1 for as long as the context is open.
+    A server on 127.0.0.1 that sends one reply, whatever it is asked.
 
     Args:
-        reply: What is sent to each request; None to hold it until the end.
+        reply: What is sent to each request; None to hold it until `closing`.
 
     Attributes:
         requests: What was asked so far, as method and path.
+        closing: Set when nobody is to wait any more.
     """
 
+    daemon_threads = True
+    block_on_close = False
+
     def __init__(self, reply: bytes | None) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.reply = reply
         self.requests: list[str] = []
-        self._closing = threading.Event()
-        store = self
+        self.closing = threading.Event()
+        self.uri = f"http://127.0.0.1:{self.server_address[1]}"
 
-        class Handler(socketserver.StreamRequestHandler):
-            def handle(self) -> None:
-                # Whoever asks may have gone.
-                with contextlib.suppress(OSError):
-                    store.answer(self.rfile, self.wfile, reply)
 
-        class Server(socketserver.ThreadingTCPServer):
-            daemon_threads = True
-            block_on_close = False
+class _Handler(socketserver.StreamRequestHandler):
+    server: FaultyStore
 
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.uri = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+    def handle(self) -> None:
+        # Whoever asks may have gone.
+        with contextlib.suppress(OSError):
+            self._answer()
 
-    def answer(self, received: Any, sent: Any, reply: bytes | None) -> None:
+    def _answer(self) -> None:
         """Read one request to its end, and reply."""
-        method, path, _ = received.readline().decode().split(" ")
+        method, path, _ = self.rfile.readline().decode().split(" ")
         length = 0
-        while (line := received.readline().strip().lower()) != b"":
+        while (line := self.rfile.readline().strip().lower()) != b"":
             if line.startswith(b"content-length:"):
                 length = int(line.partition(b":")[2])
-        received.read(length)
-        self.requests.append(f"{method} {path}")
-        if reply is None:
-            self._closing.wait()
+        self.rfile.read(length)
+        self.server.requests.append(f"{method} {path}")
+        if self.server.reply is None:
+            self.server.closing.wait()
         else:
-            sent.write(reply)
+            self.wfile.write(self.server.reply)
 
-    def __enter__(self) -> FaultyStore:
-        self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._closing.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+@contextlib.contextmanager
+def faulty_store(reply: bytes | None) -> Iterator[FaultyStore]:
+    """Serve one reply for as long as the context is open."""
+    store = FaultyStore(reply)
+    with serving(store):
+        try:
+            yield store
+        finally:
+            store.closing.set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from children import run_each
 from processes import free_port
-from stores import REPLIES, FaultyStore
+from stores import REPLIES, FaultyStore, faulty_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def destination(serving: contextlib.ExitStack, stores: dict[str, FaultyStore], n
         return "fill_disk()"
     if kind == "gone":
         return f"mlflow.set_tracking_uri('http://127.0.0.1:{free_port()}')"
-    stores[name] = serving.enter_context(FaultyStore(REPLIES[kind]))
+    stores[name] = serving.enter_context(faulty_store(REPLIES[kind]))
     return f"mlflow.set_tracking_uri({stores[name].uri!r})"
 
 

@@ -11,7 +11,7 @@ from faults import Ways
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.tracing.provider import get_bridged_tracer_provider
 from opentelemetry.sdk.trace import SpanProcessor
-from stores import REPLIES, FaultyStore
+from stores import REPLIES, faulty_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def test_bad_answers_of_a_store_are_not_the_callers(
     fault: str, ways: Ways, own_store: str, impatient: None, tracing: Traces, production: None
 ) -> None:
     """And once there is a good one, calls are traced."""
-    with FaultyStore(REPLIES[fault]) as store:
+    with faulty_store(REPLIES[fault]) as store:
         mlflow.set_tracking_uri(store.uri)
         assert ways.differing() == {}
         assert store.requests

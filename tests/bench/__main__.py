@@ -28,10 +28,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from processes import AS_USERS_HAVE_IT
+
 from bench import budgets, growth, page, rounds, startup
 from bench.scenarios import SCENARIOS
 from bench.variants import VARIANTS
-from bench.workers import AS_USERS_HAVE_IT, HELD, workers
+from bench.workers import HELD, workers
 
 PACKAGES = ("mlflow_litellm", "litellm", "mlflow", "wrapt", "openinference-instrumentation-litellm")
 

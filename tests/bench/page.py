@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from documents import ROOT, put_between, table
 
 from bench.growth import FACTOR, GROWTHS
 from bench.scenarios import SCENARIOS
@@ -13,7 +13,7 @@ from bench.variants import VARIANTS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
 FIGURES = DOCS / "figures" / "bench.json"
 Told = dict[str, Any]
@@ -21,12 +21,8 @@ Told = dict[str, Any]
 
 def write(told: Told) -> None:
     """Write each table between its marks."""
-    page = PAGE.read_text()
-    for name, table in tables(told).items():
-        begin, end = marks(name)
-        between = re.compile(f"(?<={re.escape(begin)}).*(?={re.escape(end)})", re.DOTALL)
-        page = between.sub(lambda _, made=table: f"\n\n{made}\n\n", page)
-    PAGE.write_text(page)
+    for name, made in tables(told).items():
+        put_between(*marks(name), made, PAGE)
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -141,9 +137,3 @@ def budgets(told: list[Told]) -> str:
         for each in told
     ]
     return table(["", "measured (95 %)", "at most", ""], rows)
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -10,32 +10,29 @@ import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes import clean_environment
+from processes import BESIDE, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from bench.variants import Variant
 
-TESTS = Path(__file__).parents[1]
 LIMIT_S = 900.0
 # So that spans wait until they are asked for.
 HELD = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "3600000",
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "2048",
 }
-# MLflow's own, which tests make shorter.
-AS_USERS_HAVE_IT = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
 MAKE_STORE = "import mlflow; mlflow.set_experiment('bench')"
 
 
 def environment(store: Path, **more: str) -> dict[str, str]:
     """Return a process's environment, with a store of its own."""
     uri = f"sqlite:///{store}"
-    return clean_environment(MLFLOW_TRACKING_URI=uri, PYTHONPATH=str(TESTS), **more)
+    return clean_environment(MLFLOW_TRACKING_URI=uri, **BESIDE, **more)
 
 
 def empty_store(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes import SETTINGS, Provider, running
+from processes import BESIDE, SETTINGS, Provider, running
 
 from .page import write
 from .recorded import Run
@@ -47,12 +47,11 @@ def ask(tracer: Tracer, folder: Path, provider: Provider) -> dict[str, Any]:
     packages = [tracer.package, "litellm"]
     versions = subprocess.check_output([python, "-c", VERSIONS, *packages], text=True).split()
     log = folder / f"{tracer.key}.log"
-    path = {"PYTHONPATH": str(Path(__file__).parents[1])}
     with log.open("wb") as errors:
         told = subprocess.check_output(
             [python, "-m", "comparison.probe", tracer.key],
             cwd=folder,
-            env={**os.environ, **SETTINGS, **provider.environment, **path},
+            env={**os.environ, **SETTINGS, **provider.environment, **BESIDE},
             stderr=errors,
             timeout=LIMIT_S,
         )

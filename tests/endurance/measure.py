@@ -13,6 +13,7 @@ from pathlib import Path
 from litellm import CustomStreamWrapper
 from mlflow.entities import LiveSpan
 from mlflow.tracing.trace_manager import InMemoryTraceManager
+from processes import resident_kb
 
 from mlflow_litellm._calls import _Call
 from mlflow_litellm._nesting import Enclosing
@@ -55,7 +56,7 @@ def footprint() -> Footprint:
         # Where the C library has it: memory that is free, but was not given back.
         ctypes.CDLL(None).malloc_trim(0)
     threads = sorted(thread.name for thread in threading.enumerate())
-    return Footprint(_rss_kb(), threads, _handles(), ended, kept, traces())
+    return Footprint(resident_kb(), threads, _handles(), ended, kept, traces())
 
 
 def alive(kinds: tuple[type, ...]) -> dict[str, int]:
@@ -70,13 +71,6 @@ def traces() -> int:
     """Return how many traces MLflow holds in memory, which it tells by no public name."""
     manager = vars(InMemoryTraceManager.get_instance())
     return max(len(manager["_traces"]), len(manager["_otel_id_to_mlflow_trace_id"]))
-
-
-def _rss_kb() -> int:
-    [line] = [
-        line for line in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in line
-    ]
-    return int(line.split()[1])
 
 
 def _handles() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import json
-import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from mlflow import MlflowClient
-from processes import clean_environment
+from processes import BESIDE, clean_environment
 
 from endurance.plan import RAISING, Call
 from endurance.play import Played
@@ -27,7 +26,6 @@ pytestmark = [
     pytest.mark.timeout(2000),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux"),
 ]
-TESTS = Path(__file__).parents[1]
 # Room for what a round leaves, and batches that OpenTelemetry's queue is not full before.
 QUEUES = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "100000",
@@ -87,11 +85,10 @@ def soak(
     client = MlflowClient(store)
     client.search_experiments()
     report = folder / "report.json"
-    path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     subprocess.run(
         [sys.executable, "-m", "endurance", vendor.openai_base, str(count), str(seed), report],
         cwd=folder,
-        env=clean_environment(PYTHONPATH=path, MLFLOW_TRACKING_URI=store, **QUEUES),
+        env=clean_environment(MLFLOW_TRACKING_URI=store, **BESIDE, **QUEUES),
         check=True,
         timeout=120 + count * 0.15,
     )

@@ -8,13 +8,13 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from configurations import configuration
 from gateways import CHAT, Gateway, Spans, tree
 from load import REQUESTS, Timing, load, median
+from processes import resident_kb
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -136,9 +136,7 @@ def in_turns(gateways: Mapping[str, Gateway], key: dict[str, str]) -> dict[str, 
 
 def resident_mb(gateway: Gateway) -> float:
     """Return how much memory a gateway has."""
-    status = Path(f"/proc/{gateway.process.pid}/status").read_text()
-    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", status)
-    return int(kilobytes) / 1024
+    return resident_kb(gateway.process.pid) / 1024
 
 
 @pytest.mark.timeout(400)

@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes import Process, until
+from processes import AS_USERS_HAVE_IT, BESIDE, Process, until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 PROCESSES = 4
 FULL = "Trace export queue is full"
-# MLflow's own, for which other tests do not wait.
-DEFAULTS = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
 
 
 class Worker(Process):
     """One process that makes calls when it is told to."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        tests = str(Path(__file__).parents[1])
-        path = os.pathsep.join([tests, os.environ.get("PYTHONPATH", "")])
         command = [sys.executable, "-m", "scale.worker"]
-        super().__init__(command, folder, {**DEFAULTS, **environment, "PYTHONPATH": path})
+        super().__init__(command, folder, {**AS_USERS_HAVE_IT, **environment, **BESIDE})
         self._heard = 0
 
     def order(self, order: Mapping[str, Any]) -> None:
         """Have it do something."""
-        assert self.process.stdin
-        self.process.stdin.write(f"{json.dumps(order)}\n".encode())
-        self.process.stdin.flush()
+        self.tell(json.dumps(order))
 
     def answer(self, seconds: float) -> dict[str, Any]:
         """Return what it answers next."""

@@ -9,14 +9,13 @@ Each order is answered by a line of JSON, and so is the start.
 from __future__ import annotations
 
 import json
-import re
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import litellm
 import mlflow
+from processes import resident_kb
 
 import mlflow_litellm
 
@@ -53,7 +52,7 @@ def complete(number: int, answer: str, **more: Any) -> Any:
 def make(calls: int, rate: float | None, experiment: str) -> dict[str, Any]:
     """Make calls; return when each began, and what it took, in seconds."""
     mlflow.set_experiment(experiment_id=experiment)
-    dropped, before, began = mlflow_litellm.health().spans_dropped, resident_mb(), time.monotonic()
+    dropped, before, began = mlflow_litellm.health().spans_dropped, resident_kb(), time.monotonic()
     took = []
     for number in range(calls):
         if rate is not None:
@@ -63,7 +62,7 @@ def make(calls: int, rate: float | None, experiment: str) -> dict[str, Any]:
         ask(number)
         took.append((round(at, 4), round(time.monotonic() - at, 6)))
     seconds = time.monotonic() - began
-    resident = [before, resident_mb()]
+    resident = [kb / 1024 for kb in (before, resident_kb())]
     return {"seconds": seconds, "took": took, "resident_mb": resident, "dropped": dropped}
 
 
@@ -74,12 +73,6 @@ def flush() -> dict[str, Any]:
     seconds = time.monotonic() - began
     dropped = mlflow_litellm.health().spans_dropped
     return {"began": began, "seconds": seconds, "dropped": dropped}
-
-
-def resident_mb() -> float:
-    """Return how much memory this process has."""
-    [kilobytes] = re.findall(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(kilobytes) / 1024
 
 
 def tell(**fields: Any) -> None:
