@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 nox.options.default_venv_backend = "uv|venv"
 # As pip does; uv has certificates of its own, which know of no company's proxy.
 os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+# uv compiles nothing either, and hundreds of processes would compile MLflow anew, 4 seconds each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 # Those that allow it: the others keep two processors busy by themselves.

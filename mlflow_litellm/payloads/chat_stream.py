@@ -69,9 +69,9 @@ class Accumulator:
         if self._first is None:
             self._first = chunk
         self._last = chunk
-        own, extra = vars(chunk), chunk.__pydantic_extra__
+        own, extra = chunk.__dict__, chunk.__pydantic_extra__
         for choice in own.get("choices") or ():
-            said = choice.__pydantic_extra__ or vars(choice)
+            said = choice.__pydantic_extra__ or choice.__dict__
             index = said.get("index") or 0
             if (joined := self._choices.get(index)) is None:
                 joined = self._choices[index] = _Choice(said.get("delta"))
@@ -79,17 +79,18 @@ class Accumulator:
         usage = own.get("usage")
         if extra:
             usage = extra.get("usage") or usage
-            self._add_more(extra)
+            for key, value in extra.items():
+                if value is not None:
+                    self._add_more(key, value)
         if usage is not None:
             # Some providers repeat a growing count in each chunk: the last is the total.
             self._usage = copy.copy(usage)
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
 
-    def _add_more(self, extra: Mapping[str, Any]) -> None:
-        for key, value in extra.items():
-            if value is not None and key not in _NOT_THE_ANSWERS:
-                self._more[key] = value if type(value) is str else plain(value)
+    def _add_more(self, key: str, value: Any) -> None:
+        if key not in _NOT_THE_ANSWERS:
+            self._more[key] = value if type(value) is str else plain(value)
 
     def answer(self) -> Answer:
         """Return the chunks so far as the answer that would have come unstreamed."""
@@ -191,11 +192,13 @@ class _Choice:
         """Take a ``StreamingChoices``' fields."""
         if (delta := said.get("delta")) is not None:
             # Not model_dump(), which takes as long as all the rest.
-            for half in (vars(delta), delta.__pydantic_extra__ or {}):
+            for half in (delta.__dict__, delta.__pydantic_extra__ or {}):
                 for key, value in half.items():
-                    if value and type(value) is str and key != "role":
+                    if not value:
+                        continue
+                    if type(value) is str and key != "role":
                         self._texts[key].append(value)
-                    elif value:
+                    else:
                         self._merge(key, value)
         if said.get("finish_reason") is not None:
             self._finish_reason = said["finish_reason"]

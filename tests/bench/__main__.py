@@ -30,7 +30,7 @@ from typing import Any
 
 from processes import AS_USERS_HAVE_IT
 
-from bench import budgets, growth, page, rounds, startup
+from bench import budgets, direct, growth, page, rounds, startup
 from bench.scenarios import SCENARIOS
 from bench.variants import VARIANTS
 from bench.workers import HELD, workers
@@ -47,14 +47,16 @@ class Plan:
     held_s: float
     exporting_s: float
     growths: int
+    calls: int
     streams: int
     imports: int
     autologs: int
 
 
-FULL = Plan(tuple(VARIANTS), tuple(SCENARIOS), 360, 180, 3, 15, 15, 9)
+FULL = Plan(tuple(VARIANTS), tuple(SCENARIOS), 360, 180, 3, 40, 15, 15, 9)
 NEEDED = ("nothing", "ours", "disabled", "sampled_out", "by_hand", "builtin")
-QUICK = Plan(NEEDED, ("sync", "async_"), 40, 0, 0, 5, 5, 0)
+QUICK = Plan(NEEDED, ("sync", "async_"), 30, 0, 0, 15, 5, 5, 0)
+DIRECT = ("ours", "disabled", "sampled_out", "by_hand")
 
 
 def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:
@@ -86,11 +88,14 @@ def _calls(
 
 def _clocked(plan: Plan, folder: Path, draw: random.Random, seed: int) -> dict[str, Any]:
     say("streams, and growth" if plan.growths else "streams")
-    keys = growth.TRACED if plan.growths else ("ours",)
-    with workers([VARIANTS[key] for key in keys], folder, HELD, "--clocked") as started:
-        told = {"stream": budgets.measure_stream(started["ours"], plan.streams, seed)}
+    with workers([VARIANTS[key] for key in DIRECT], folder, HELD, "--clocked") as started:
+        told = {
+            "direct": direct.measure_calls(started, plan.calls, draw, seed),
+            "stream": direct.measure_stream(started["ours"], plan.streams, seed),
+        }
         if plan.growths:
-            told["growth"] = growth.measure(started, plan.growths, draw)
+            traced = {key: started[key] for key in growth.TRACED}
+            told["growth"] = growth.measure(traced, plan.growths, draw)
     return told
 
 
@@ -137,7 +142,7 @@ def main() -> None:
     (given.folder / "bench.json").write_text(json.dumps(told, indent=1))
     if not given.quick:
         publish(told)
-    say("\n\n".join(each for each in page.tables(told).values()))
+    say("\n\n".join(page.tables(told).values()))
     if missed := budgets.missed(told["budgets"]):
         sys.exit("\n".join(["Budgets that are missed:", *missed]))
 

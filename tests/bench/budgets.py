@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from bench.estimates import typical
+from bench.direct import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.workers import Worker
-
-# Of a long stream: its chunks, and its end.
-CHUNKS = 1000
 OURS = "ours"
-
-
-def measure_stream(worker: Worker, times: int, seed: int) -> dict[str, Any]:
-    """Return what a chunk of a long stream and its end take beyond LiteLLM's part."""
-    found: dict[str, list[float]] = defaultdict(list)
-    for _ in range(times):
-        # The clock's own part is in both.
-        off = worker.ask(what="chunks", size=CHUNKS, on=False)
-        on = worker.ask(what="chunks", size=CHUNKS)
-        for name in on:
-            found[name].append(on[name] - off[name])
-    return {name: typical(values, seed).rounded() for name, values in found.items()}
 
 
 def check(told: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -36,17 +19,20 @@ def check(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     One is missed where the whole interval is above its bound: what lies on both sides of it may be
     this machine's noise.
     """
-    calls, stream = told["calls"]["held"], told["stream"]
-    sync, async_ = calls["sync"], calls["async_"]
+    sync, async_ = (told["calls"]["held"][name][OURS] for name in ("sync", "async_"))
+    stream = told["stream"]
+    calls, acalls = (told["direct"][what] for what in CALLS)
     return [
-        _checked("sync call, against by hand", sync[OURS]["to_by_hand"], 1.15, "times"),
-        _checked("async call, against by hand", async_[OURS]["to_by_hand"], 1.15, "times"),
-        _checked("sync call, against MLflow's own", sync[OURS]["to_builtin"], 0.5, "times"),
-        _checked("async call, against MLflow's own", async_[OURS]["to_builtin"], 1.0, "times"),
+        _checked("sync call, against by hand", calls[OURS]["to_by_hand"], 1.15, "times"),
+        _checked("async call, against by hand", acalls[OURS]["to_by_hand"], 1.15, "times"),
+        _checked("sync call, against MLflow's own", sync["to_builtin"], 0.5, "times"),
+        _checked("async call, against MLflow's own", async_["to_builtin"], 1.0, "times"),
         _checked("each chunk of a stream", stream["chunk_us"], 3.0, "µs"),
         _checked("end of a stream of 1,000 chunks", stream["end_us"], 5000.0, "µs"),
-        _checked("call, MLflow's tracing disabled", sync["disabled"]["thread"], 25.0, "µs"),
-        _checked("call, sampled out", sync["sampled_out"]["thread"], 25.0, "µs"),
+        _checked("call, MLflow's tracing disabled", calls["disabled"]["added_us"], 25.0, "µs"),
+        _checked("async call, the same", acalls["disabled"]["added_us"], 25.0, "µs"),
+        _checked("call, sampled out", calls["sampled_out"]["added_us"], 25.0, "µs"),
+        _checked("async call, the same", acalls["sampled_out"]["added_us"], 25.0, "µs"),
         _checked(
             "`import mlflow`, the package's entry point", told["startup"]["own_ms"], 1.0, "ms"
         ),

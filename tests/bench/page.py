@@ -35,6 +35,7 @@ def tables(told: Told) -> dict[str, str]:
     held, exporting = told["calls"]["held"], told["calls"].get("exporting", {})
     return {
         "machine": machine(told),
+        "direct": direct(told["direct"]),
         "calls": calls(held, "thread"),
         "ratios": ratios(held),
         "exporting": calls(exporting, "wall"),
@@ -53,6 +54,20 @@ def machine(told: Told) -> str:
         f"{told['processors']} processors, {told['system']}. Seed {told['seed']}, "
         f"{told['minutes']:g} minutes."
     )
+
+
+def direct(by_what: Mapping[str, Any]) -> str:
+    """Return what each variant takes beyond LiteLLM's part, and against the span by hand."""
+    keys = [key for key in VARIANTS if key in next(iter(by_what.values()))]
+    rows = [
+        [title, *(cell(by_what[what][key]) for key in keys)]
+        for what, title in (("calls", "sync call"), ("acalls", "async call"))
+        for title, cell in (
+            (f"{title}, µs", lambda figures: _interval(figures["added_us"], 1)),
+            (f"{title}, against by hand", lambda figures: _interval(figures["to_by_hand"], 2)),
+        )
+    ]
+    return table(["", *(VARIANTS[key].title for key in keys)], rows)
 
 
 def calls(by_scenario: Mapping[str, Any], clock: str) -> str:

@@ -28,6 +28,28 @@ def grows(play: Callable[[Clock, Any, int], Took]) -> Callable[[Clock, Any, int]
 
 
 @grows
+def calls(clock: Clock, api: Any, size: int) -> Took:
+    """Make so many calls; tell of one."""
+    each = [clock.beyond(api.completion, **asked())[0] for _ in range(size)]
+    return {"added_us": median(each) / 1000}
+
+
+@grows
+def acalls(clock: Clock, api: Any, size: int) -> Took:
+    """Make so many async calls, one after the other; tell of one."""
+
+    async def in_turn() -> list[int]:
+        each = []
+        for _ in range(size):
+            clock.inside.clear()
+            took = await clock.abeyond(api.acompletion, **asked())
+            each.append(took - sum(clock.inside))
+        return each
+
+    return {"added_us": median(asyncio.run(in_turn())) / 1000}
+
+
+@grows
 def messages(clock: Clock, api: Any, size: int) -> Took:
     """Make a call with so many messages of 200 characters."""
     arguments = asked(messages=conversation(size, TEXT))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes import clean_environment
+from processes import BESIDE, clean_environment
 
 from bench.estimates import typical
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PACKAGE = "mlflow_litellm"
 IMPORT = """
 import importlib.metadata, json, sys, time
+from bench.clock import pace
 
 load, own = importlib.metadata.EntryPoint.load, []
 def timed(point):
@@ -34,8 +36,9 @@ importlib.metadata.EntryPoint.load = timed
 began = time.process_time()
 import mlflow
 took = time.process_time() - began
+usual = pace()
 there = [name for name in ("litellm", "wrapt", "mlflow_litellm") if name in sys.modules]
-print(json.dumps({"cpu_ms": took * 1000, "own_ms": sum(own) * 1000, "there": there}))
+print(json.dumps({"cpu_ms": took * 1000, "own_ms": sum(own) * 1000 * usual, "there": there}))
 """
 # A program with much loaded: names bound to LiteLLM's functions are looked for in all of it.
 AUTOLOG = """
@@ -84,7 +87,7 @@ def run(packages: Path, program: str) -> dict[str, Any]:
     told = subprocess.check_output(
         # -S: not those of this environment.
         [sys.executable, "-S", "-c", program],
-        env=clean_environment(PYTHONPATH=str(packages)),
+        env=clean_environment(PYTHONPATH=os.pathsep.join([str(packages), BESIDE["PYTHONPATH"]])),
         cwd=packages.parent,
         text=True,
     )

@@ -15,7 +15,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench.clock import Clock
+from mlflow.tracing.provider import provider
+from opentelemetry.sdk.trace import TracerProvider
+
+from bench.clock import Clock, pace
 from bench.scenarios import SCENARIOS
 from bench.sizes import GROWS
 from bench.variants import VARIANTS
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from bench.variants import Variant
 
 # Of processor time that a process uses while it is let alone so long: then it is idle.
-IDLE_S, LET_ALONE_S, AT_MOST = 0.002, 0.02, 500
+IDLE_S, LET_ALONE_S, AT_MOST = 0.002, 0.05, 200
 
 
 class Worker:
@@ -79,26 +82,27 @@ class Worker:
         return {name: ns / calls / 1000 for name, ns in took.items()}
 
     def grown(self, what: str, size: int, on: bool = True) -> dict[str, float]:
-        """Return what a call of a size takes beyond LiteLLM's part."""
+        """Return what a call of a size takes beyond LiteLLM's part, at the machine's usual pace."""
         assert self.clock
         api = self.switch(on)
         self.settle()
+        before = pace()
         took = GROWS[what](self.clock, api, size)
+        usual = (before + pace()) / 2
         self.settle()
-        return took
+        return {name: us * usual for name, us in took.items()}
 
     def settle(self) -> None:
         """Wait until all is exported, and nothing is at work any more; collect young garbage."""
-        import mlflow
-
-        mlflow.flush_trace_async_logging()
+        # The public flush waits for MLflow's idle threads, some seconds each time.
+        if isinstance(traced := provider.get(), TracerProvider):
+            traced.force_flush()
         for _ in range(AT_MOST):
             began = time.process_time()
             # LiteLLM logs in tasks of its own, which tell of nothing.
             self.loop.run_until_complete(asyncio.sleep(LET_ALONE_S))
             if time.process_time() - began < IDLE_S:
                 break
-        mlflow.flush_trace_async_logging()
         # All of it takes longer than most bursts.
         gc.collect(1)
 

@@ -1,0 +1,56 @@
+"""What tracing takes beyond LiteLLM's part of a call, by the clock that stands below the tracer."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from bench.estimates import ratio, typical
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from bench.workers import Worker
+
+# Of one process and one burst; of a long stream: its chunks, and its end.
+BURST, CHUNKS = 20, 1000
+CALLS = ("calls", "acalls")
+BASE = "by_hand"
+
+
+def measure_calls(
+    workers: Mapping[str, Worker], times: int, draw: random.Random, seed: int
+) -> dict[str, Any]:
+    """Return what a sync and an async call take beyond LiteLLM's part, traced in each way."""
+    found: dict[str, dict[str, list[float]]] = {what: defaultdict(list) for what in CALLS}
+    for _ in range(times):
+        for what in draw.sample(CALLS, k=len(CALLS)):
+            for key in draw.sample(sorted(workers), k=len(workers)):
+                found[what][key].append(_beyond(workers[key], what, BURST)["added_us"])
+    return {
+        what: {
+            key: {
+                "added_us": typical(values, seed).rounded(),
+                "to_by_hand": ratio(list(zip(values, by_key[BASE], strict=True)), seed).rounded(),
+            }
+            for key, values in by_key.items()
+        }
+        for what, by_key in found.items()
+    }
+
+
+def measure_stream(worker: Worker, times: int, seed: int) -> dict[str, Any]:
+    """Return what a chunk of a long stream and its end take beyond LiteLLM's part."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for _ in range(times):
+        for name, added in _beyond(worker, "chunks", CHUNKS).items():
+            found[name].append(added)
+    return {name: typical(values, seed).rounded() for name, values in found.items()}
+
+
+def _beyond(worker: Worker, what: str, size: int) -> dict[str, float]:
+    # The clock's own part is in both.
+    off = worker.ask(what=what, size=size, on=False)
+    on = worker.ask(what=what, size=size)
+    return {name: on[name] - off[name] for name in on}
