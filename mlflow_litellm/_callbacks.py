@@ -30,8 +30,8 @@ _taken: list[tuple[str, int, Any]] = []
 def take_out(litellm: ModuleType) -> None:
     """Take MLflow's callback out of LiteLLM's lists. Is idempotent, thread-safe, and takes 1 us."""
     for name in LISTS:
-        callbacks: list[Any] = getattr(litellm, name, None) or []
-        if any(map(is_mlflow, callbacks)):
+        callbacks: list[Any] | None = getattr(litellm, name, None)
+        if callbacks and any(map(is_mlflow, callbacks)):
             _take_out_of(name, callbacks)
 
 

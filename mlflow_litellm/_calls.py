@@ -81,7 +81,7 @@ class Door:
                 result = wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
             # Ctrl-C may come on the way in or out, and leave the span current for good.
-            active.__exit__()
+            active.__exit__(None, None, None)
             call.fail(error)
             raise
         return call.deliver(result)
@@ -99,7 +99,7 @@ class Door:
             with active:
                 result = await wrapped(*args, **call.sent(kwargs))
         except BaseException as error:
-            active.__exit__()
+            active.__exit__(None, None, None)
             call.fail(error)
             raise
         return call.deliver(result)
@@ -178,7 +178,10 @@ class _Call:
 
     def deliver(self, result: Any) -> Any:
         """Return what the caller gets: `result`, or a proxy that ends the span later."""
-        if inspect.iscoroutine(result) and self.span.recording:
+        if not self.span.recording:
+            self.enclosing.is_open = False
+            return result
+        if inspect.iscoroutine(result):
             with guard("waiting for a coroutine"):
                 return self._coroutine(result)
         self.enclosing.settle(result)
@@ -188,25 +191,25 @@ class _Call:
         return given
 
     def _delivered(self, result: Any) -> Any:
-        if self.span.recording:
-            with guard("opening a stream"):
-                if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
-                    return self._stream(result)
+        with guard("opening a stream"):
+            if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
+                return self._stream(result)
         answer = None
-        if self.span.recording:
-            with guard("reading an answer"):
-                answer = self._door.payload.answer(result, self._arguments)
+        with guard("reading an answer"):
+            answer = self._door.payload.answer(result, self._arguments)
         self._end(answer)
         return result
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`."""
+        if not self.span.recording:
+            self.enclosing.is_open = False
+            return
         self.enclosing.settle(error)
         self.enclosing.is_composite |= bool(self.enclosing.steps)
         answer = None
-        if self.span.recording:
-            with guard("reading a failure"):
-                answer = self._door.payload.failure(error, self._arguments)
+        with guard("reading a failure"):
+            answer = self._door.payload.failure(error, self._arguments)
         self._end(answer, error)
 
     def _end(self, answer: Answer | None, error: BaseException | None = None) -> None:

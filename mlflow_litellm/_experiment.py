@@ -44,6 +44,9 @@ def root_experiment_id() -> str | None:
         UnknownExperimentError: A name is in the environment and the server has not told its id
             within three seconds (a local store: ten), which is waited for once.
     """
+    # Asked first, as reading the environment takes longer.
+    if _internals.has_experiment():
+        return None
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     if not (experiment_id or name) or _decided_elsewhere():
@@ -54,8 +57,6 @@ def root_experiment_id() -> str | None:
 
 def _decided_elsewhere() -> bool:
     """Tell whether MLflow will find the experiment, or need none, without asking a server."""
-    if _internals.has_experiment():
-        return True
     parent = provider.get_current_otel_span()
     # The span that MLflow puts in the place of one it drops has no context at all.
     context = None if parent is None else parent.get_span_context()

@@ -92,9 +92,10 @@ class Enclosing:
         # A helper's answer, such as a judge's, is not the call's own.
         self.is_composite |= any(result is given for given in results)
 
-    def active(self) -> Active:
+    def active(self) -> AbstractContextManager[None]:
         """Return a context manager that makes this the enclosing call, and its span current."""
-        return Active(self, self.span.active())
+        # MLflow takes 10 us to make a span current, even one that is none.
+        return Active(self, self.span.active()) if self.span.has_place else _NOTHING
 
     def resumed(self) -> Active:
         """

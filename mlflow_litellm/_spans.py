@@ -14,7 +14,7 @@ from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 
-from mlflow_litellm import _content, _delivery, _health, _trace_info
+from mlflow_litellm import _content, _delivery, _health, _internals, _trace_info
 from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
 from mlflow_litellm.payloads import shown
@@ -67,6 +67,16 @@ class CallSpan:
         """Whether what is recorded will be seen: False where tracing is off or sampled out."""
         return self._span is not None and not isinstance(self._span, NoOpSpan)
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is in a trace, if only in one that is sampled out: not with tracing off."""
+        if self._span is None or self.recording:
+            return self._span is not None
+        with guard("looking for a span's context"):
+            context = _internals.otel_span(self._span).get_span_context()
+            return context is not None and bool(context.is_valid)
+        return False
+
     def active(self) -> ActiveSpan:
         """Return a context manager that makes the span the current one, in this context only."""
         return ActiveSpan(self._span)
@@ -101,8 +111,8 @@ class CallSpan:
                 _trace_info.tell(self._span, request)
 
     def finish(self, answer: Answer | None = None) -> None:
-        """End the span with an answer, status OK."""
-        self._end(answer, SpanStatusCode.OK)
+        """End the span with an answer; MLflow makes its status OK."""
+        self._end(answer)
 
     def fail(
         self,
@@ -123,7 +133,7 @@ class CallSpan:
                 self._span.add_event(_event(error, redact))
         self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error, redact)))
 
-    def _end(self, answer: Answer | None, status: Any) -> None:
+    def _end(self, answer: Answer | None, status: SpanStatus | None = None) -> None:
         if self.recording:
             if answer is not None:
                 self._record_answer(answer)

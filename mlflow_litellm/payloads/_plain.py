@@ -60,7 +60,10 @@ def _plain(value: Any, path: _Path) -> Any:
     try:
         if kind is dict:
             return {
-                key if type(key) is str and key.isascii() else _key(key): _plain(item, path)
+                key if type(key) is str and key.isascii() else _key(key): (
+                    # Half of a payload, and a call less for each.
+                    item if type(item) is str and item.isascii() else _plain(item, path)
+                )
                 for key, item in value.items()
             }
         return [_plain(item, path) for item in value] if kind is list else _other(value, path)

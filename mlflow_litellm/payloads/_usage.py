@@ -140,7 +140,8 @@ def _output(usage: Mapping[str, Any]) -> int | None:
 
 def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
     for path in paths:
-        if (count := _at(usage, path)) is not None:
+        # Most paths end where they begin, and most counts are none of a provider's.
+        if path[0] in usage and (count := _at(usage, path)) is not None:
             return count
     return None
 

@@ -53,10 +53,12 @@ class Plan:
     autologs: int
 
 
-FULL = Plan(tuple(VARIANTS), tuple(SCENARIOS), 360, 180, 3, 40, 15, 15, 9)
+FULL = Plan(
+    tuple(key for key in VARIANTS if key != "bare"), tuple(SCENARIOS), 360, 180, 3, 40, 15, 15, 9
+)
 NEEDED = ("nothing", "ours", "disabled", "sampled_out", "by_hand", "builtin")
 QUICK = Plan(NEEDED, ("sync", "async_"), 30, 0, 0, 15, 5, 5, 0)
-DIRECT = ("ours", "disabled", "sampled_out", "by_hand")
+DIRECT = ("ours", "disabled", "sampled_out", "bare", "by_hand")
 
 
 def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:

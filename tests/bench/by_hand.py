@@ -28,9 +28,10 @@ def completion(**arguments: Any) -> Any:
         span, began = _begin("litellm-completion", arguments), time.perf_counter()
         return _read(litellm.completion(**arguments), span, began)
     with mlflow.start_span("litellm-completion", span_type=SpanType.CHAT_MODEL) as span:
+        began = time.perf_counter()
         _record_request(span, arguments)
         response = litellm.completion(**arguments)
-        _record_answer(span, response)
+        _record_answer(span, response, began)
         return response
 
 
@@ -40,9 +41,10 @@ async def acompletion(**arguments: Any) -> Any:
         span, began = _begin("litellm-acompletion", arguments), time.perf_counter()
         return _aread(await litellm.acompletion(**arguments), span, began)
     with mlflow.start_span("litellm-acompletion", span_type=SpanType.CHAT_MODEL) as span:
+        began = time.perf_counter()
         _record_request(span, arguments)
         response = await litellm.acompletion(**arguments)
-        _record_answer(span, response)
+        _record_answer(span, response, began)
         return response
 
 
@@ -60,7 +62,7 @@ def _record_request(span: Any, arguments: dict[str, Any]) -> None:
     span.set_attribute("model", arguments["model"])
 
 
-def _record_answer(span: Any, response: Any) -> None:
+def _record_answer(span: Any, response: Any, began: float) -> None:
     span.set_outputs(response.model_dump(exclude_none=True))
     usage, hidden = response.usage, response._hidden_params
     used = {
@@ -72,15 +74,17 @@ def _record_answer(span: Any, response: Any) -> None:
     # MLflow makes the cost of tokens and model, as the span ends.
     span.set_attribute("response_cost", hidden.get("response_cost"))
     span.set_attribute("finish_reasons", [choice.finish_reason for choice in response.choices])
+    per_second = usage.completion_tokens / (time.perf_counter() - began)
+    span.set_attribute("output_tokens_per_second", round(per_second, 3))
     _record_origin(span, response.model, hidden)
 
 
 def _record_origin(span: Any, model: str, hidden: dict[str, Any]) -> None:
     span.set_attribute(SpanAttributeKey.MODEL, model)
     span.set_attribute(SpanAttributeKey.MODEL_PROVIDER, hidden.get("custom_llm_provider"))
-    for name in ("litellm_call_id", "api_base", "cache_hit"):
-        if hidden.get(name) is not None:
-            span.set_attribute(name, hidden[name])
+    span.set_attribute("cache_hit", bool(hidden.get("cache_hit")))
+    for name in ("litellm_call_id", "api_base", "custom_llm_provider"):
+        span.set_attribute(name, hidden.get(name))
 
 
 class _Text:

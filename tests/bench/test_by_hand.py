@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # What differs from call to call.
 OF_THE_CALL = {"created", "id"}
+# What few would time by hand.
+OF_STREAMS_ALONE = {"longest_chunk_gap_ms", "stream_end", "time_to_first_content_ms"}
 
 
 def call(api: Any) -> None:
@@ -49,6 +51,7 @@ def recorded(traces: Traces) -> dict[str, Any]:
     span = traces.calls()[-1]
     outputs = {key: value for key, value in span.outputs.items() if key not in OF_THE_CALL}
     return {
+        "attributes": span.attributes.keys() - OF_STREAMS_ALONE,
         "name": span.name,
         "type": span.span_type,
         "inputs": span.inputs,

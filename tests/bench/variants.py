@@ -46,6 +46,13 @@ def without_tracing() -> Any:
     return autolog()
 
 
+def bare() -> Any:
+    """Return what makes spans that record nothing."""
+    from bench import bare as made
+
+    return made
+
+
 def by_hand() -> Any:
     """Return what makes the spans by hand."""
     from bench import by_hand as made
@@ -109,6 +116,10 @@ VARIANTS = {
         ),
         Variant(
             "sampled_out", "sampled out", autolog, end_autolog,
+            {"MLFLOW_TRACE_SAMPLING_RATIO": "0"}, records=False,
+        ),
+        Variant(
+            "bare", "a bare span, sampled out", bare, nothing_to_end,
             {"MLFLOW_TRACE_SAMPLING_RATIO": "0"}, records=False,
         ),
         Variant("by_hand", "by hand", by_hand, nothing_to_end),
