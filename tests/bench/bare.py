@@ -1,4 +1,4 @@
-"""LiteLLM's calls in spans that record nothing: what MLflow alone takes where none is to be seen."""
+"""LiteLLM's calls in spans that record nothing: what MLflow takes by itself."""
 
 from __future__ import annotations
 
