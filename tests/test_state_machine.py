@@ -6,154 +6,29 @@ import functools
 import random
 import sys
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import litellm
 import mlflow
 import pytest
-import wrapt
 from callers import MODEL, AsyncCaller, user
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from layers import Alias, Layer, Name, covered_by_closure, covered_by_wrapt
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 from traces import Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 NAMES = ("completion", "acompletion")
 ORIGINALS = {name: vars(litellm)[name] for name in NAMES}
 # What fails is made smaller step by step, which takes minutes.
 pytestmark = pytest.mark.timeout(400)
 SAID = "as it was asked to say"
-
-
-@dataclass(eq=False)
-class Layer:
-    """
-    One function of those that a call goes through.
-
-    Attributes:
-        function: What is called.
-        below: What that calls; None of LiteLLM's own.
-        is_ours: Whether it is this package's wrapper, and not another library's.
-        seen: How often another library's wrapper was called.
-    """
-
-    function: Any
-    below: Layer | None = None
-    is_ours: bool = False
-    seen: int = 0
-
-    def path(self) -> Iterator[Layer]:
-        """Yield it and all that is below it."""
-        layer: Layer | None = self
-        while layer is not None:
-            yield layer
-            layer = layer.below
-
-    def holds(self, other: Layer | None) -> bool:
-        """Tell whether a call of it reaches another."""
-        return any(layer is other for layer in self.path())
-
-
-@dataclass(eq=False)
-class Alias:
-    """A module that imported the function, and what it should hold."""
-
-    module: ModuleType
-    layer: Layer
-
-
-@dataclass
-class Name:
-    """What must stand under one name of LiteLLM, and under its aliases."""
-
-    name: str
-    top: Layer
-    ours: Layer | None = None
-    is_cut: bool = False
-    remembered: Layer | None = None
-    aliases: list[Alias] = field(default_factory=list)
-    captured: list[Layer] = field(default_factory=list)
-
-    @property
-    def current(self) -> Any:
-        """What stands there."""
-        return vars(litellm)[self.name]
-
-    def places(self) -> list[Layer]:
-        """Return every function that somebody holds."""
-        return [self.top, *(alias.layer for alias in self.aliases), *self.captured]
-
-    def enabled(self) -> None:
-        """Expect the wrapper on top, unless it is below another's, and in modules."""
-        if not self.top.holds(self.ours):
-            assert self.current is not self.top.function
-            if self.ours is None or self.ours.below is not self.top:
-                self.ours = Layer(self.current, self.top, is_ours=True)
-            self.top = self.ours
-        self.is_cut = False
-        self._expect(self.ours.below, self.ours)
-
-    def disabled(self) -> None:
-        """Expect what is below the wrapper, unless another's covers it, and in modules."""
-        if self.ours is not None:
-            self.top = self.ours.below if self.top is self.ours else self.top
-            self._expect(self.ours, self.ours.below)
-
-    def _expect(self, before: Layer, after: Layer) -> None:
-        for alias in self.aliases:
-            if alias.layer is before:
-                alias.layer = after
-
-    def may_restore(self) -> bool:
-        """
-        Tell whether what was remembered can be told from a wrapper on top of ours.
-
-        Not where it has a wrapper of ours that was taken off since, nor where it goes deeper.
-        """
-        known = self.remembered
-        if known is None or self.is_cut:
-            return False
-        if any(layer.is_ours for layer in known.path()):
-            return all(self.top.holds(layer) for layer in known.path() if layer.is_ours)
-        return not self.top.holds(self.ours) or known is self.ours.below
-
-    def restore(self) -> None:
-        """Put back what was remembered, whatever stands there now."""
-        self.is_cut = self.top.holds(self.ours) and not self.remembered.holds(self.ours)
-        self.put(self.remembered)
-
-    def put(self, layer: Layer) -> None:
-        """Have something stand there, as another library does."""
-        setattr(litellm, self.name, layer.function)
-        self.top = layer
-
-
-def covered_by_wrapt(layer: Layer) -> Any:
-    """Return a wrapper of the kind that most libraries make."""
-
-    def other(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-        layer.seen += 1
-        return wrapped(*args, **kwargs)
-
-    return wrapt.FunctionWrapper(layer.below.function, other)
-
-
-def covered_by_closure(layer: Layer) -> Any:
-    """Return a wrapper of the other kind."""
-    wrapped = layer.below.function
-
-    @functools.wraps(wrapped)
-    def other(*args: Any, **kwargs: Any) -> Any:
-        layer.seen += 1
-        return wrapped(*args, **kwargs)
-
-    return other
 
 
 @dataclass(eq=False)

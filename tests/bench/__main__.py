@@ -42,10 +42,9 @@ PACKAGES = ("mlflow_litellm", "litellm", "mlflow", "wrapt", "openinference-instr
 class Plan:
     """How much is measured: seconds of rounds, repetitions, processes."""
 
-    variants: tuple[str, ...]
-    scenarios: tuple[str, ...]
     held_s: float
     exporting_s: float
+    against_s: float
     growths: int
     calls: int
     streams: int
@@ -54,22 +53,24 @@ class Plan:
 
 
 FULL = Plan(
-    tuple(key for key in VARIANTS if key != "bare"), tuple(SCENARIOS), 360, 180, 3, 40, 15, 15, 9
+    held_s=240, exporting_s=120, against_s=150, growths=3, calls=25, streams=15, imports=15,
+    autologs=9,
+)  # fmt: skip
+QUICK = Plan(
+    held_s=0, exporting_s=0, against_s=30, growths=0, calls=8, streams=5, imports=5, autologs=0
 )
-NEEDED = ("nothing", "ours", "disabled", "sampled_out", "by_hand", "builtin")
-QUICK = Plan(NEEDED, ("sync", "async_"), 30, 0, 0, 15, 5, 5, 0)
-DIRECT = ("ours", "disabled", "sampled_out", "bare", "by_hand")
+BARE = ("bare", "bare_disabled")
+ALL = tuple(key for key in VARIANTS if key not in BARE)
+# The budgets' own, with more rounds than there is time for with all.
+AGAINST, SIMPLE = ("nothing", "ours", "builtin"), ("sync", "async_")
+DIRECT = ("ours", "disabled", "sampled_out", *BARE, "by_hand")
 
 
 def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:
     """Measure all that is planned, one thing after the other."""
     draw = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    told: dict[str, Any] = {"calls": {"held": _calls(plan, folder, HELD, plan.held_s, draw, seed)}}
-    if plan.exporting_s:
-        exporting = _calls(plan, folder, AS_USERS_HAVE_IT, plan.exporting_s, draw, seed)
-        told["calls"]["exporting"] = exporting
-    told.update(_clocked(plan, folder, draw, seed))
+    told = {"calls": _whole(plan, folder, draw, seed), **_clocked(plan, folder, draw, seed)}
     say("start-up")
     told["startup"] = startup.measure(folder, plan.imports, draw, seed)
     if plan.autologs:
@@ -77,15 +78,19 @@ def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:
     return {**told, "budgets": budgets.check(told)}
 
 
-def _calls(
-    plan: Plan, folder: Path, export: dict[str, str], seconds: float, draw: random.Random, seed: int
-) -> dict[str, Any]:
-    is_held = export is HELD
-    say("calls, export held" if is_held else "calls, as users have them")
-    variants = [VARIANTS[key] for key in plan.variants]
-    with workers(variants, folder, export) as started:
-        added = rounds.measure(started, plan.scenarios, seconds, draw)
-    return rounds.told(added, seed, "thread" if is_held else "wall")
+def _whole(plan: Plan, folder: Path, draw: random.Random, seed: int) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for name, seconds, variants, scenarios, export in (
+        ("against", plan.against_s, AGAINST, SIMPLE, HELD),
+        ("held", plan.held_s, ALL, tuple(SCENARIOS), HELD),
+        ("exporting", plan.exporting_s, ALL, tuple(SCENARIOS), AS_USERS_HAVE_IT),
+    ):
+        say(f"calls: {name}, {seconds:g} s")
+        if seconds:
+            with workers([VARIANTS[key] for key in variants], folder, export) as started:
+                added = rounds.measure(started, scenarios, seconds, draw)
+            told[name] = rounds.told(added, seed, "thread" if export is HELD else "wall")
+    return told
 
 
 def _clocked(plan: Plan, folder: Path, draw: random.Random, seed: int) -> dict[str, Any]:

@@ -32,10 +32,11 @@ def marks(name: str) -> tuple[str, str]:
 
 def tables(told: Told) -> dict[str, str]:
     """Return the page's tables, by name."""
-    held, exporting = told["calls"]["held"], told["calls"].get("exporting", {})
+    held, exporting = (told["calls"].get(name, {}) for name in ("held", "exporting"))
     return {
         "machine": machine(told),
         "direct": direct(told["direct"]),
+        "against": against(told["calls"]["against"]),
         "calls": calls(held, "thread"),
         "ratios": ratios(held),
         "exporting": calls(exporting, "wall"),
@@ -68,6 +69,20 @@ def direct(by_what: Mapping[str, Any]) -> str:
         )
     ]
     return table(["", *(VARIANTS[key].title for key in keys)], rows)
+
+
+def against(by_scenario: Mapping[str, Any]) -> str:
+    """Return what this package and MLflow's own flavor add, and the ratio, by the clock."""
+    rows = [
+        [
+            f"{SCENARIOS[name].title}, {by_key['ours']['rounds']} rounds",
+            *(_interval(by_key[key]["wall"], 0) for key in ("nothing", "ours", "builtin")),
+            _interval(by_key["ours"]["to_builtin"], 2),
+        ]
+        for name, by_key in by_scenario.items()
+    ]
+    head = ["", *(VARIANTS[key].title for key in ("nothing", "ours", "builtin")), "ratio"]
+    return table(head, rows)
 
 
 def calls(by_scenario: Mapping[str, Any], clock: str) -> str:

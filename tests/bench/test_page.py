@@ -23,9 +23,9 @@ def test_the_page_has_what_was_measured(name: str) -> None:
 
 
 def test_a_missed_budget_is_named() -> None:
-    """The one whose whole interval is above its bound."""
+    """The one whose whole interval is above its limit."""
     figures = {"value": 4.0, "low": 3.5, "high": 5.0, "bound": 3.0, "unit": "µs"}
-    budgets = [{"what": "chunk", "ok": False, **figures}, {"what": "end", "ok": True, **figures}]
+    budgets = [{"what": "chunk", "limit": 3.0, **figures}, {"what": "end", "limit": 3.6, **figures}]
     assert missed(budgets) == ["chunk: 4 µs (3.5 to 5), at most 3"]
 
 

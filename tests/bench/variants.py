@@ -53,6 +53,14 @@ def bare() -> Any:
     return made
 
 
+def bare_without_tracing() -> Any:
+    """Return the same, with MLflow's tracing off."""
+    import mlflow
+
+    mlflow.tracing.disable()
+    return bare()
+
+
 def by_hand() -> Any:
     """Return what makes the spans by hand."""
     from bench import by_hand as made
@@ -121,6 +129,10 @@ VARIANTS = {
         Variant(
             "bare", "a bare span, sampled out", bare, nothing_to_end,
             {"MLFLOW_TRACE_SAMPLING_RATIO": "0"}, records=False,
+        ),
+        Variant(
+            "bare_disabled", "a bare span, tracing disabled", bare_without_tracing, nothing_to_end,
+            records=False,
         ),
         Variant("by_hand", "by hand", by_hand, nothing_to_end),
         # Its `disable=True` leaves async calls traced, so it is compared with `nothing`.
