@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mlflow_litellm.payloads import Answer, Payload
 
-
 # What each kind of call that streams is asked in.
 _MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
 

@@ -22,6 +22,7 @@ from typing import Any
 import litellm
 import mlflow
 
+import mlflow_litellm
 from endurance.measure import ENDED, Footprint, alive, footprint, traces
 from endurance.plan import Call, drawn, untraced
 from endurance.play import Played, Player
@@ -115,6 +116,7 @@ def _told(run: Run, lines: list[str], seconds: float) -> dict[str, Any]:
         "footprints": [dataclasses.asdict(found) for found in run.footprints],
         "restored": run.restored,
         "lines": lines,
+        "health": dataclasses.asdict(mlflow_litellm.health()),
         "seconds": seconds,
     }
 

@@ -195,6 +195,15 @@ def test_nothing_was_logged(soak: Soak) -> None:
     assert soak.report["lines"] == []
 
 
+def test_its_own_health_says_the_same(soak: Soak) -> None:
+    """Each trace is one call that was counted; nothing was swallowed, and nothing dropped."""
+    health = soak.report["health"]
+    assert (health["faults"], health["spans_dropped"]) == ({}, 0)
+    assert health["calls"] == sum(map(len, soak.traces.values()))
+    abandoned = sum(t.ends == ("abandoned",) for told in soak.traces.values() for t in told)
+    assert health["streams_abandoned"] == abandoned
+
+
 def test_the_originals_are_back_each_time_it_is_off(soak: Soak) -> None:
     """After each round, the very objects."""
     assert soak.report["restored"]
