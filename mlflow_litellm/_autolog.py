@@ -154,6 +154,7 @@ def _enable(litellm: ModuleType) -> None:
     apply_all([*_patches, *_inner_patches])
     for patch in _export_patches:
         patch.apply()
+    _delivery.watch()
     _tell_missing()
     _callbacks.take_out(litellm)
     _notebook.attach()
@@ -170,9 +171,10 @@ def _patch(litellm: ModuleType, door: Door) -> Patch:
 def _disable() -> None:
     global _on, _builtin_config
     _on = False
+    # Before the patches go, that tell it what was sent.
+    _delivery.forget()
     # Also where it was off: a wrapper that was covered then may be on top now.
     _revert()
-    _delivery.forget()
     _notebook.detach()
     if _patched is not None:
         _callbacks.put_back(_patched)

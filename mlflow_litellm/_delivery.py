@@ -35,6 +35,8 @@ _sent = 0
 _waiting: weakref.WeakSet[Any] = weakref.WeakSet()
 # Not known before something is sent: exporters to collectors send by other ways.
 _is_told = False
+# Whether MLflow's methods are patched: what is sent while they are not passes unseen.
+_is_watched = False
 
 # What is being sent is inside. Writing a trace to a local store takes some 10 ms.
 sending = Gate(patience=5.0)
@@ -52,8 +54,9 @@ def expect(span: Any) -> None:
     """Count a span that MLflow is about to be given, to be sent."""
     global _ended
     with _lock:
-        _ended += 1
-        _waiting.add(otel_span(span))
+        if _is_watched:
+            _ended += 1
+            _waiting.add(otel_span(span))
 
 
 def waiting() -> int:
@@ -69,10 +72,17 @@ def dropped() -> int | None:
     return missing if _is_told or not missing else None
 
 
+def watch() -> None:
+    """Count spans from now on, as MLflow's methods are patched."""
+    global _is_watched
+    _is_watched = True
+
+
 def forget() -> None:
-    """Leave aside what waits: what becomes of it is not told any more."""
-    global _ended
+    """Leave aside what waits, and what ends from now on: what becomes of it is not told."""
+    global _ended, _is_watched
     with _lock:
+        _is_watched = False
         _ended -= len(_waiting)
         _waiting.clear()
 

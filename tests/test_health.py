@@ -132,6 +132,25 @@ print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
     assert succeed(BEGIN + code, tmp_path) == "0 1\n"
 
 
+def test_stream_that_ends_while_tracing_is_off_is_no_loss(tmp_path: Path) -> None:
+    """It is sent unseen as well, and others are counted once tracing is on again."""
+    code = """
+import gc
+
+stream = call(stream=True)
+mlflow.litellm.autolog(disable=True)
+list(stream)
+mlflow.flush_trace_async_logging()
+del stream
+gc.collect()
+mlflow.litellm.autolog()
+call()
+mlflow.flush_trace_async_logging()
+print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
+"""
+    assert succeed(BEGIN + code, tmp_path) == "0 2\n"
+
+
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
     """Return the lines in which a script told of losses."""
     return [line for line in done.stderr.splitlines() if INCOMPLETE in line]

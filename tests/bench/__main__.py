@@ -53,7 +53,7 @@ class Plan:
 
 
 FULL = Plan(
-    held_s=240, exporting_s=120, against_s=150, growths=3, calls=25, streams=15, imports=15,
+    held_s=150, exporting_s=80, against_s=120, growths=2, calls=20, streams=15, imports=15,
     autologs=9,
 )  # fmt: skip
 QUICK = Plan(

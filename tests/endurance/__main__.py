@@ -80,8 +80,14 @@ class Run:
             self.play(drawn(self._rng, len(self.played), count))
         self.changes += switch.changes
         self.restored &= all(vars(litellm)[n] is found for n, found in ORIGINALS.items())
+        self._renew_clients()
         self._settle()
         self.footprints.append(footprint())
+
+    def _renew_clients(self) -> None:
+        """Have LiteLLM make its HTTP clients anew: streams that are dropped keep connections."""
+        # A hundred of them, traced or not, and no call gets one any more.
+        litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _settle(self) -> None:
         """Wait for what LiteLLM does after a call, in its threads and tasks, and for exports."""

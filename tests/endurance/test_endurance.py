@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from processes import Provider
 
 pytestmark = [
-    pytest.mark.timeout(2000),
+    pytest.mark.timeout(2400),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux"),
 ]
 # Room for what a round leaves, and batches that OpenTelemetry's queue is not full before.
@@ -90,7 +90,7 @@ def soak(
         cwd=folder,
         env=clean_environment(MLFLOW_TRACKING_URI=store, **BESIDE, **QUEUES),
         check=True,
-        timeout=120 + count * 0.15,
+        timeout=120 + count * 0.2,
     )
     told = json.loads(report.read_text())
     calls = [Played(**{**each, "call": Call(**each["call"])}) for each in told.pop("played")]

@@ -104,9 +104,9 @@ class Store:
             "SELECT trace_id, name, parent_span_id FROM spans WHERE experiment_id = %s", experiment
         )
         files = self._files(experiment)
-        # A trace may be in both.
-        stored = {trace for trace, *_ in rows}
-        alone = [row for row in files if row[0] not in stored]
+        # A file has all of a trace, of which some spans may be in the database as well.
+        stored = {(trace, name) for trace, name, _ in rows}
+        alone = [row for row in files if row[:2] not in stored]
         spans = rows + alone
         roots = {trace for trace, _, parent in spans if parent is None}
         return Arrived(
