@@ -27,7 +27,7 @@ def check(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         _checked("sync call, against by hand", calls[OURS]["to_by_hand"], 1.15, "times", 1.35),
         _checked("async call, against by hand", acalls[OURS]["to_by_hand"], 1.15, "times", 1.35),
-        _checked(f"sync call, {own}", sync["to_builtin"], 0.5, "times"),
+        _checked(f"sync call, {own}", sync["to_builtin"], 0.5, "times", 1.5),
         _checked(f"async call, {own}", async_["to_builtin"], 1.0, "times"),
         _checked("each chunk of a stream", stream["chunk_us"], 3.0, "µs"),
         _checked("end of a stream of 1,000 chunks", stream["end_us"], 5000.0, "µs"),
