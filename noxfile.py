@@ -222,7 +222,7 @@ def readers(session: nox.Session) -> None:
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
 
 
-@nox.session(default=False)
+@nox.session
 def quick(session: nox.Session) -> None:
     """Check the budgets, the endurance and a store at scale, each by its quick form."""
     install(session, "mlflow", "bench", "scale")

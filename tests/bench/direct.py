@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # Of one process and one burst; of a long stream: its chunks, and its end.
 BURST, CHUNKS = 20, 1000
-CALLS = ("calls", "acalls")
+# What is asked of a worker, and how readers know it.
+CALLS = {"calls": "sync call", "acalls": "async call"}
 BASE = "by_hand"
 
 
@@ -25,7 +26,7 @@ def measure_calls(
     """Return what a sync and an async call take beyond LiteLLM's part, traced in each way."""
     found: dict[str, dict[str, list[float]]] = {what: defaultdict(list) for what in CALLS}
     for _ in range(times):
-        for what in draw.sample(CALLS, k=len(CALLS)):
+        for what in draw.sample(list(CALLS), k=len(CALLS)):
             for key in draw.sample(sorted(workers), k=len(workers)):
                 found[what][key].append(_beyond(workers[key], what, BURST)["added_us"])
     return {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from documents import ROOT, put_between, table
 
+from bench.direct import CALLS
 from bench.growth import FACTOR, GROWTHS
 from bench.scenarios import SCENARIOS
 from bench.variants import VARIANTS
@@ -62,7 +63,7 @@ def direct(by_what: Mapping[str, Any]) -> str:
     keys = [key for key in VARIANTS if key in next(iter(by_what.values()))]
     rows = [
         [title, *(cell(by_what[what][key]) for key in keys)]
-        for what, title in (("calls", "sync call"), ("acalls", "async call"))
+        for what, title in CALLS.items()
         for title, cell in (
             (f"{title}, µs", lambda figures: _interval(figures["added_us"], 1)),
             (f"{title}, against by hand", lambda figures: _interval(figures["to_by_hand"], 2)),
@@ -73,16 +74,16 @@ def direct(by_what: Mapping[str, Any]) -> str:
 
 def against(by_scenario: Mapping[str, Any]) -> str:
     """Return what this package and MLflow's own flavor add, and the ratio, by the clock."""
+    keys = [key for key in VARIANTS if key in next(iter(by_scenario.values()))]
     rows = [
         [
             f"{SCENARIOS[name].title}, {by_key['ours']['rounds']} rounds",
-            *(_interval(by_key[key]["wall"], 0) for key in ("nothing", "ours", "builtin")),
+            *(_interval(by_key[key]["wall"], 0) for key in keys),
             _interval(by_key["ours"]["to_builtin"], 2),
         ]
         for name, by_key in by_scenario.items()
     ]
-    head = ["", *(VARIANTS[key].title for key in ("nothing", "ours", "builtin")), "ratio"]
-    return table(head, rows)
+    return table(["", *(VARIANTS[key].title for key in keys), "ratio"], rows)
 
 
 def calls(by_scenario: Mapping[str, Any], clock: str) -> str:
