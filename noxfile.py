@@ -1,11 +1,11 @@
 """
-Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway`` and its ``load``,
-``installs``, ``readers`` of traces, ``docs``, ``lint``, ``types``; ``versions`` of LiteLLM, MLflow
-and wrapt, a ``canary`` of the next ones; ``quick``: the quick forms of what measures.
+Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway``, ``installs``, ``readers``
+of traces, ``docs``, ``lint``, ``types``; ``versions`` of LiteLLM, MLflow and wrapt, a ``canary`` of
+the next ones; ``quick``: the quick forms of what measures.
 
 Plain ``nox`` runs most of these, of the versions the oldest; ``canary`` and ``coverage`` run by
-name. ``bench``, ``endurance``, ``scale`` and ``comparison`` make figures of the documentation, each
-by its name alone: they take a quarter of an hour or so.
+name. ``bench``, ``endurance``, ``scale``, ``load`` and ``comparison`` make figures of the
+documentation, each by its name alone: most take a quarter of an hour or more.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
-# Those that allow it: the others keep two processors busy by themselves.
+# Those that allow it: ``tests`` keeps all processors busy, and what measures is to be alone.
 nox.options.parallel = 2
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -38,7 +38,6 @@ nox.options.sessions = [
     *(f"tests-{version}" for version in PYTHONS),
     "frameworks",
     "gateway",
-    "load",
     "installs(newest)",
     "readers",
     "versions(oldest)",
@@ -77,11 +76,15 @@ def pytest(session: nox.Session) -> str:
     return str(Path(session.bin) / "pytest")
 
 
+# One more than processors: there are tests that wait for processes.
+WORKERS = str((os.cpu_count() or 1) + 1)
+
+
 @nox.session(python=HERE)
 def tests(session: nox.Session) -> None:
     """Test the built and installed wheel."""
     install(session, "mlflow", "tests")
-    run_pytest(session, "-n", "auto")
+    run_pytest(session, "-n", WORKERS)
 
 
 @nox.session(default=False)
@@ -89,7 +92,7 @@ def coverage(session: nox.Session) -> None:
     """Do the same with branch coverage, which takes nearly twice as long."""
     install(session, "mlflow", "tests")
     session.run("coverage", "erase")
-    session.run("coverage", "run", pytest(session), "-n", "auto", *session.posargs)
+    session.run("coverage", "run", pytest(session), "-n", WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -124,7 +127,7 @@ LOAD = GATEWAY / "test_load.py"
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def gateway(session: nox.Session) -> None:
     """Test with the LiteLLM Proxy."""
     install(session, "proxy", "gateway")
@@ -132,9 +135,9 @@ def gateway(session: nox.Session) -> None:
     run_pytest(session, "--timeout=400", *SIDE_BY_SIDE, f"--ignore={LOAD}", str(GATEWAY))
 
 
-@nox.session
+@nox.session(default=False)
 def load(session: nox.Session) -> None:
-    """Compare what tracing costs the LiteLLM Proxy, with nothing else at work."""
+    """Compare what tracing costs the LiteLLM Proxy, and with its server gone or slow."""
     install(session, "proxy", "gateway")
     run_pytest(session, "--timeout=400", str(LOAD))
 
@@ -154,8 +157,8 @@ CORE = [
     str(Path("tests", f"test_{name}.py"))
     for name in (
         "attempts", "callbacks", "calls", "embedding", "every_door", "experiment", "messages",
-        "nesting", "patching", "privacy", "responses", "router", "stream_endings",
-        "streams", "switch", "takeover", "text_completion", "usage",
+        "nesting", "patching", "privacy", "propagation", "responses", "router",
+        "stream_endings", "streams", "switch", "takeover", "text_completion", "usage",
     )
 ]  # fmt: skip
 
@@ -174,7 +177,7 @@ def test_core(session: nox.Session) -> None:
     run_pytest(session, "-n", "2", *CORE)
 
 
-@nox.session(default=False)
+@nox.session(default=False, allow_parallel=True)
 @nox.parametrize("name", list(VERSIONS), ids=list(VERSIONS))
 def versions(session: nox.Session, name: str) -> None:
     """Test the core with older and newer versions of LiteLLM, MLflow and wrapt."""
@@ -215,7 +218,7 @@ def installs(session: nox.Session, age: str) -> None:
     run_pytest(session, "--timeout=200", str(Path("tests", "installs")))
 
 
-@nox.session
+@nox.session(allow_parallel=True)
 def readers(session: nox.Session) -> None:
     """Test what a notebook and MLflow's UI show of traces."""
     install(session, "mlflow", "readers")

@@ -1,21 +1,29 @@
-"""Runs many short programs, each to its end, as children of one that has all imported: seconds."""
+"""Runs programs as children of a process that has imported all, which saves seconds each."""
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from processes import clean_environment
-from scripts import provide_store
+import scripts
+from processes import BESIDE, clean_environment
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-# On a machine that has much else to do.
-LONGEST_S = 500
+AT_ONCE = 8
+# What a first call imports, and no name of it: programs import what they use.
+IMPORTS = """
+    for name in ("git", "litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"):
+        __import__(name)
+    del name
+"""
 
 
 class Ended(NamedTuple):
@@ -35,89 +43,95 @@ class Ended(NamedTuple):
     seconds: float
 
 
-def run_each(programs: dict[str, str], setup: str, folder: Path) -> dict[str, Ended]:
+class Parent:
     """
-    Run programs, each in a folder of its own, with MLflow's default store in it.
+    A process that runs a set-up, and then programs as children of its own, which have its names.
+
+    Args:
+        setup: What is run once. It must start no thread, which a child would lack.
+        folder: Where it runs.
+    """
+
+    def __init__(self, setup: str, folder: Path) -> None:
+        code = f"{dedent(setup)}\nfrom forking import next_program\nexec(next_program())"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            cwd=folder,
+            env=clean_environment(**BESIDE),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._told() == "ready"
+
+    def begin(self, code: str, folder: Path, **environment: str) -> None:
+        """Begin a program in a folder with MLflow's default store, maybe in another environment."""
+        assert self._process.stdin
+        scripts.provide_store(folder)
+        (folder / "script.py").write_text(dedent(code))
+        if environment:
+            (folder / "environment.json").write_text(json.dumps(environment))
+        self._process.stdin.write(f"{folder}\n")
+        self._process.stdin.flush()
+
+    def next_ended(self) -> tuple[Path, Ended]:
+        """Wait for a program to end, and return where it ran, and how it ended."""
+        name, code, seconds = self._told()
+        folder = Path(name)
+        said = [(folder / file).read_text() for file in ("stdout", "stderr")]
+        return folder, Ended(code, *said, seconds)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _told(self) -> Any:
+        assert self._process.stdout
+        return json.loads(self._process.stdout.readline())
+
+
+@functools.cache
+def _warm() -> Parent:
+    """Return the process that is there for all tests, and ends as they do."""
+    return Parent(IMPORTS, Path(tempfile.gettempdir()))
+
+
+def run(code: str, folder: Path, **environment: str) -> Ended:
+    """Run a script as `scripts.run` does, but where it makes no difference that all is imported."""
+    parent = _warm()
+    parent.begin(code, folder, **scripts.as_users_have_it(**environment))
+    while True:
+        where, ended = parent.next_ended()
+        # A test that was given up has left one behind.
+        if where == folder:
+            return ended
+
+
+def succeed(code: str, folder: Path, **environment: str) -> str:
+    """Run a script that must end well, and return what it printed on standard output."""
+    done = run(code, folder, **environment)
+    assert done.code == 0, done.stderr
+    return done.stdout
+
+
+def run_each(programs: Mapping[str, str], setup: str, folder: Path) -> dict[str, Ended]:
+    """
+    Run programs, some at once, each in a folder of its own with MLflow's default store in it.
 
     Args:
         programs: Their code, by their names; the folders are numbered from 0.
-        setup: What is run once before them. It must start no thread, which a child would lack.
+        setup: What is run once before them, and is in their names.
         folder: Where the folders are made.
     """
-    code = SCRIPT.replace("SETUP", dedent(setup)).replace("PROGRAMS", repr(json.dumps(programs)))
-    provide_store(folder)
-    script = folder / "script.py"
-    script.write_text(code)
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=LONGEST_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    return {name: Ended(*each) for name, each in told.items()}
-
-
-SCRIPT = """
-import gc, json, os, pathlib, shutil, signal, sys, time, warnings
-
-SETUP
-warnings.simplefilter("ignore")
-# What is there by now is not walked through, nor copied, by each child as it ends.
-gc.collect()
-gc.freeze()
-AT_ONCE = 8
-LONGEST_S = 120
-
-
-def begin(folder):
-    folder.mkdir()
-    shutil.copy("mlflow.db", folder)
-    os.chdir(folder)
-    for file, number in (("stdout", 1), ("stderr", 2)):
-        os.dup2(os.open(file, os.O_CREAT | os.O_WRONLY), number)
-
-
-def start(name):
-    folder = pathlib.Path(str(list(programs).index(name))).absolute()
-    pid = os.fork()
-    if pid == 0:
-        begin(folder)
-    running[pid] = name, folder, time.monotonic()
-    return pid == 0
-
-
-def end(pid, name, folder, since):
-    seconds = time.monotonic() - since
-    done, status = os.waitpid(pid, os.WNOHANG)
-    if not done and seconds < LONGEST_S:
-        return
-    if not done:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    del running[pid]
-    code = os.waitstatus_to_exitcode(status) if done else None
-    said = [(folder / file).read_text() for file in ("stdout", "stderr")]
-    results[name] = [code, *said, seconds]
-
-
-results, running, programs = {}, {}, json.loads(PROGRAMS)
-left = list(programs)
-while left or running:
-    if left and len(running) < AT_ONCE:
-        name = left.pop(0)
-        if start(name):
-            break
-    for pid, about in list(running.items()):
-        end(pid, *about)
-    time.sleep(0.01)
-else:
-    print(json.dumps(results))
-    sys.exit()
-# The child goes on to the end of the script, and leaves Python as any program does.
-exec(programs[name])
-"""
+    parent = Parent(f"{dedent(setup)}\nimport warnings\nwarnings.simplefilter('ignore')", folder)
+    names = {folder / str(number): name for number, name in enumerate(programs)}
+    left, ended = list(names), {}
+    while len(ended) < len(names):
+        while left and len(names) - len(left) - len(ended) < AT_ONCE:
+            place = left.pop(0)
+            place.mkdir()
+            parent.begin(programs[names[place]], place)
+        place, done = parent.next_ended()
+        ended[names[place]] = done
+    parent.stop()
+    return ended

@@ -31,16 +31,21 @@ def provide_store(folder: Path) -> None:
         store.write_bytes(_empty_store())
 
 
+def as_users_have_it(**more: str) -> dict[str, str]:
+    """Return the environment without what is MLflow's in it, and more."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
+    return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", **more}
+
+
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script in `folder`, with MLflow's variables as given here, and return what it did."""
     provide_store(folder)
     script = folder / "script.py"
     script.write_text(dedent(code))
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
     return subprocess.run(
         [sys.executable, str(script)],
         cwd=folder,
-        env={**kept, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
+        env=as_users_have_it(**environment),
         capture_output=True,
         text=True,
         timeout=120,

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from children import succeed
 from collectors import over_http
 from documents import ROOT, blocks, pages, text
-from scripts import succeed
 
 from mlflow_litellm import __main__
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from scripts import succeed
+from children import succeed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import mlflow
 import pytest
 from callers import SyncCaller
+from children import succeed
 from mlflow.entities.trace_location import MlflowExperimentLocation
 from mlflow.tracking import fluent
-from scripts import succeed
 
 from mlflow_litellm import _experiment
 

@@ -13,9 +13,9 @@ import litellm
 import pytest
 from breakable import BREAKABLE, raising
 from callers import SyncCaller, user
+from children import succeed
 from faults import Ways, seen
 from mlflow.entities import SpanStatusCode
-from scripts import succeed
 from traces import exception_event
 
 if TYPE_CHECKING:

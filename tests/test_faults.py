@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import pytest
-from scripts import succeed
+from children import succeed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+import scripts
+from children import succeed
 from processes import STARTING_S, Process, free_port, running, until
-from scripts import provide_store, succeed
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 
@@ -140,7 +141,8 @@ if __name__ == "__main__":
         pool.join()
     assert answers == ["hello there"] * 2
 """
-    succeed(BEGIN + code, tmp_path)
+    # Spawned workers import the script.
+    scripts.succeed(BEGIN + code, tmp_path)
     workers = [f"{what} {n}" for what in ("call", "stream") for n in range(2)]
     assert asked(tmp_path) == dict.fromkeys(["parent", *workers], 1)
 
@@ -202,7 +204,7 @@ def app(environ, start_response):
 
 def test_prefork_server_traces_each_request(tmp_path: Path) -> None:
     """Its master has made a call before; the last requests come right before it is stopped."""
-    provide_store(tmp_path)
+    scripts.provide_store(tmp_path)
     (tmp_path / "serving.py").write_text(SERVER)
     address = f"127.0.0.1:{free_port()}"
     gunicorn = str(Path(sys.executable).with_name("gunicorn"))

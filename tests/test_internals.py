@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from callers import SyncCaller
+from children import succeed
 from mlflow.tracing.client import TracingClient
-from scripts import succeed
 from sqlalchemy import Engine
 
 from mlflow_litellm import _internals

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
+from children import succeed
 from collectors import GrpcCollector, HttpCollector, attributes, over_grpc, over_http
 from processes import TrackingServer, running
-from scripts import succeed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

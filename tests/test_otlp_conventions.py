@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from children import succeed
 from collectors import HttpCollector, attributes, over_http, plain
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
-from scripts import succeed
 
 if TYPE_CHECKING:
     from provider import LoopbackProvider

@@ -1,0 +1,80 @@
+"""
+Forks a child for each program that is asked for on standard input, and tells how each ended.
+
+A line is the path of a folder, with a ``script.py`` and maybe an ``environment.json`` to run it
+with. What the child prints goes to files beside them.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+# On a machine that has much else to do.
+LONGEST_S = 120.0
+LOOK_S = 0.01
+
+_running: dict[int, tuple[str, float]] = {}
+
+
+def next_program() -> Any:
+    """Return, in each child, the program to run; its parent is done when nobody asks any more."""
+    # What is there by now is not walked through, nor copied, by each child as it ends.
+    gc.collect()
+    gc.freeze()
+    _tell("ready")
+    # Unbuffered, so that what waits is seen.
+    with open(0, "rb", buffering=0, closefd=False) as asked:
+        while True:
+            waiting, *_ = select.select([asked], [], [], LOOK_S if _running else None)
+            folder = asked.readline().decode().strip() if waiting else None
+            if folder == "":
+                os._exit(0)
+            if folder and _fork(folder):
+                return _begin(Path(folder))
+            for pid in list(_running):
+                _end(pid)
+
+
+def _fork(folder: str) -> bool:
+    pid = os.fork()
+    if pid:
+        _running[pid] = folder, time.monotonic()
+    return pid == 0
+
+
+def _begin(folder: Path) -> Any:
+    os.chdir(folder)
+    if (environment := Path("environment.json")).exists():
+        os.environ.clear()
+        os.environ.update(json.loads(environment.read_text()))
+    for file, number in ((os.devnull, 0), ("stdout", 1), ("stderr", 2)):
+        os.dup2(os.open(file, os.O_CREAT | os.O_RDWR), number)
+    return compile(Path("script.py").read_text(), "script.py", "exec")
+
+
+def _end(pid: int) -> None:
+    """Tell how a child ended, if it has, or was too long about it."""
+    folder, since = _running[pid]
+    seconds = time.monotonic() - since
+    done, status = os.waitpid(pid, os.WNOHANG)
+    if not done and seconds < LONGEST_S:
+        return
+    if not done:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    del _running[pid]
+    code = os.waitstatus_to_exitcode(status) if done else None
+    _tell([folder, code, seconds])
+
+
+def _tell(what: object) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
