@@ -18,6 +18,8 @@ BURST, CHUNKS = 20, 1000
 # What is asked of a worker, and how readers know it.
 CALLS = {"calls": "sync call", "acalls": "async call"}
 BASE = "by_hand"
+# The same without LiteLLM: MLflow's part of it.
+BARE = {"disabled": "bare_disabled", "sampled_out": "bare"}
 
 
 def measure_calls(
@@ -30,15 +32,17 @@ def measure_calls(
             for key in draw.sample(sorted(workers), k=len(workers)):
                 found[what][key].append(_beyond(workers[key], what, BURST)["added_us"])
     return {
-        what: {
-            key: {
-                "added_us": typical(values, seed).rounded(),
-                "to_by_hand": ratio(list(zip(values, by_key[BASE], strict=True)), seed).rounded(),
-            }
-            for key, values in by_key.items()
-        }
-        for what, by_key in found.items()
+        what: {key: _told(key, by_key, seed) for key in by_key} for what, by_key in found.items()
     }
+
+
+def _told(key: str, by_key: Mapping[str, list[float]], seed: int) -> dict[str, Any]:
+    bases = {"to_by_hand": BASE, **({"to_bare": BARE[key]} if key in BARE else {})}
+    ratios = {
+        name: ratio(list(zip(by_key[key], by_key[base], strict=True)), seed).rounded()
+        for name, base in bases.items()
+    }
+    return {"added_us": typical(by_key[key], seed).rounded(), **ratios}
 
 
 def measure_stream(worker: Worker, times: int, seed: int) -> dict[str, Any]:

@@ -40,14 +40,14 @@ def estimate(
         seed: Makes the interval the same again.
     """
     draw = random.Random(seed)
-    again = sorted(of(_medians(draw.choices(rows, k=len(rows)))) for _ in range(RESAMPLED))
+    again = sorted(of(medians(draw.choices(rows, k=len(rows)))) for _ in range(RESAMPLED))
     cut = round(RESAMPLED * TAIL)
-    return Estimate(of(_medians(rows)), again[cut], again[-1 - cut])
+    return Estimate(of(medians(rows)), again[cut], again[-1 - cut])
 
 
 def typical(values: Sequence[float], seed: int) -> Estimate:
     """Return the median of some values."""
-    return estimate([(value,) for value in values], lambda medians: medians[0], seed)
+    return estimate([(value,) for value in values], lambda found: found[0], seed)
 
 
 def ratio(pairs: Sequence[tuple[float, float]], seed: int) -> Estimate:
@@ -55,9 +55,10 @@ def ratio(pairs: Sequence[tuple[float, float]], seed: int) -> Estimate:
     return estimate(pairs, _quotient, seed)
 
 
-def _medians(rows: Sequence[tuple[float, ...]]) -> list[float]:
+def medians(rows: Sequence[tuple[float, ...]]) -> list[float]:
+    """Return the median of each column."""
     return [median(column) for column in zip(*rows, strict=True)]
 
 
-def _quotient(medians: list[float]) -> float:
-    return medians[0] / medians[1] if medians[1] else float("nan")
+def _quotient(found: list[float]) -> float:
+    return found[0] / found[1] if found[1] else float("nan")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
+
+from bench.estimates import estimate, medians
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bench.workers import Worker
 
@@ -46,50 +47,63 @@ class Growth:
         first = self.sizes[0]
         return (added[size] - added[first]) / (size - first)
 
+    def factor(self, added: Sequence[float]) -> float:
+        """Return how many times the middle's cost the top's is, from what each size added."""
+        of = dict(zip(self.sizes, added, strict=True))
+        return self.cost(self.sizes[-1], of) / max(self.cost(self.middle, of), LEAST_US)
+
 
 GROWTHS = {
-    "messages": Growth("messages in a call", (1, 10, 100, 1000), 100, "call"),
+    "messages": Growth("messages in a call", (1, 10, 100, 300, 1000), 300, "call"),
     "chunks": Growth("chunks of a stream", (1, 20, 200, 1000, 5000), 200, "stream"),
     "at_once": Growth("async calls at once", (1, 10, 50, 200), 10, "call", per_unit=False),
     "open_streams": Growth("open streams", (1, 10, 100, 1000), 10, "stream", per_unit=False),
 }
 
 
-def measure(workers: Mapping[str, Worker], rounds: int, draw: random.Random) -> dict[str, Any]:
+def measure(
+    workers: Mapping[str, Worker], rounds: int, draw: random.Random, seed: int
+) -> dict[str, Any]:
     """Return what was added by each size of each, by this package and by hand."""
     # What is made at the first time only.
     for worker in workers.values():
         for what, growth in GROWTHS.items():
             worker.ask(what=what, size=growth.sizes[0])
-    return {what: _grown(what, workers, rounds, draw) for what in GROWTHS}
+    told = {}
+    for what, growth in GROWTHS.items():
+        found = [_round(what, workers, draw) for _ in range(rounds)]
+        told[what] = {key: fit(growth, [added[key] for added in found], seed) for key in workers}
+    return told
 
 
-def _grown(
-    what: str, workers: Mapping[str, Worker], rounds: int, draw: random.Random
-) -> dict[str, Any]:
-    growth = GROWTHS[what]
-    told: dict[str, dict[int, list[float]]] = {
-        key: {size: [] for size in growth.sizes} for key in workers
-    }
-    for _ in range(rounds):
-        for size in draw.sample(growth.sizes, k=len(growth.sizes)):
-            for key in draw.sample(sorted(workers), k=len(workers)):
-                told[key][size].append(workers[key].ask(what=what, size=size)["added_us"])
-    return {key: fit(growth, {n: median(each) for n, each in by.items()})
-            for key, by in told.items()}  # fmt: skip
+def _round(
+    what: str, workers: Mapping[str, Worker], draw: random.Random
+) -> dict[str, tuple[float, ...]]:
+    sizes = GROWTHS[what].sizes
+    added: dict[str, dict[int, float]] = {key: {} for key in workers}
+    for size in draw.sample(sizes, k=len(sizes)):
+        for key in draw.sample(sorted(workers), k=len(workers)):
+            added[key][size] = workers[key].ask(what=what, size=size)["added_us"]
+    return {key: tuple(of[size] for size in sizes) for key, of in added.items()}
 
 
-def fit(growth: Growth, added: Mapping[int, float]) -> dict[str, Any]:
-    """Return the slope in double logarithmic scale, and what a unit costs at top and in middle."""
-    top, middle = (growth.cost(size, added) for size in (growth.sizes[-1], growth.middle))
-    factor = top / max(middle, LEAST_US)
+def fit(growth: Growth, rounds: Sequence[tuple[float, ...]], seed: int) -> dict[str, Any]:
+    """
+    Return the slope in double logarithmic scale, and what a unit costs at top and in middle.
+
+    Args:
+        growth: What was made larger.
+        rounds: What each size added, in us, for each round.
+        seed: Makes the factor's interval the same again.
+    """
+    added = dict(zip(growth.sizes, medians(rounds), strict=True))
+    factor = estimate(rounds, growth.factor, seed)
     return {
         "added_us": {str(size): round(us, 3) for size, us in added.items()},
         "slope": round(slope(added), 3),
-        "middle_us": round(middle, 3),
-        "top_us": round(top, 3),
-        "factor": round(factor, 3),
-        "ok": factor <= FACTOR,
+        "middle_us": round(growth.cost(growth.middle, added), 3),
+        "top_us": round(growth.cost(growth.sizes[-1], added), 3),
+        "factor": factor.rounded(),
     }
 
 

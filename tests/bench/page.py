@@ -8,6 +8,7 @@ from documents import ROOT, put_between, table
 
 from bench.direct import CALLS
 from bench.growth import FACTOR, GROWTHS
+from bench.rounds import OF_CALLERS
 from bench.scenarios import SCENARIOS
 from bench.variants import VARIANTS
 
@@ -33,18 +34,29 @@ def marks(name: str) -> tuple[str, str]:
 
 def tables(told: Told) -> dict[str, str]:
     """Return the page's tables, by name."""
-    held, exporting = (told["calls"].get(name, {}) for name in ("held", "exporting"))
+    return {**_tables_of_all(told), **_tables_of_budgets(told)}
+
+
+def _tables_of_budgets(told: Told) -> dict[str, str]:
     return {
         "machine": machine(told),
         "direct": direct(told["direct"]),
         "against": against(told["calls"]["against"]),
+        "startup": startup(told["startup"], told.get("autolog")),
+        "budgets": budgets(told["budgets"]),
+    }
+
+
+def _tables_of_all(told: Told) -> dict[str, str]:
+    if "growth" not in told:
+        return {}
+    held, exporting = (told["calls"][name] for name in ("held", "exporting"))
+    return {
         "calls": calls(held, "thread"),
         "ratios": ratios(held),
         "exporting": calls(exporting, "wall"),
         "processor": calls(exporting, "process"),
-        "growth": growth(told.get("growth", {})),
-        "startup": startup(told["startup"], told.get("autolog")),
-        "budgets": budgets(told["budgets"]),
+        "growth": growth(told["growth"]),
     }
 
 
@@ -73,15 +85,16 @@ def direct(by_what: Mapping[str, Any]) -> str:
 
 
 def against(by_scenario: Mapping[str, Any]) -> str:
-    """Return what this package and MLflow's own flavor add, and the ratio, by the clock."""
+    """Return what this package and MLflow's own flavor add, and the ratio, by two clocks."""
     keys = [key for key in VARIANTS if key in next(iter(by_scenario.values()))]
     rows = [
         [
-            f"{SCENARIOS[name].title}, {by_key['ours']['rounds']} rounds",
-            *(_interval(by_key[key]["wall"], 0) for key in keys),
-            _interval(by_key["ours"]["to_builtin"], 2),
+            f"{SCENARIOS[name].title}, {by_key['ours']['rounds']} rounds, {title}",
+            *(_interval(by_key[key][clock], 0) for key in keys),
+            _interval(by_key["ours"]["to_builtin"][clock], 2),
         ]
         for name, by_key in by_scenario.items()
+        for clock, title in OF_CALLERS.items()
     ]
     return table(["", *(VARIANTS[key].title for key in keys), "ratio"], rows)
 
@@ -95,7 +108,7 @@ def ratios(by_scenario: Mapping[str, Any]) -> str:
     """Return what each adds against the span made by hand."""
     return _by_variant(
         by_scenario,
-        lambda figures: _interval(figures["to_by_hand"], 2),
+        lambda figures: _interval(figures["to_by_hand"]["thread"], 2),
         without=("nothing", "by_hand"),
     )
 
@@ -129,7 +142,7 @@ def growth(told: Told) -> str:
             f"{found['slope']:.2f}",
             f"{found['middle_us']:,.2f} µs",
             f"{found['top_us']:,.2f} µs",
-            f"{found['factor']:.2f} of {FACTOR:g}",
+            f"{_interval(found['factor'], 2)} of {FACTOR:g}",
         ]
         for what, by_key in told.items()
         for key, found in by_key.items()

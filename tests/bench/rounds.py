@@ -21,8 +21,10 @@ LEAST = 3
 # Processor time of the caller's thread, its time by the clock, and the whole process's until all
 # is exported.
 CLOCKS = ("thread", "wall", "process")
-# Its callbacks work in other threads, and keep the caller waiting for the interpreter.
-CALLBACKS = "builtin"
+# What a caller notices, as readers know it. They differ where callbacks work in other threads, and
+# keep the caller waiting for the interpreter.
+OF_CALLERS = {"thread": "processor time of its thread", "wall": "by the clock"}
+COMPARED = ("by_hand", "builtin")
 
 
 def measure(
@@ -64,22 +66,26 @@ def _difference(burst: Burst, without: Burst) -> Burst:
     return {clock: burst[clock] - without[clock] for clock in CLOCKS}
 
 
-def told(added: Added, seed: int, clock: str) -> dict[str, Any]:
-    """Return the medians by scenario and variant, and the ratios by one of the clocks."""
+def told(added: Added, seed: int) -> dict[str, Any]:
+    """Return the medians by scenario and variant, and the ratios to two of the variants."""
     return {
-        name: {key: _told(bursts, by_key, seed, clock) for key, bursts in by_key.items()}
+        name: {key: _told(bursts, by_key, seed) for key, bursts in by_key.items()}
         for name, by_key in added.items()
     }
 
 
-def _told(
-    bursts: list[Burst], by_key: Mapping[str, list[Burst]], seed: int, clock: str
-) -> dict[str, Any]:
+def _told(bursts: list[Burst], by_key: Mapping[str, list[Burst]], seed: int) -> dict[str, Any]:
     figures: dict[str, Any] = {
         each: typical([burst[each] for burst in bursts], seed).rounded() for each in CLOCKS
     }
-    for base, by in {"by_hand": clock, CALLBACKS: "wall"}.items():
+    for base in COMPARED:
         if base in by_key:
-            pairs = [(a[by], b[by]) for a, b in zip(bursts, by_key[base], strict=True)]
-            figures[f"to_{base}"] = ratio(pairs, seed).rounded()
+            figures[f"to_{base}"] = {
+                clock: _ratio(bursts, by_key[base], clock, seed) for clock in OF_CALLERS
+            }
     return {**figures, "rounds": len(bursts)}
+
+
+def _ratio(bursts: list[Burst], others: list[Burst], clock: str, seed: int) -> dict[str, float]:
+    pairs = [(a[clock], b[clock]) for a, b in zip(bursts, others, strict=True)]
+    return ratio(pairs, seed).rounded()

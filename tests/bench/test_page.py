@@ -8,7 +8,7 @@ import pytest
 
 from bench.budgets import missed
 from bench.estimates import ratio, typical
-from bench.growth import GROWTHS, fit
+from bench.growth import FACTOR, GROWTHS, fit
 from bench.page import FIGURES, PAGE, marks, tables
 
 TOLD = json.loads(FIGURES.read_text())
@@ -47,13 +47,13 @@ def test_a_ratio_is_of_what_one_round_measured() -> None:
 def test_growth_that_is_worse_than_linear_is_told(power: float, ok: bool) -> None:
     """By what one more costs at the top."""
     growth = GROWTHS["messages"]
-    found = fit(growth, {size: 100 + size**power for size in growth.sizes})
-    assert found["ok"] == ok
-    assert (found["factor"] <= 2) == ok
+    found = fit(growth, [tuple(100 + size**power for size in growth.sizes)], seed=1)
+    assert (found["factor"]["low"] <= FACTOR) == ok
 
 
 def test_growth_that_is_not_flat_is_told() -> None:
     """Where each call costs more among many."""
     growth = GROWTHS["open_streams"]
-    assert fit(growth, dict.fromkeys(growth.sizes, 100.0))["ok"]
-    assert not fit(growth, {size: 100.0 + size for size in growth.sizes})["ok"]
+    flat, steep = ([tuple(100 + by * size for size in growth.sizes)] for by in (0, 1))
+    assert fit(growth, flat, seed=1)["factor"]["low"] == 1
+    assert fit(growth, steep, seed=1)["factor"]["low"] > FACTOR
