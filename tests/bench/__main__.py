@@ -57,7 +57,7 @@ FULL = Plan(
     autologs=9,
 )  # fmt: skip
 QUICK = Plan(
-    held_s=0, exporting_s=0, against_s=30, growths=0, calls=8, streams=5, imports=3, autologs=0
+    held_s=0, exporting_s=0, against_s=20, growths=0, calls=6, streams=4, imports=3, autologs=0
 )
 BARE = ("bare", "bare_disabled")
 ALL = tuple(key for key in VARIANTS if key not in BARE)
