@@ -19,18 +19,18 @@ def check(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     Return each budget, with what was measured.
 
     One is missed where the whole interval is above its bound: what lies on both sides of it may be
-    this machine's noise. Those that are known to be missed have a limit beside, so that it is seen
-    where they grow; docs/performance.md tells why each is.
+    this machine's noise. Those that are missed, or near it, have a limit beside, so that it is seen
+    where they grow; docs/performance.md tells why each is missed.
     """
     sync, async_ = (told["calls"]["against"][name][OURS] for name in ("sync", "async_"))
     stream = told["stream"]
     calls, acalls = (told["direct"][what] for what in CALLS)
     return [
-        _checked("sync call, against by hand", calls[OURS]["to_by_hand"], 1.15, "times", 1.35),
-        _checked("async call, against by hand", acalls[OURS]["to_by_hand"], 1.15, "times", 1.35),
+        _checked("sync call, against by hand", calls[OURS]["to_by_hand"], 1.15, "times", 1.5),
+        _checked("async call, against by hand", acalls[OURS]["to_by_hand"], 1.15, "times", 1.5),
         *_to_own("sync call", sync, 0.5, {"thread": 1.0, "wall": 1.5}),
-        *_to_own("async call", async_, 1.0, {}),
-        _checked("each chunk of a stream", stream["chunk_us"], 3.0, "µs"),
+        *_to_own("async call", async_, 1.0, {"thread": 1.5, "wall": 1.5}),
+        _checked("each chunk of a stream", stream["chunk_us"], 3.0, "µs", 4.5),
         _checked("end of a stream of 1,000 chunks", stream["end_us"], 5000.0, "µs"),
         *_unseen("sync call", calls),
         *_unseen("async call", acalls),
