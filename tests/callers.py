@@ -33,6 +33,13 @@ def skip_hidden_break(caller: Caller) -> None:
         pytest.skip("LiteLLM takes a broken answer for a whole one.")
 
 
+# Older ones have Anthropic's messages for no other vendor.
+needs_all_messages = pytest.mark.skipif(
+    inspect.iscoroutinefunction(litellm.anthropic.messages.create),
+    reason="LiteLLM has these of Anthropic alone, and async",
+)
+
+
 def user(text: str) -> list[dict[str, Any]]:
     """Return the messages of one user's turn."""
     return [{"role": "user", "content": text}]

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 # What a first call imports, and no name of it: programs import what they use.
-IMPORTS = """
-    for name in ("git", "litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"):
-        __import__(name)
-    del name
+CODE = """
+for name in ("git", "litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"):
+    __import__(name)
+del name
+{setup}
+from forking import next_program
+exec(next_program())
 """
 
 
@@ -48,14 +51,13 @@ class Parent:
     A process that runs a set-up, and then programs as children of its own, which have its names.
 
     Args:
-        setup: What is run once. It must start no thread, which a child would lack.
+        setup: What is run once, with all imported. It may start no thread: a child would lack it.
         folder: Where it runs.
     """
 
     def __init__(self, setup: str, folder: Path) -> None:
-        code = f"{dedent(setup)}\nfrom forking import next_program\nexec(next_program())"
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", CODE.format(setup=dedent(setup))],
             cwd=folder,
             env=clean_environment(**BESIDE),
             stdin=subprocess.PIPE,
@@ -93,10 +95,10 @@ class Parent:
 @functools.cache
 def _warm() -> Parent:
     """Return the process that is there for all tests, and ends as they do."""
-    return Parent(IMPORTS, Path(tempfile.gettempdir()))
+    return Parent("", Path(tempfile.gettempdir()))
 
 
-def run(code: str, folder: Path, **environment: str) -> Ended:
+def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a script as `scripts.run` does, but where it makes no difference that all is imported."""
     parent = _warm()
     parent.begin(code, folder, **scripts.as_users_have_it(**environment))
@@ -104,14 +106,12 @@ def run(code: str, folder: Path, **environment: str) -> Ended:
         where, ended = parent.next_ended()
         # A test that was given up has left one behind.
         if where == folder:
-            return ended
+            return subprocess.CompletedProcess([], ended.code, ended.stdout, ended.stderr)
 
 
 def succeed(code: str, folder: Path, **environment: str) -> str:
     """Run a script that must end well, and return what it printed on standard output."""
-    done = run(code, folder, **environment)
-    assert done.code == 0, done.stderr
-    return done.stdout
+    return scripts.stdout_of(run(code, folder, **environment))
 
 
 def run_each(programs: Mapping[str, str], setup: str, folder: Path) -> dict[str, Ended]:

@@ -55,6 +55,10 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
 
 def succeed(code: str, folder: Path, **environment: str) -> str:
     """Run a script that must end well, and return what it printed on standard output."""
-    done = run(code, folder, **environment)
+    return stdout_of(run(code, folder, **environment))
+
+
+def stdout_of(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a script printed on standard output, which must have ended well."""
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -64,7 +64,7 @@ def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_p
     done = run(BEGIN + code, tmp_path)
     assert stored(tmp_path) == ends
     if title != "failure":
-        assert (done.code, done.stdout, odd(done.stderr)) == (0, "", [])
+        assert (done.returncode, done.stdout, odd(done.stderr)) == (0, "", [])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
@@ -86,5 +86,5 @@ os.wait()
 for _ in stream: pass
 """
     done = run(BEGIN + code, tmp_path)
-    assert (done.code, done.stdout) == (0, "")
+    assert (done.returncode, done.stdout) == (0, "")
     assert stored(tmp_path) == [None, "finished"]

@@ -19,8 +19,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of PO
 SETUP = """
     import os, time
     import litellm, mlflow
-    # What a first call imports.
-    import git, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],

@@ -130,8 +130,6 @@ SETUP = """
     import asyncio, atexit, os, signal, sys, threading, time
     import litellm, mlflow
     from concurrent.futures import ThreadPoolExecutor
-    # What a first call imports.
-    import git, mlflow.litellm, mlflow.store.tracking.sqlalchemy_store
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     litellm.suppress_debug_info = True

@@ -33,8 +33,6 @@ SETUP = """
     import asyncio, gc, importlib, inspect, json, sys
     from concurrent.futures import ThreadPoolExecutor
     import litellm, mlflow, mlflow.litellm, mlflow_litellm._autolog
-    # What a first call imports.
-    import git, mlflow.store.tracking.sqlalchemy_store
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     litellm.suppress_debug_info = True

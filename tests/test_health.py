@@ -12,10 +12,10 @@ import mlflow_litellm
 from mlflow_litellm import _report
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
     from callers import Caller
-    from children import Ended
     from traces import Traces
 
 BEGIN = """
@@ -151,7 +151,7 @@ print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
     assert succeed(BEGIN + code, tmp_path) == "0 2\n"
 
 
-def said(done: Ended) -> list[str]:
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
     """Return the lines in which a script told of losses."""
     return [line for line in done.stderr.splitlines() if INCOMPLETE in line]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import inspect
 import json
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import pytest
-from callers import ANTHROPIC, AsyncCaller, user
+from callers import ANTHROPIC, AsyncCaller, needs_all_messages, user
 from kinds import SECRET, call, is_async, openai
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
@@ -28,10 +27,6 @@ if TYPE_CHECKING:
 
 TOOL = {"name": "get_weather", "input_schema": {"type": "object"}}
 SCENARIOS = ["plain words", "/tools 2", "/reason | so be it", "/cached"]
-needs_sync = pytest.mark.skipif(
-    inspect.iscoroutinefunction(litellm.anthropic.messages.create),
-    reason="LiteLLM has these of Anthropic alone, and async",
-)
 # LiteLLM imports it where it streams Anthropic's own events.
 needs_redis = pytest.mark.skipif(find_spec("redis") is None, reason="needs redis")
 
@@ -187,7 +182,7 @@ def test_call_that_fails_is_an_error(tracing: Traces, ask: Any) -> None:
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
-@needs_sync
+@needs_all_messages
 @pytest.mark.parametrize("name", ["anthropic_messages_handler", "anthropic.messages.create"])
 def test_sync_call_of_anthropics_own_api_is_litellms_error(
     name: str, tracing: Traces, provider: LoopbackProvider
@@ -203,7 +198,7 @@ def test_sync_call_of_anthropics_own_api_is_litellms_error(
     assert exception_event(tracing.span())["exception.type"] == "ValueError"
 
 
-@needs_sync
+@needs_all_messages
 def test_other_models_are_called_sync_as_well(tracing: Traces, caller: Caller) -> None:
     """One span, of the messages' kind, with the bridged answer's tokens and cost."""
     response = create(caller, "hello")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import litellm
 import mlflow
 import pytest
-from callers import ANTHROPIC, MODEL, user
+from callers import ANTHROPIC, MODEL, needs_all_messages, user
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -127,10 +126,7 @@ def test_every_kind_tells_its_span(
     assert told(provider) == name_of(tracing.span())
 
 
-@pytest.mark.skipif(
-    inspect.iscoroutinefunction(litellm.anthropic.messages.create),
-    reason="LiteLLM has these of Anthropic alone, and async",
-)
+@needs_all_messages
 def test_messages_tell_their_span(tracing: Traces, provider: LoopbackProvider) -> None:
     """Anthropic's format, too, where a proxy is asked in it."""
     known = {"model": PROXY, "api_base": provider.openai_base, "api_key": "none"}

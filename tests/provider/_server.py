@@ -41,7 +41,9 @@ class Received:
 
     def quoted_in(self, message: str) -> str:
         """Put the request in the place of ``$REQUEST``, as providers quote what they refuse."""
-        request = f"{self.path}?{self.query} {self.headers} {json.dumps(self.body)}"
+        # LiteLLM 1.72 takes an error with 429 anywhere for a rate limit, also in a port like 42939.
+        headers = {name: value for name, value in self.headers.items() if name != "host"}
+        request = f"{self.path}?{self.query} {headers} {json.dumps(self.body)}"
         return message.replace("$REQUEST", request)
 
 
