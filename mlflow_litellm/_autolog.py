@@ -15,7 +15,6 @@ from mlflow.utils.autologging_utils import (
 
 from mlflow_litellm import (
     _callbacks,
-    _captured,
     _content,
     _conventions,
     _delivery,
@@ -23,6 +22,7 @@ from mlflow_litellm import (
     _forks,
     _hops,
     _notebook,
+    _router,
     _takeover,
 )
 from mlflow_litellm._doors import DOORS
@@ -148,8 +148,8 @@ def _enable(litellm: ModuleType) -> None:
         _revert()
         _patched = litellm
         _patches[:] = [_patch(litellm, door) for door in DOORS]
-        doors = [pair for pair in zip(DOORS, _patches, strict=True) if not pair[0].is_route]
-        _inner_patches[:] = [*_captured.patches(litellm, doors, _trace_next), _hops.patch()]
+        doors = list(zip(DOORS, _patches, strict=True))
+        _inner_patches[:] = [*_router.patches(litellm, doors, _trace_next), _hops.patch()]
         _export_patches[:] = [*_conventions.patches(), *_delivery.patches()]
     apply_all([*_patches, *_inner_patches])
     for patch in _export_patches:
@@ -164,6 +164,8 @@ def _enable(litellm: ModuleType) -> None:
 
 
 def _patch(litellm: ModuleType, door: Door) -> Patch:
+    if door.name.startswith(_router.PREFIX):
+        return _router.patch(litellm, door, _trace_next)
     holder, name = holder_of(litellm, door.name)
     return Patch(holder, name, door.wrapper(vars(holder).get(name)), _trace_next)
 

@@ -42,6 +42,7 @@ class Door:
         is_route: Whether it reaches models through calls of its own alone.
         passes_to: The function that it passes its arguments on to, where its own signature does
             not name them: a name below ``litellm``.
+        positional: The names of its positional arguments, where no signature names them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Door:
     bridges: bool = True
     is_route: bool = False
     passes_to: str = ""
+    positional: tuple[str, ...] = ()
 
     @property
     def span_name(self) -> str:
@@ -160,7 +162,7 @@ class _Call:
         self._resumes = door.is_route
         if self.span.recording:
             with guard("reading a request"):
-                self._arguments = _by_name(door.named_by(wrapped), args, kwargs)
+                self._arguments = _by_name(door, wrapped, args, kwargs)
                 request = door.payload.request(self._arguments)
                 if door.is_route:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
@@ -281,12 +283,15 @@ def _has_mcp(tools: Any) -> bool:
     return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in known)
 
 
-def _by_name(wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+def _by_name(
+    door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Mapping[str, Any]:
     """Return the arguments by name. The positional order of acompletion is not completion's."""
     if not args:
         return kwargs
-    function = getattr(wrapped, "__func__", wrapped)
-    names = _parameters(function)[0 if function is wrapped else 1 :]
+    named_by = door.named_by(wrapped)
+    function = getattr(named_by, "__func__", named_by)
+    names = _parameters(function)[0 if function is named_by else 1 :] or door.positional
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 

@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 CHAIN = SpanType.CHAIN
 
 
-def _routed(payload: Payload, *methods: str) -> list[Door]:
-    return [Door(f"Router.{method}", CHAIN, payload, is_route=True) for method in methods]
+def _routed(payload: Payload, *methods: str, positional: tuple[str, ...]) -> list[Door]:
+    return [
+        Door(f"Router.{method}", CHAIN, payload, is_route=True, positional=positional)
+        for method in methods
+    ]
 
 
 def _others(*names: str) -> list[Door]:
@@ -60,23 +63,24 @@ DOORS = (
     Door("arun_tool_loop", SpanType.AGENT, chat, is_route=True),
     Door("query", CHAIN, chat, is_route=True),
     Door("aquery", CHAIN, chat, is_route=True),
+    *_routed(chat, "completion", "acompletion", positional=("model", "messages")),
+    *_routed(chat, "abatch_completion", positional=("models", "messages")),
     *_routed(
         chat,
-        "completion",
-        "acompletion",
-        "abatch_completion",
         "abatch_completion_fastest_response",
         "abatch_completion_one_model_multiple_requests",
         "schedule_acompletion",
+        positional=("model", "messages", "priority"),
     ),
-    *_routed(text, "text_completion", "atext_completion"),
-    *_routed(embedding, "embedding", "aembedding"),
-    *_routed(images, "image_generation", "aimage_generation"),
-    *_routed(audio, "atranscription", "aspeech"),
-    *_routed(rerank, "arerank"),
+    *_routed(text, "text_completion", "atext_completion", positional=("model", "prompt")),
+    *_routed(embedding, "embedding", "aembedding", positional=("model", "input")),
+    *_routed(images, "image_generation", "aimage_generation", positional=("prompt", "model")),
+    *_routed(audio, "atranscription", positional=("model", "file")),
+    *_routed(audio, "aspeech", positional=("model", "input", "voice")),
+    *_routed(rerank, "arerank", positional=("model", "query", "documents")),
     # Other shapes of the same, which LiteLLM bridges into one another.
     Door("responses", SpanType.CHAT_MODEL, responses),
-    Door("aresponses", SpanType.CHAT_MODEL, responses),
+    Door("aresponses", SpanType.CHAT_MODEL, responses, positional=("input", "model")),
     # What the retries call.
     Door("responses.dispatch.responses", SpanType.CHAT_MODEL, responses),
     Door("responses.dispatch.aresponses", SpanType.CHAT_MODEL, responses),
@@ -103,7 +107,13 @@ DOORS = (
     Door("rerank", SpanType.RERANKER, rerank, bridges=False),
     Door("arerank", SpanType.RERANKER, rerank, bridges=False),
     Door("moderation", SpanType.GUARDRAIL, moderation, bridges=False),
-    Door("amoderation", SpanType.GUARDRAIL, moderation, bridges=False),
+    Door(
+        "amoderation",
+        SpanType.GUARDRAIL,
+        moderation,
+        bridges=False,
+        positional=("input", "model"),
+    ),
     Door("search", SpanType.RETRIEVER, search, bridges=False),
     Door("asearch", SpanType.RETRIEVER, search, bridges=False),
     Door("vector_stores.search", SpanType.RETRIEVER, vector_stores, bridges=False),

@@ -81,13 +81,22 @@ class Patch:
         wrapper: Called as ``wrapper(wrapped, instance, args, kwargs)`` for each call.
         is_on: Asked at each call. While it says no, calls go straight to the original: that is
             what makes wrappers inert that somebody captured.
+        served: What answers to the name if the holder has none: a class may find methods in its
+            ``__getattr__``.
     """
 
     def __init__(
-        self, holder: ModuleType | type, name: str, wrapper: Wrapper, is_on: Callable[[], bool]
+        self,
+        holder: ModuleType | type,
+        name: str,
+        wrapper: Wrapper,
+        is_on: Callable[[], bool],
+        *,
+        served: Any = None,
     ) -> None:
         self.holder = holder
         self.name = name
+        self._served = served
         self._wrapper = wrapper
         self._is_on = is_on
         self.original: Any = None
@@ -114,7 +123,7 @@ class Patch:
     def current(self) -> Any:
         """What stands under the name now; None where the holder has no such name."""
         # Not getattr(): a module's __getattr__ may import what nobody asked for.
-        return vars(self.holder).get(self.name)
+        return vars(self.holder).get(self.name, self._served)
 
     @property
     def applied(self) -> bool:
@@ -148,7 +157,10 @@ class Patch:
         is below it is inert by then, and is remembered, so that applying again adds no second.
         """
         if self.patched is not None and self.current is self.patched:
-            setattr(self.holder, self.name, self.original)
+            if self.original is self._served:
+                delattr(self.holder, self.name)
+            else:
+                setattr(self.holder, self.name, self.original)
         # Also where another library has cut the wrapper off.
         self._installed &= self.current is not self.original
 

@@ -26,11 +26,17 @@ def attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
         owner: The router, or None.
         arguments: The call's arguments by name.
     """
-    strategy = getattr(owner, "routing_strategy", None)
+    strategy = _strategy(owner)
     if strategy is None:
         return {}
     told = {"model_group": arguments.get("model"), "routing_strategy": plain(strategy)}
     return {key: value for key, value in told.items() if isinstance(value, str)}
+
+
+def _strategy(router: Any) -> Any:
+    """Return a router's strategy; since LiteLLM 1.110 it is one of the settings."""
+    settings = getattr(router, "settings", None)
+    return getattr(settings() if callable(settings) else router, "routing_strategy", None)
 
 
 def tell(answer: Answer, route: Enclosing) -> None:

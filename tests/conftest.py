@@ -109,7 +109,9 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
 def _patched_names() -> list[object]:
     holders = [holder_of(litellm, door.name) for door in DOORS]
     doors = [vars(holder).get(name) for holder, name in holders]
-    return [*doors, *vars(litellm.Router).values(), ThreadPoolExecutor.submit]
+    core, _ = holder_of(litellm, "Router.completion")
+    routers = [*vars(litellm.Router).values(), *vars(core).values()]
+    return [*doors, *routers, ThreadPoolExecutor.submit]
 
 
 @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ def test_compromised_releases_of_litellm_are_excluded() -> None:
 
 
 def test_files_stay_small() -> None:
-    """One mechanism a module: 300 lines are enough for each."""
+    """One mechanism a module: 450 lines are enough for each."""
     package = Path(mlflow_litellm.__file__).parent
     lengths = {path.name: len(path.read_text().splitlines()) for path in package.rglob("*.py")}
-    assert {name: length for name, length in lengths.items() if length > 300} == {}
+    assert {name: length for name, length in lengths.items() if length > 450} == {}

@@ -43,6 +43,7 @@ PACKAGES = ("anthropic.messages", "google_genai", "interactions", "vector_stores
 # Of Router, what it calls itself, and hooks.
 ROUTERS_OWN = re.compile(
     r"async_|deployment_callback|(get|increment|arefresh|set)_.*|make_call|factory_function"
+    r"|(count|recover|report|repin|retry)_.*"
 )
 # What is said of below the tables, or is Router's name for what LiteLLM calls otherwise.
 ROUTERS_OTHERS = {"aapply", "aguardrail", "call", "select"}
