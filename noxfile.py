@@ -90,7 +90,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(default=False)
 def coverage(session: nox.Session) -> None:
     """Do the same with branch coverage, which takes nearly twice as long."""
-    install(session, "mlflow", "tests")
+    install(session, "mlflow", "coverage")
     session.run("coverage", "erase")
     session.run("coverage", "run", pytest(session), "-n", WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet")

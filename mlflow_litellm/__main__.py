@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from mlflow_litellm import _report
+from mlflow_litellm import _report, _store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,7 +74,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 def _leave(status: int) -> NoReturn:
     """Exit, without Python's usual steps where these could wait for a thread for ever."""
     sys.stdout.flush()
-    if status == INTERRUPTED or _report.is_asking():
+    if status == INTERRUPTED or _store.is_asking():
         # A thread that Python stops in the middle of an import keeps its lock.
         os._exit(status)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -17,6 +17,7 @@ from mlflow.tracing.client import TracingClient
 from mlflow.tracing.constant import SpansLocation, TraceTagKey
 from opentelemetry.trace import format_trace_id
 
+from mlflow_litellm import _experiment
 from mlflow_litellm._gate import Gate
 from mlflow_litellm._guard import guard
 from mlflow_litellm._internals import otel_span
@@ -96,22 +97,26 @@ def forget_all() -> None:
 
 
 def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    given = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
     # Where this fails, MLflow sends the spans with the trace.
+    given["location"] = _experiment.known_id(given["location"])
     with sending:
-        result = wrapped(*args, **kwargs)
+        result = wrapped(**given)
     with guard("counting spans that were sent"):
-        _settle(map(otel_span, kwargs["spans"] if "spans" in kwargs else args[1]), sent=True)
+        _settle(map(otel_span, given["spans"]), sent=True)
     return result
 
 
 def _start_trace(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    sent = kwargs["trace_info"] if "trace_info" in kwargs else args[0]
     info = None
     try:
+        _experiment.complete(sent)
         with sending:
             info = wrapped(*args, **kwargs)
     finally:
         with guard("counting spans of a trace"):
-            _settle_trace(kwargs["trace_info"] if "trace_info" in kwargs else args[0], info)
+            _settle_trace(sent, info)
     return info
 
 

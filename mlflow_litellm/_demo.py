@@ -14,7 +14,7 @@ import mlflow.litellm
 from mlflow.entities import Span, SpanType, Trace
 from mlflow.tracing.constant import SpanAttributeKey
 
-from mlflow_litellm import _report
+from mlflow_litellm import _report, _store
 from mlflow_litellm._report import ProblemError
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def _open_store(tracking_uri: str | None, experiment: str) -> str:
     """Return the id of the experiment, having made it the current one."""
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
-    return str(_report.ask_store(lambda: mlflow.set_experiment(experiment)).experiment_id)
+    _store.make_local()
+    return str(_store.ask(lambda: mlflow.set_experiment(experiment)).experiment_id)
 
 
 def _make(calls: _Calls) -> list[str | None]:
@@ -162,21 +163,21 @@ def _make(calls: _Calls) -> list[str | None]:
 
 
 def _read(trace_id: str | None) -> Trace:
-    trace = _report.ask_store(lambda: mlflow.get_trace(trace_id or ""))
+    trace = _store.ask(lambda: mlflow.get_trace(trace_id or ""))
     if not isinstance(trace, Trace):
-        what = f"the traces did not arrive in {_report.store_uri()}"
+        what = f"the traces did not arrive in {_store.store_uri()}"
         raise ProblemError(what, "python -m mlflow_litellm doctor tells why")
     return trace
 
 
 def _print(experiment: str, experiment_id: str, traces: list[Trace]) -> None:
-    print(f"Stored in {_report.store_uri()}, experiment {experiment!r}:\n")
+    print(f"Stored in {_store.store_uri()}, experiment {experiment!r}:\n")
     print(_row("", "time", "tokens", "cost", "status", "answer"))
     for trace in traces:
         for indent, span in _walk(trace.data.spans):
             print(_row_of(indent, span, trace))
         print()
-    print(_report.way_to_ui(experiment_id))
+    print(_store.way_to_ui(experiment_id))
 
 
 def _walk(spans: list[Span], parent: Span | None = None, indent: str = "") -> Iterator[Any]:

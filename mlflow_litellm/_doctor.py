@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from mlflow_litellm import _callbacks, _health, _report, _takeover
+from mlflow_litellm import _callbacks, _health, _report, _store, _takeover
 from mlflow_litellm._report import Finding, ProblemError
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _destination() -> Iterator[Finding]:
     if exports_to_otlp_only():
         yield from _unknown_server()
     else:
-        yield _store()
+        yield _destined_store()
 
 
 def _collector(endpoint: str) -> Finding:
@@ -242,12 +242,12 @@ def _unknown_server() -> Iterator[Finding]:
         yield Finding("FAIL", what, remedy)
 
 
-def _store() -> Finding:
+def _destined_store() -> Finding:
     try:
-        place = _report.ask_store(_report.place)
+        place = _store.ask(_store.place)
     except ProblemError as problem:
         return Finding("FAIL", problem.what, problem.remedy)
-    return Finding("ok", f"traces go to {_report.store_uri()}, {place}")
+    return Finding("ok", f"traces go to {_store.store_uri()}, {place}")
 
 
 def _recording() -> Finding:

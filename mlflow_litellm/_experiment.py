@@ -1,48 +1,49 @@
 """
-Finds the experiment of a new trace without making the caller wait for a server.
+Finds the experiment of a new trace without making the caller wait.
 
-With ``MLFLOW_EXPERIMENT_ID`` or ``MLFLOW_EXPERIMENT_NAME`` in the environment, MLflow asks the
-tracking server about it at every root span: 10 ms on localhost, minutes with the server down.
+If ``MLFLOW_EXPERIMENT_NAME`` is set, MLflow asks the tracking server for the experiment's id at
+every root span: 10 ms on localhost, minutes if the server is down, seconds if a local store has to
+make its tables. Here the id is looked up once, in a thread of its own. A trace that starts before
+the id is known carries the name in its place. The id is put in as the trace is exported, which
+waits for the lookup: in MLflow's export threads, whose queue is bounded.
 """
 
 from __future__ import annotations
 
 import os
-import socket
 import threading
 import time
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.tracing import provider
+from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.trace_manager import InMemoryTraceManager
 
 from mlflow_litellm import _internals
 from mlflow_litellm._guard import guard
 
-# How long the first calls of a process may wait for the lookup of a name, all together: not at
-# all for a server that is gone; a local store may have its tables to make.
-PATIENCE_S = 3.0
-LOCAL_PATIENCE_S = 10.0
-LOCAL_STORES = ("sqlite:", "file:", "/", ".")
-# How long after a failed lookup the next call starts another.
+if TYPE_CHECKING:
+    from mlflow.entities import TraceInfo
+
+# How long after a failed lookup the next trace starts another.
 RETRY_AFTER_S = 30.0
+# Begins what stands in the place of an id that is not known yet; ids are numbers.
+_NAMED = "experiment named "
 
 
 class UnknownExperimentError(Exception):
-    """The experiment named in the environment is not known yet."""
+    """The experiment named in the environment was not found, and could not be made."""
 
 
 def root_experiment_id() -> str | None:
     """
-    Return the experiment id to start a root span with.
+    Return the experiment id to start a root span with. Asks no server, and waits for nothing.
 
     Returns:
-        The id that the environment asks for, or None where MLflow decides without a lookup, and
-        where the span will not be a root: MLflow drops a child span that is given an id.
-
-    Raises:
-        UnknownExperimentError: A name is in the environment and the server has not told its id
-            within three seconds (a local store: ten), which is waited for once.
+        The id that the environment asks for, or what stands in its place until it is known.
+        None where MLflow decides without a lookup, and where the span will not be a root: MLflow
+        drops a child span that is given an id.
     """
     # Asked first, as reading the environment takes longer.
     if _internals.has_experiment():
@@ -52,7 +53,47 @@ def root_experiment_id() -> str | None:
     if not (experiment_id or name) or _decided_elsewhere():
         return None
     # mlflow.set_experiment() writes the id, and leaves a name that was there before: the id wins.
-    return experiment_id or _lookup(name or "").wait()
+    return experiment_id or _lookup(name or "").experiment_id or f"{_NAMED}{name}"
+
+
+def known_id(experiment_id: str) -> str:
+    """
+    Return the id of an experiment, for what is exported to it.
+
+    Waits for the lookup, as long as MLflow tries to reach the server: to be called by threads
+    that export.
+
+    Args:
+        experiment_id: The id, or what stands in its place.
+
+    Raises:
+        UnknownExperimentError: The lookup failed.
+    """
+    if not is_pending(experiment_id):
+        return experiment_id
+    return _lookup(experiment_id.removeprefix(_NAMED)).wait()
+
+
+def is_pending(experiment_id: str) -> bool:
+    """Tell whether something stands in the place of an id that was not known yet."""
+    return experiment_id.startswith(_NAMED)
+
+
+def complete(info: TraceInfo) -> None:
+    """Put the id into a trace that started without, as `known_id` returns it."""
+    if info.experiment_id and is_pending(info.experiment_id):
+        info.experiment_id = known_id(info.experiment_id)
+
+
+def complete_if_known(span: Any) -> None:
+    """Put the id into the trace of a root span that is about to end, if it is known by now."""
+    with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
+        info = trace and trace.info
+        if info and info.experiment_id and is_pending(info.experiment_id):
+            found = _lookup(info.experiment_id.removeprefix(_NAMED)).experiment_id
+            if found:
+                info.experiment_id = found
+                span.set_attribute(SpanAttributeKey.EXPERIMENT_ID, found)
 
 
 def _decided_elsewhere() -> bool:
@@ -68,43 +109,38 @@ def _decided_elsewhere() -> bool:
 class _Lookup(threading.Thread):
     """One lookup of an experiment's id by name, in a thread of its own."""
 
-    def __init__(self, name: str, patience: float) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(name="mlflow-litellm-experiment", daemon=True)
         self._experiment = name
-        self._patience = patience
-        self._started_at = time.monotonic()
-        self._id: str | None = None
-        self._ended = False
-        self._worth_no_wait = threading.Event()
+        self._ended_at: float | None = None
+        self._ended = threading.Event()
+        self.experiment_id: str | None = None
 
     def run(self) -> None:
         try:
             with guard(f"looking up the experiment {self._experiment!r}"):
-                if not _listens(mlflow.get_tracking_uri()):
-                    # MLflow may still reach it, through a proxy or after some of its retries.
-                    self._worth_no_wait.set()
-                self._id = _get_or_create(self._experiment)
+                self.experiment_id = _get_or_create(self._experiment)
         finally:
-            self._ended = True
-            self._worth_no_wait.set()
+            self._ended_at = time.monotonic()
+            self._ended.set()
 
     @property
     def stale(self) -> bool:
         """Whether the lookup failed, long enough ago to try again."""
-        failed = self._ended and self._id is None
-        return failed and time.monotonic() - self._started_at > RETRY_AFTER_S
+        failed_at = None if self.experiment_id else self._ended_at
+        return failed_at is not None and time.monotonic() - failed_at > RETRY_AFTER_S
 
     def wait(self) -> str:
-        """Return the id, waiting for it until `patience` seconds after the lookup began."""
-        if (left := self._started_at + self._patience - time.monotonic()) > 0:
-            self._worth_no_wait.wait(left)
-        if self._id is None:
+        """Return the id once the lookup has ended."""
+        self._ended.wait()
+        if self.experiment_id is None:
             msg = (
-                f"the tracking server {mlflow.get_tracking_uri()} has not told the id of the "
-                f"experiment {self._experiment!r} that MLFLOW_EXPERIMENT_NAME asks for"
+                f"{mlflow.get_tracking_uri()} did not tell the id of the experiment "
+                f"{self._experiment!r}, which MLFLOW_EXPERIMENT_NAME asks for; look after that "
+                "server, or set MLFLOW_EXPERIMENT_ID"
             )
             raise UnknownExperimentError(msg)
-        return self._id
+        return self.experiment_id
 
 
 _lookups: dict[tuple[int, str, str], _Lookup] = {}
@@ -117,25 +153,10 @@ def _lookup(name: str) -> _Lookup:
     with _lock:
         lookup = _lookups.get(key)
         if lookup is None or lookup.stale:
-            patience = LOCAL_PATIENCE_S if key[1].startswith(LOCAL_STORES) else PATIENCE_S
-            # Only the first is waited for: with a server that stays away, nobody waits again.
-            lookup = _Lookup(name, patience if lookup is None else 0)
+            lookup = _Lookup(name)
             lookup.start()
             _lookups[key] = lookup
     return lookup
-
-
-def _listens(uri: str) -> bool:
-    """Tell whether there is a server to wait for; of what is no URL of one, that there is."""
-    parts = urlsplit(uri)
-    if parts.scheme not in {"http", "https"} or parts.hostname is None:
-        return True
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname, port), PATIENCE_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def _get_or_create(name: str) -> str:

@@ -14,8 +14,7 @@ from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 
-from mlflow_litellm import _content, _delivery, _health, _internals, _trace_info
-from mlflow_litellm._experiment import root_experiment_id
+from mlflow_litellm import _content, _delivery, _experiment, _health, _internals, _trace_info
 from mlflow_litellm._guard import guard
 from mlflow_litellm.payloads import shown
 
@@ -140,6 +139,9 @@ class CallSpan:
             _health.count_call()
             with guard("counting a span"):
                 _delivery.expect(self._span)
+            if self._span.parent_id is None:
+                with guard("completing a trace's experiment"):
+                    _experiment.complete_if_known(self._span)
         span, self._span = self._span, None
         if span is not None:
             with guard("ending a span"):
@@ -187,7 +189,7 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
     return mlflow.start_span_no_context(
         name,
         span_type=span_type,
-        experiment_id=root_experiment_id(),
+        experiment_id=_experiment.root_experiment_id(),
         start_time_ns=started_ns,
     )
 

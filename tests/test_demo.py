@@ -8,12 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 from mlflow import MlflowClient
+from processes import until
 
-from mlflow_litellm import __main__, _report
+from mlflow_litellm import __main__, _report, _store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,8 +87,10 @@ def test_it_prints_the_tree_and_nothing_on_stderr(
 ) -> None:
     """Both traces are shown, within 100 columns, with tokens, cost, status and answer."""
     assert (0, "") == (demo.returncode, demo.stderr)
-    header, _, titles, root, *calls = demo.stdout.splitlines()
-    assert header == f"Stored in sqlite:///{home / 'mlflow.db'}, experiment {EXPERIMENT!r}:"
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    making, _, header, _, titles, root, *calls = demo.stdout.splitlines()
+    assert making.startswith(f"Making the tables of {store}. This is done once")
+    assert header == f"Stored in {store}, experiment {EXPERIMENT!r}:"
     assert ["time", "tokens", "cost", "status", "answer"] == titles.split()
     assert root.startswith("demo ")
     assert re.search(r"\d+ > \d+  \$0\.\d+  OK$", root)
@@ -101,10 +106,19 @@ def test_it_prints_the_tree_and_nothing_on_stderr(
 def test_it_ends_with_the_command_that_opens_the_ui(
     demo: subprocess.CompletedProcess[str], home: Path
 ) -> None:
-    """The command names this interpreter and the store."""
-    last = demo.stdout.splitlines()[-1]
+    """The command names this interpreter, the store, and what keeps MLflow's server small."""
+    address, last = demo.stdout.splitlines()[-2:]
+    [port] = re.findall(r"http://localhost:(\d+)/", address)
     store = f"sqlite:///{home / 'mlflow.db'}"
-    assert f"{sys.executable} -m mlflow server --backend-store-uri {store}" == last
+    command = f"{sys.executable} -m mlflow server --backend-store-uri {store}"
+    variables = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false LITELLM_LOCAL_MODEL_COST_MAP=True"
+    assert f"{variables} {command} --workers 1 --port {port}" == last
+
+
+def test_port_of_the_command_is_a_free_one() -> None:
+    """MLflow's usual one, unless something listens there."""
+    with suppress(OSError), socket.create_server(("127.0.0.1", _store.USUAL_PORT)):
+        assert _store.free_port() != _store.USUAL_PORT
 
 
 def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
@@ -175,17 +189,22 @@ def test_wrong_usage_is_told_in_one_line(
     assert line.endswith("--help")
 
 
+def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start ``python -m mlflow_litellm`` in a directory."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "mlflow_litellm", *arguments],
+        cwd=home, env=environment(**variables), stdout=-1, stderr=-1, text=True,
+        # A shell that runs the tests in the background has the signal ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )  # fmt: skip
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
-    """The exit status is 130, also while the store is asked, and nothing is printed."""
+    """The exit status is 130, also while a server is asked, and nothing is printed."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        command = [sys.executable, "-m", "mlflow_litellm", "demo", "--tracking-uri", uri]
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=environment(), stdout=-1, stderr=-1, text=True,
-            # A shell that runs the tests in the background has the signal ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-        )  # fmt: skip
+        process = start(tmp_path, "demo", "--tracking-uri", uri)
         connection, _ = silent.accept()
         # Held open, or the server would be one that hangs up.
         with connection:
@@ -194,16 +213,67 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         assert 130 == process.returncode
 
 
-def test_a_store_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The question is left alone in its thread after the time there is."""
-    monkeypatch.setattr(_report, "PATIENCE_S", 0.01)
-    with socket.socket() as never:
-        never.bind(("127.0.0.1", 0))
-        with pytest.raises(_report.ProblemError, match="did not answer within"):
-            _report.ask_store(lambda: never.recv(1) if never.listen() else never.accept())
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_demo_that_ends_as_tables_are_made_leaves_no_half_made_store(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    """Whatever ended it, the next one works in the same folder."""
+    process = start(tmp_path, "demo")
+    assert process.stdout
+    assert process.stdout.readline().startswith("Making the tables of ")
+    until(lambda: list(tmp_path.glob("mlflow.db.*.unfinished")), 60, "the tables")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert not (tmp_path / "mlflow.db").exists()
+    done = run(tmp_path, "demo")
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_store_of_its_own_is_not_interrupted(
+    number: signal.Signals, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signal takes effect once the store has answered."""
+    received, answered = [], []
+
+    def answer() -> None:
+        signal.raise_signal(number)
+        assert "Waiting for the store" in capsys.readouterr().err
+        assert not received
+        answered.append(True)
+
+    before = signal.signal(number, lambda *_: received.append(number))
+    try:
+        _store.ask(answer)
+    finally:
+        signal.signal(number, before)
+    assert (answered, received) == ([True], [number])
+
+
+def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow would try for minutes."""
+    uri = f"postgresql://127.0.0.1:{closed_port()}/traces"
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: uri)
+    with pytest.raises(_report.ProblemError, match="Connection refused"):
+        _store.ask(lambda: pytest.fail("MLflow was asked"))
+
+
+def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The question is left alone in its thread after the time there is; other stores have more."""
+    answer = threading.Event()
+    monkeypatch.setattr(_store, "PATIENCE_S", 0.01)
+    assert not _store.ask(lambda: answer.wait(0.1))
+    monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://127.0.0.1:9")
+    with pytest.raises(_report.ProblemError, match="did not answer in time"):
+        _store.ask(lambda: answer.wait(60))
+    assert _store.is_asking()
+    answer.set()
 
 
 def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed of a tracking URI has it masked."""
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://me:secret@host:5000")
-    assert "http://me:***@host:5000" == _report.store_uri()
+    assert "http://me:***@host:5000" == _store.store_uri()

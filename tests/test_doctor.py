@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import litellm
 import mlflow
+import mlflow.litellm
 import pytest
 import wrapt
 
@@ -78,17 +79,17 @@ def test_a_server_that_is_down_fails_soon(tmp_path: Path) -> None:
     assert (1, "") == (done.returncode, done.stderr)
     assert f"FAIL  the tracking server {uri} does not answer (Connection refused)" in done.stdout
     assert "\n      -> start it with: mlflow server, or name another place" in done.stdout
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_a_server_that_stays_silent_fails_soon(tmp_path: Path) -> None:
-    """It is given up, within 20 seconds, though it was reached."""
+    """It is given up, within a minute, though it was reached."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         done = run(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{silent.getsockname()[1]}")
     assert (1, "") == (done.returncode, done.stderr)
     assert "does not answer (timed out)" in done.stdout
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_no_takeover_fails(tmp_path: Path) -> None:
@@ -232,10 +233,10 @@ def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_experiment_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By id, by a name that is there, by one that is not."""
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
-    assert "experiment 'Default' (id 0)" in _doctor._store().text
+    assert "experiment 'Default' (id 0)" in _doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Default")
-    assert "experiment 'Default' (id 0)" in _doctor._store().text
+    assert "experiment 'Default' (id 0)" in _doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "never made")
-    assert "'never made', which is made with the first trace" in _doctor._store().text
+    assert "'never made', which is made with the first trace" in _doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "987654321")
-    assert "has no experiment with the id 987654321" in _doctor._store().text
+    assert "has no experiment with the id 987654321" in _doctor._destined_store().text

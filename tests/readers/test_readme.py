@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 from documents import blocks
-from processes import STARTING_S, Process, clean_environment, free_port, running, until
+from processes import STARTING_S, Process, clean_environment, running, until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,9 +26,11 @@ def address(printed: str) -> str:
     return found
 
 
-def on(port: int, command: str) -> list[str]:
-    """Return a server's command that listens on another port than the default."""
-    return [*shlex.split(command), "--port", str(port)]
+def parts(command: str) -> tuple[list[str], dict[str, str]]:
+    """Return a command of a shell, and the variables before it."""
+    words = shlex.split(command)
+    variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
+    return words[len(variables) :], dict(word.split("=", 1) for word in variables)
 
 
 @pytest.mark.timeout(400)
@@ -39,16 +41,13 @@ def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
     done = subprocess.run(
         command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True
     )
-    port, url = free_port(), urlsplit(address(done.stdout))
-    server = Process(
-        on(port, done.stdout.splitlines()[-1]),
-        tmp_path,
-        {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-    )
+    url = address(done.stdout)
+    command, variables = parts(done.stdout.splitlines()[-1])
+    server = Process(command, tmp_path, variables)
     with running(server):
-        there = f"http://localhost:{port}"
-        until(lambda: server.answers(f"{there}/health"), STARTING_S, "the server")
-        page.goto(f"{there}/#{url.fragment}")
+        there = url.partition("#")[0]
+        until(lambda: server.answers(f"{there}health"), STARTING_S, "the server")
+        page.goto(url)
         page.set_default_timeout(60_000)
         # A hint stands over the list, the first time.
         page.add_locator_handler(page.get_by_text("Got it"), lambda hint: hint.click())
