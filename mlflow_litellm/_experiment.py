@@ -87,6 +87,8 @@ def complete(info: TraceInfo) -> None:
 
 def complete_if_known(span: Any) -> None:
     """Put the id into the trace of a root span that is about to end, if it is known by now."""
+    if not _lookups or span.parent_id is not None:
+        return
     with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
         info = trace and trace.info
         if info and info.experiment_id and is_pending(info.experiment_id):

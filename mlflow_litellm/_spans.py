@@ -139,9 +139,8 @@ class CallSpan:
             _health.count_call()
             with guard("counting a span"):
                 _delivery.expect(self._span)
-            if self._span.parent_id is None:
-                with guard("completing a trace's experiment"):
-                    _experiment.complete_if_known(self._span)
+            with guard("completing a trace's experiment"):
+                _experiment.complete_if_known(self._span)
         span, self._span = self._span, None
         if span is not None:
             with guard("ending a span"):

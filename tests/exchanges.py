@@ -144,7 +144,7 @@ GEMINI = Exchange(
     tokens(564, 78, cache_read_input_tokens=320),
     base="/v1beta",
     details={
-        "prompt_tokens_details": {"cached_tokens": 320, "audio_tokens": 64, "text_tokens": 180},
+        "prompt_tokens_details": {"cached_tokens": 320, "audio_tokens": 64},
         "completion_tokens_details": {"reasoning_tokens": 47, "text_tokens": 31},
     },
     counts=True,

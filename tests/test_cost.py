@@ -179,15 +179,28 @@ def test_cache_hit_costs_nothing(
     assert parts(second) == {"input_cost": 0, "output_cost": 0, "total_cost": 0}
 
 
-def test_answer_of_a_stream_that_nobody_counted_has_no_cost(
+def test_estimated_stream_costs_what_litellm_logs(
+    tracing: Traces, caller: Caller, ledger: Ledger
+) -> None:
+    """Before 1.110 LiteLLM tells nobody its estimate: then there is no cost."""
+    caller.stream("one two three")
+    logged = ledger.cost(caller)
+    attributes = tracing.span().attributes
+    if "usage_is_estimate" in attributes:
+        assert parts(tracing.span())["total_cost"] == pytest.approx(logged)
+    else:
+        assert not {"mlflow.chat.tokenUsage", "mlflow.llm.cost"} & attributes.keys()
+
+
+def test_answer_of_a_stream_that_litellm_joins_costs_what_it_counts(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """LiteLLM says 0 where it joins the stream itself, which it does of sync ones alone."""
-    SyncCaller(provider).complete("hello", stream=True, complete_response=True)
+    """Which is nothing before 1.110. LiteLLM joins sync streams alone."""
+    response = SyncCaller(provider).complete("hello", stream=True, complete_response=True)
     attributes = tracing.span().attributes
-    assert "mlflow.chat.tokenUsage" not in attributes
-    assert "mlflow.llm.cost" not in attributes
-    assert "response_cost" not in attributes
+    counted = attributes.get("mlflow.chat.tokenUsage", {}).get("total_tokens", 0)
+    assert counted == response.usage.total_tokens
+    assert bool(counted) == ("mlflow.llm.cost" in attributes) == ("response_cost" in attributes)
 
 
 def test_cost_of_a_trace_is_the_sum_over_its_calls(tracing: Traces, caller: Caller) -> None:

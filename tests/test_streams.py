@@ -156,12 +156,26 @@ def test_usage_repeated_in_each_chunk_is_not_summed(tracing: Traces, caller: Cal
     assert usage["total_tokens"] == 7 + usage["output_tokens"]
 
 
-def test_unknown_usage_is_absent(tracing: Traces, caller: Caller) -> None:
-    """Neither 0 nor an estimate, and no cost of 0 either."""
-    caller.stream("hello", model="openai/no-such-model")
+def test_usage_that_nobody_counted_is_litellms_estimate_or_absent(
+    tracing: Traces, caller: Caller
+) -> None:
+    """Never 0; before 1.110 LiteLLM tells zeros. Without a price there is no cost."""
+    chunks = caller.stream("hello", model="openai/no-such-model")
+    told = chunks[-1]._hidden_params["usage"].total_tokens
     attributes = tracing.span().attributes
-    assert attributes.get("mlflow.chat.tokenUsage") is None
+    usage = attributes.get("mlflow.chat.tokenUsage", {})
+    assert usage.get("total_tokens", 0) == told
+    assert attributes.get("usage_is_estimate", False) == bool(told)
     assert "mlflow.llm.cost" not in attributes
+
+
+def test_usage_that_the_provider_counted_is_no_estimate(tracing: Traces, caller: Caller) -> None:
+    """Though it is told the same way, where it was not asked for."""
+    caller.stream("hello", model=ANTHROPIC)
+    caller.stream("hello", stream_options={"include_usage": True})
+    for span in tracing.calls():
+        assert span.attributes["mlflow.chat.tokenUsage"]
+        assert "usage_is_estimate" not in span.attributes
 
 
 def test_time_to_first_chunk_and_chunk_count_are_recorded(tracing: Traces, caller: Caller) -> None:

@@ -90,11 +90,18 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
 
 
 def test_unknown_usage_is_absent(tracing: Traces, caller: Caller) -> None:
-    """Neither 0 nor an estimate, and no cost of 0 either."""
+    """Neither 0 nor a guess, and no cost of 0 either: LiteLLM tells no estimate here."""
     caller.read(complete(caller, "hello", stream=True))
     attributes = tracing.span().attributes
     assert attributes.get("mlflow.chat.tokenUsage") is None
     assert "mlflow.llm.cost" not in attributes
+
+
+def test_estimate_of_a_chat_model_is_recorded_as_one(tracing: Traces, caller: Caller) -> None:
+    """LiteLLM answers by a chat stream there, whose usage it estimates since 1.110."""
+    caller.read(complete(caller, "hello", stream=True, model="openai/gpt-4o-mini"))
+    attributes = tracing.span().attributes
+    assert ("usage_is_estimate" in attributes) == ("mlflow.chat.tokenUsage" in attributes)
 
 
 def test_logprobs_are_recorded(tracing: Traces, caller: Caller) -> None:

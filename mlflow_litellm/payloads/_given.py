@@ -90,6 +90,14 @@ def _texts(
     name: str, value: Any, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
 ) -> Iterator[str]:
     """Return what of an argument is secret: by its name, or by whatever looks like a key in it."""
+    # A class of the user's own may refuse to be read; its neighbours are read all the same.
+    with contextlib.suppress(Exception):
+        yield from _texts_of(name, value, is_hidden=is_hidden, depth=depth, seen=seen)
+
+
+def _texts_of(
+    name: str, value: Any, *, is_hidden: bool, depth: int, seen: set[Any] | None
+) -> Iterator[str]:
     is_hidden = is_hidden and name not in _HARMLESS and not _REGION.search(name)
     if isinstance(value, (bytes, bytearray)):
         value = value.decode("utf-8", "replace")

@@ -31,12 +31,12 @@ _LITELLMS = frozenset({
     "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "billing_agent_id",
     "caching_groups", "caller_tags", "deployment_model_name", "endpoint",
     "global_max_parallel_requests", "headers", "hidden_params", "inherited_tags",
-    "llm_api_timing_windows", "max_retries", "model_group_alias", "model_group_size",
-    "model_info", "original_model_group", "previous_models", "proxy_server_request",
-    "queue_time_seconds", "request_retry_count", "requester_custom_headers",
-    "requester_ip_address", "requester_metadata", "rpm", "target_agent_id", "tpm",
-    "used_client_oauth_token", "user_agent", "user_api_end_user_max_budget",
-    "verified_human_user_id",
+    "kubernetes_pod_routing", "llm_api_timing_windows", "max_retries", "model_group_alias",
+    "model_group_size", "model_info", "original_model_group", "previous_models",
+    "proxy_server_request", "queue_time_seconds", "request_retry_count",
+    "requester_custom_headers", "requester_ip_address", "requester_metadata", "rpm",
+    "target_agent_id", "tpm", "used_client_oauth_token", "user_agent",
+    "user_api_end_user_max_budget", "verified_human_user_id",
 })  # fmt: skip
 _LITELLMS_PREFIXES = ("_", "litellm_", "user_api_key")
 # What Router notes there before it calls a deployment, as span attributes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 def _paths(*dotted: str) -> tuple[tuple[str, ...], ...]:
@@ -56,6 +56,20 @@ _DETAILS = {
         "output_tokens_details.audio_tokens",
     ),
 }
+
+
+# The span attribute that says so of tokens, and of their cost.
+USAGE_IS_ESTIMATE = "usage_is_estimate"
+
+
+def is_estimated(chunks: Sequence[Any]) -> bool:
+    """
+    Tell whether the usage of a stream is LiteLLM's own estimate, by which LiteLLM bills.
+
+    Args:
+        chunks: What LiteLLM has read from the provider; empty if that is not known.
+    """
+    return bool(chunks) and not any(getattr(chunk, "usage", None) for chunk in chunks)
 
 
 def tokens(usage: Any) -> dict[str, int] | None:

@@ -16,7 +16,7 @@ from mlflow_litellm.payloads._answers import tell_cost
 from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._joining import fields, joined, provider_fields_joined
 from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._usage import latest, tokens
+from mlflow_litellm.payloads._usage import USAGE_IS_ESTIMATE, is_estimated, latest, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,20 +107,26 @@ class Accumulator:
             tell_cost(told, self._cost(told, usage, answered))
         if answered:
             told.model = told.outputs["model"] = answered
+        if told.usage and self._is_estimated:
+            told.attributes[USAGE_IS_ESTIMATE] = True
         return told
+
+    @property
+    def _is_estimated(self) -> bool:
+        """Whether the provider counted no tokens in any chunk, so that LiteLLM estimates them."""
+        return is_estimated(self._read)
 
     def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
         """
         Return the usage that LiteLLM keeps from users who did not ask for it.
 
-        Where no chunk of the provider's had one it is LiteLLM's estimate, or zeros.
+        Is LiteLLM's estimate, or zeros, if no chunk of the provider's had one.
         """
-        told = last.get("usage")
-        if self._has_ended and not getattr(told, "prompt_tokens", None):
+        usage = last.get("usage")
+        if self._has_ended and not getattr(usage, "prompt_tokens", None):
             # Older versions of LiteLLM tell none, or the last of Anthropic's two alone.
             return self._usage_of_chunks()
-        counted = (getattr(chunk, "usage", None) for chunk in reversed(self._read))
-        return told if not self._read or any(counted) else None
+        return usage
 
     def _usage_of_chunks(self) -> Any:
         import litellm

@@ -14,7 +14,7 @@ from mlflow_litellm.payloads._answers import tell_stream_cost
 from mlflow_litellm.payloads._hidden import hidden_params
 from mlflow_litellm.payloads._joining import fields, joined
 from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._usage import tokens
+from mlflow_litellm.payloads._usage import USAGE_IS_ESTIMATE, is_estimated, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,12 +76,13 @@ class Accumulator:
             outputs["usage"] = usage
         told = _texts.describe(outputs, self._hidden, self._arguments)
         tell_stream_cost(told, self._logging, self._hidden, self._arguments)
+        if told.usage and is_estimated(self._read):
+            told.attributes[USAGE_IS_ESTIMATE] = True
         return told
 
     def _usage_unasked(self) -> Any:
         """Return the usage that LiteLLM keeps from users who did not ask for it."""
-        counted = any(getattr(chunk, "usage", None) for chunk in self._read)
-        return hidden_params(self._read[-1]).get("usage") if counted else None
+        return hidden_params(self._read[-1]).get("usage") if self._read else None
 
 
 class _Choice:

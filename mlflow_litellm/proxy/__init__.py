@@ -43,7 +43,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
             _middleware.install()
             _flush_at_stop()
         with guard("looking the experiment up"):
-            # The gateway is starting: it may wait here, and must not later.
+            # So that it is known when the first request comes.
             root_experiment_id()
 
     # LiteLLM gives these by name.
