@@ -111,14 +111,23 @@ MOCKED = {"mock_response": "hello"}
 def test_payload_is_not_the_callers_affair(payload: str, traces: Traces, production: None) -> None:
     """Wherever it stands: the answer, or LiteLLM's own exception, and a trace; soon."""
     value = PAYLOADS[payload]()
-    untraced = {place: outcome(place, value) for place in PLACES}
+    places = places_for(payload)
+    untraced = {place: outcome(place, value) for place in places}
     mlflow.litellm.autolog()
     began = time.process_time()
-    traced = {place: outcome(place, value) for place in PLACES}
-    assert time.process_time() - began < SLOW * len(PLACES)
+    traced = {place: outcome(place, value) for place in places}
+    assert time.process_time() - began < SLOW * len(places)
     mlflow.litellm.autolog(disable=True)
     assert traced == untraced
-    assert len(traces.all()) == len(PLACES)
+    assert len(traces.all()) == len(places)
+
+
+def places_for(payload: str) -> list[str]:
+    """Return where to put a payload: LiteLLM 1.110 walks a dict in some places for ever."""
+    is_endless = hasattr(litellm.utils, "remove_sensitive_keys_from_dict")
+    if not (is_endless and payload == "a dict that contains itself"):
+        return list(PLACES)
+    return [place for place in PLACES if place not in {"user", "unknown"}]
 
 
 def test_dicts_that_know_one_another_are_cut() -> None:
