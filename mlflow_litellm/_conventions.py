@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from mlflow.entities import SpanType
+from mlflow.tracing.constant import SpanAttributeKey
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
@@ -42,10 +44,19 @@ def _translator() -> ModuleType | None:
 
 
 def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    if args and args[0].name.startswith(PREFIX):
+    if args and _is_call(args[0]):
         with guard("telling a span by the GenAI conventions"):
             args = (_restated(args[0]), *args[1:])
     return wrapped(*args, **kwargs)
+
+
+def _is_call(span: ReadableSpan) -> bool:
+    """Return whether a span is a call of LiteLLM, or a request that the proxy passes through."""
+    if span.name.startswith(PREFIX):
+        return True
+    attributes = span.attributes or {}
+    span_type = _decoded(attributes.get(SpanAttributeKey.SPAN_TYPE))
+    return "http.route" in attributes and span_type == SpanType.LLM
 
 
 def _restated(span: ReadableSpan) -> ReadableSpan:

@@ -17,16 +17,26 @@ from mlflow_litellm import _genai_messages
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Of functions by their sync name, where MLflow would name another by the type of the span.
+# Of functions by their sync name. MLflow goes by the span's type, and makes ``generate_content`` of
+# every ``LLM``.
 _OPERATIONS = {
+    "anthropic_messages": "chat",
+    "anthropic_messages_handler": "chat",
+    "compact_responses": "chat",
+    "completion": "chat",
+    # Of ``anthropic.messages`` and ``interactions``.
+    "create": "chat",
     "generate_content": "generate_content",
     "generate_content_stream": "generate_content",
     "moderation": "moderation",
     "ocr": "ocr",
     "rerank": "rerank",
+    "responses": "chat",
     "search": "retrieval",
     "text_completion": "text_completion",
 }
+# Of requests that the proxy passes through: users configure their paths, which may say nothing.
+_OPERATIONS_OF_FORMATS = {"anthropic": "chat", "openai": "chat"}
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
 _PROVIDERS = {
     "azure": "azure.ai.openai",
@@ -94,7 +104,7 @@ def in_mlflows_words(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
     }
     if not is_composite(told):
         # MLflow passes on a type that it does not know as the operation.
-        words[SpanAttributeKey.SPAN_TYPE] = _operation(name)
+        words[SpanAttributeKey.SPAN_TYPE] = _operation(name, told)
     return {key: value for key, value in words.items() if value is not None}
 
 
@@ -108,7 +118,7 @@ def attributes(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         **_server(told.get("api_base")),
     }
     known["gen_ai.output.type"] = _output_type(name, asked)
-    if _operation(name) == "retrieval":
+    if _operation(name, told) == "retrieval":
         known["gen_ai.retrieval.query.text"] = asked.get("query")
     return {key: value for key, value in known.items() if _fits(value)}
 
@@ -120,9 +130,10 @@ def _fits(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and value != ""
 
 
-def _operation(name: str) -> str | None:
+def _operation(name: str, told: Mapping[str, Any]) -> str | None:
     last = name.rpartition(".")[2]
-    return _OPERATIONS.get(last) or _OPERATIONS.get(last.removeprefix("a"))
+    by_name = _OPERATIONS.get(last) or _OPERATIONS.get(last.removeprefix("a"))
+    return by_name or _OPERATIONS_OF_FORMATS.get(str(told.get(SpanAttributeKey.MESSAGE_FORMAT)))
 
 
 def _provider(told: Mapping[str, Any]) -> str | None:

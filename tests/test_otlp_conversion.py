@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import pytest
@@ -14,11 +14,32 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
 from mlflow_litellm import _conventions, _genai, _genai_messages
+from mlflow_litellm._doors import DOORS
+from mlflow_litellm.payloads import (
+    chat,
+    generate_content,
+    interactions,
+    messages,
+    responses,
+    text,
+)
+
+if TYPE_CHECKING:
+    from mlflow_litellm._calls import Door
+
+KINDS = {
+    chat: "chat",
+    generate_content: "generate_content",
+    interactions: "chat",
+    messages: "chat",
+    responses: "chat",
+    text: "text_completion",
+}
 
 
 def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSpan:
     """Convert a span as MLflow does when it ends."""
-    known = {"mlflow.spanType": SpanType.CHAT_MODEL, "model": "openai/gpt", **attributes}
+    known = {"mlflow.spanType": SpanType.LLM, "model": "openai/gpt", **attributes}
     told = {key: json.dumps(value) for key, value in known.items()}
     return translator.translate_span_to_genai(ReadableSpan(name, attributes=told))
 
@@ -46,7 +67,9 @@ def test_off_is_off(tracing: Any) -> None:
 def test_spans_of_others_are_left_alone(tracing: Any) -> None:
     """They may mean something else by the same names."""
     assert converted().attributes["gen_ai.request.model"] == "openai/gpt"
-    assert "gen_ai.request.model" not in converted("mine").attributes
+    mine = converted("mine", **{"mlflow.message.format": "openai"}).attributes
+    assert "gen_ai.request.model" not in mine
+    assert mine["gen_ai.operation.name"] == "generate_content"
 
 
 def test_fault_leaves_mlflows_own_conversion(
@@ -59,17 +82,21 @@ def test_fault_leaves_mlflows_own_conversion(
     monkeypatch.setattr(_genai, "attributes", lambda *_: 1 / 0)
     with caplog.at_level(logging.WARNING, "mlflow_litellm"):
         span = converted()
-    assert span.attributes["gen_ai.operation.name"] == "chat"
+    # MLflow's operation for every span of the type LLM.
+    assert span.attributes["gen_ai.operation.name"] == "generate_content"
     assert "GenAI" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["litellm-Router.atext_completion", "POST /v1/chat/completions"])
 @pytest.mark.parametrize("span_type", [SpanType.CHAIN, SpanType.AGENT])
-def test_chain_is_no_client_and_keeps_its_operation(tracing: Any, span_type: str) -> None:
+def test_chain_is_no_client_and_keeps_its_operation(
+    tracing: Any, span_type: str, name: str
+) -> None:
     """It reaches no model itself."""
-    told = {"mlflow.spanType": span_type}
-    span = converted("litellm-Router.atext_completion", **told)
+    told = {"mlflow.spanType": span_type, "mlflow.message.format": "openai", "http.route": "/v1"}
+    span = converted(name, **told)
     assert span.kind == SpanKind.INTERNAL
-    assert span.attributes["gen_ai.operation.name"] != "text_completion"
+    assert span.attributes["gen_ai.operation.name"] not in {"chat", "text_completion"}
 
 
 @pytest.mark.parametrize(
@@ -85,6 +112,30 @@ def test_chain_is_no_client_and_keeps_its_operation(tracing: Any, span_type: str
 def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> None:
     """By whichever of its names it was called."""
     span = converted(name)
+    assert span.attributes["gen_ai.operation.name"] == operation
+    assert span.kind == SpanKind.CLIENT
+
+
+@pytest.mark.parametrize(
+    "door", [door for door in DOORS if door.payload in KINDS and not door.is_route], ids=str
+)
+def test_operation_is_that_of_its_kind(tracing: Any, door: Door) -> None:
+    """For each function of these kinds, though all their spans are of the type LLM."""
+    span = converted(door.span_name)
+    assert span.attributes["gen_ai.operation.name"] == KINDS[door.payload]
+
+
+@pytest.mark.parametrize(
+    ("message_format", "operation"),
+    [("anthropic", "chat"), ("openai", "chat"), ("gemini", "generate_content")],
+)
+def test_operation_of_what_the_proxy_passes_through_is_its_formats(
+    tracing: Any, message_format: str, operation: str
+) -> None:
+    """Its path is the user's own, and may name no operation."""
+    attributes = {"http.route": "/own/path", "mlflow.message.format": message_format}
+    span = converted("POST /own/path", custom_llm_provider="openai", **attributes)
+    assert span.name == f"{operation} gpt"
     assert span.attributes["gen_ai.operation.name"] == operation
     assert span.kind == SpanKind.CLIENT
 
