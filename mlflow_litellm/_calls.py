@@ -35,7 +35,7 @@ class Door:
 
     Attributes:
         name: Where it stands below ``litellm``, such as ``"acompletion"``.
-        span_type: MLflow's type of its spans, such as ``SpanType.CHAT_MODEL``.
+        span_type: MLflow's type of its spans, such as ``SpanType.LLM``.
         payload: The module that tells what is recorded.
         bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
             call with it.

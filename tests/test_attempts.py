@@ -62,7 +62,7 @@ def check_fallback(traces: Traces, name: str, tokens: int) -> None:
     call, attempts = call_and_steps(traces)
     assert call.name == name
     assert states([call, *attempts]) == [OK, ERROR, OK]
-    assert [span.span_type for span in (call, *attempts)] == ["CHAIN", "CHAT_MODEL", "CHAT_MODEL"]
+    assert [span.span_type for span in (call, *attempts)] == ["CHAIN", "LLM", "LLM"]
     assert call.attributes["inner_calls"] == 2
     assert "mlflow.chat.tokenUsage" not in call.attributes
     assert answer_text(call) == answer_text(attempts[1]) == "You said: hello"
@@ -267,7 +267,7 @@ def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvi
         assert isinstance(result, litellm.CustomStreamWrapper)
         SyncCaller(provider).read(result)
         assert ending(tracing.span()) == ("finished", OK)
-    assert (tracing.span().name, tracing.span().span_type) == ("litellm-completion", "CHAT_MODEL")
+    assert (tracing.span().name, tracing.span().span_type) == ("litellm-completion", "LLM")
     assert answer_text(tracing.span()) == "You said: hello"
     assert "sk-very-secret" not in tracing.one().to_json()
 

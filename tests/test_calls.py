@@ -28,7 +28,7 @@ def test_call_leaves_one_chat_span(tracing: Traces, caller: Caller) -> None:
     """Named and typed as searches expect, a root, OK."""
     response = caller.complete("hello")
     span = tracing.span()
-    assert (span.name, span.span_type) == (caller.span_name, "CHAT_MODEL")
+    assert (span.name, span.span_type) == (caller.span_name, "LLM")
     assert (span.parent_id, span.status.status_code) == (None, SpanStatusCode.OK)
     assert answer_text(span) == response.choices[0].message.content == "You said: hello"
 

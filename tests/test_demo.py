@@ -126,7 +126,7 @@ def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
     root, *children = sorted(stored[0].data.spans, key=lambda span: span.start_time_ns)
     assert "demo" == root.name
     assert [root.span_id] * 6 == [span.parent_id for span in children]
-    types = ["CHAT_MODEL"] * 4 + ["TOOL", "CHAT_MODEL"]
+    types = ["LLM"] * 4 + ["TOOL", "LLM"]
     assert types == [span.span_type for span in children]
     assert 2_100_000 == children[4].outputs
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,11 @@ import litellm
 import mlflow
 import pandas as pd
 import pytest
-from callers import MODEL, user
+from callers import ANTHROPIC, MODEL, user
+from litellm import google_genai
 from mlflow.entities import TraceState
 from mlflow.genai import scorers
+from mlflow.genai.utils.trace_utils import extract_available_tools_from_trace
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 if TYPE_CHECKING:
@@ -180,6 +183,63 @@ def test_older_evaluation_traces_its_calls(tracing: Traces) -> None:
     assert state() == before
 
 
+WEATHER = {
+    "name": "get_weather",
+    "description": "Tells the weather.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+}
+
+
+def by_chat(_: str) -> None:
+    """Offer a tool in a chat."""
+    tools = [{"type": "function", "function": WEATHER}]
+    litellm.completion(model=MODEL, messages=user("/tools 1"), tools=tools)
+
+
+def by_chat_stream(_: str) -> None:
+    """Offer a tool in a streamed chat."""
+    tools = [{"type": "function", "function": WEATHER}]
+    list(litellm.completion(model=MODEL, messages=user("/tools 1"), tools=tools, stream=True))
+
+
+def by_responses(_: str) -> None:
+    """Offer a tool by OpenAI's responses."""
+    tools = [{"type": "function", **WEATHER}]
+    litellm.responses(model=MODEL, input="/tools 1", tools=tools)
+
+
+def by_messages(base: str) -> None:
+    """Offer a tool by Anthropic's messages."""
+    schema = {"input_schema": WEATHER["parameters"]}
+    tool = {**{key: WEATHER[key] for key in ("name", "description")}, **schema}
+    known = {"model": ANTHROPIC, "max_tokens": 50, "api_base": base, "api_key": "x"}
+    asyncio.run(litellm.anthropic_messages(messages=user("/tools 1"), tools=[tool], **known))
+
+
+def by_generate_content(base: str) -> None:
+    """Offer a tool by Google's own function."""
+    known = {"model": "gemini/gemini-2.5-flash", "api_base": f"{base}/v1beta", "api_key": "x"}
+    contents = [{"role": "user", "parts": [{"text": "/tools 1"}]}]
+    tools = [{"functionDeclarations": [WEATHER]}]
+    google_genai.generate_content(contents=contents, tools=tools, **known)
+
+
+@pytest.mark.parametrize(
+    "offer", [by_chat, by_chat_stream, by_responses, by_messages, by_generate_content]
+)
+def test_tools_that_were_offered_are_found(
+    offer: Callable[[str], None], tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """By MLflow's judges of tool calls, which look at spans of models alone, and ask nobody."""
+    offer(provider.anthropic_base)
+    before = len(provider.requests)
+    [tool] = extract_available_tools_from_trace(tracing.one())
+    assert tool.function.name == WEATHER["name"]
+    assert tool.function.description == WEATHER["description"]
+    assert "city" in tool.function.parameters.properties
+    assert len(provider.requests) == before
+
+
 def state() -> tuple[dict[str, Any], list[Any]]:
     """Return the flavor's configuration, and what stands under LiteLLM's names."""
     config = dict(AUTOLOGGING_INTEGRATIONS.get("litellm") or {})
@@ -258,3 +318,4 @@ def test_traces_are_found(tracing: Traces) -> None:
     assert found("span.attributes.model LIKE '%deepseek-chat%'") == ["other model"]
     assert found("trace.status = 'ERROR'") == ["/error 400"]
     assert len(found("span.name = 'litellm-completion'")) == 3
+    assert len(found("span.type = 'LLM'")) == 3

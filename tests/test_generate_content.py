@@ -46,7 +46,7 @@ def parts(span: Any) -> list[dict[str, Any]]:
     return candidate["content"]["parts"]
 
 
-def test_content_is_one_chat_model_span(tracing: Traces, caller: Caller) -> None:
+def test_content_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
     """In Gemini's format, with request, answer, tokens, cost, model and provider."""
     config = {"temperature": 0.5, "system_instruction": "Be brief."}
     response = generate(caller, "hello", config=config)
@@ -54,7 +54,7 @@ def test_content_is_one_chat_model_span(tracing: Traces, caller: Caller) -> None
     [span] = trace.data.spans
     name = "agenerate_content" if is_async(caller) else "generate_content"
     assert span.name == f"litellm-google_genai.{name}"
-    assert span.span_type == "CHAT_MODEL"
+    assert span.span_type == "LLM"
     assert span.attributes["mlflow.message.format"] == "gemini"
     assert span.inputs == {"model": MODEL, "contents": contents("hello"), "config": config}
     assert parts(span) == [{"text": "You said: hello"}]

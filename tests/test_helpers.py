@@ -60,7 +60,7 @@ def test_turns_of_an_agentic_loop_are_below_the_call(
     response = caller.complete("/tools")
     call, turn = tracing.calls()
     assert turn.parent_id == call.span_id
-    assert (call.span_type, turn.span_type) == ("CHAIN", "CHAT_MODEL")
+    assert (call.span_type, turn.span_type) == ("CHAIN", "LLM")
     assert turn.inputs["messages"] == user("the tools said: sunny")
     assert answer_text(call) == answer_text(turn) == response.choices[0].message.content
     used = tracing.one().info.token_usage["total_tokens"]
@@ -149,4 +149,4 @@ def test_custom_provider_may_call_litellm(
     call, forwarded = tracing.calls()
     assert forwarded.parent_id == call.span_id
     assert forwarded.inputs["model"] == MODEL
-    assert {call.span_type, forwarded.span_type} == {"CHAT_MODEL"}
+    assert {call.span_type, forwarded.span_type} == {"LLM"}

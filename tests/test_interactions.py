@@ -33,7 +33,7 @@ def interact(caller: Caller, text: str = "hello there", **kwargs: Any) -> Any:
     )
 
 
-def test_interaction_is_one_chat_model_span(tracing: Traces, caller: Caller) -> None:
+def test_interaction_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
     """With request, answer, tokens, cost, model and provider."""
     tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
     config = {"temperature": 0.5}
@@ -41,7 +41,7 @@ def test_interaction_is_one_chat_model_span(tracing: Traces, caller: Caller) -> 
     trace = tracing.one()
     [span] = trace.data.spans
     prefix = "a" if is_async(caller) else ""
-    assert (span.name, span.span_type) == (f"litellm-interactions.{prefix}create", "CHAT_MODEL")
+    assert (span.name, span.span_type) == (f"litellm-interactions.{prefix}create", "LLM")
     assert span.inputs == {
         "model": GEMINI,
         "input": "hello there",

@@ -56,13 +56,13 @@ def create(caller: Caller, text: str, **kwargs: Any) -> Any:
     return call(caller, "create", holder, **openai(caller, **known, **kwargs))
 
 
-def test_message_is_one_chat_model_span(tracing: Traces, ask: Any) -> None:
+def test_message_is_one_llm_span(tracing: Traces, ask: Any) -> None:
     """In Anthropic's format, with request, message, tokens, cost, model and provider."""
     response = ask("hello", system="Be brief.", tools=[TOOL])
     trace = tracing.one()
     [span] = trace.data.spans
     assert span.name == ask.span_name
-    assert span.span_type == "CHAT_MODEL"
+    assert span.span_type == "LLM"
     assert span.attributes["mlflow.message.format"] == "anthropic"
     assert span.inputs == {
         "model": ANTHROPIC,

@@ -127,7 +127,7 @@ def test_query_is_a_chain_of_search_ranking_and_answer(tracing: Traces, caller: 
     assert [(step.name, step.span_type) for step in (found, ranked, answered)] == [
         ("litellm-vector_stores.asearch", "RETRIEVER"),
         ("litellm-arerank", "RERANKER"),
-        ("litellm-acompletion", "CHAT_MODEL"),
+        ("litellm-acompletion", "LLM"),
     ]
     assert found.inputs == {"query": "warm?", "vector_store_id": "vs_1", "max_num_results": 3}
     assert found.outputs[0] == DOCUMENT

@@ -34,13 +34,13 @@ def said(span: Any) -> str:
     return message["content"][0]["text"]
 
 
-def test_response_is_one_chat_model_span(tracing: Traces, caller: Caller) -> None:
+def test_response_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
     """In OpenAI's format, with request, response, tokens, model and provider."""
     response = respond(caller, "hello", temperature=0.5, tools=[TOOL], instructions="Be brief.")
     span = tracing.span()
     assert isinstance(response, litellm.ResponsesAPIResponse)
     assert span.name == ("litellm-aresponses" if is_async(caller) else "litellm-responses")
-    assert span.span_type == "CHAT_MODEL"
+    assert span.span_type == "LLM"
     assert span.attributes["mlflow.message.format"] == "openai"
     assert span.inputs == {
         "model": "openai/gpt-4o-mini",

@@ -52,7 +52,7 @@ def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
     assert exception_event(attempts[0])["exception.type"] in expected
     assert told.span_type == "CHAIN"
     name = "litellm-aresponses" if is_async(caller) else "litellm-responses"
-    assert {(span.name, span.span_type) for span in attempts} == {(name, "CHAT_MODEL")}
+    assert {(span.name, span.span_type) for span in attempts} == {(name, "LLM")}
     assert told.outputs == attempts[-1].outputs
     assert "mlflow.chat.tokenUsage" not in told.attributes
     assert tracing.one().info.token_usage["total_tokens"] == response.usage.total_tokens
@@ -101,13 +101,13 @@ def test_positional_arguments_of_a_retried_response_have_names(
 
 
 @pytest.mark.skipif(not hasattr(litellm, "compact_responses"), reason="LiteLLM compacts none")
-def test_compacted_response_is_one_chat_model_span(tracing: Traces, caller: Caller) -> None:
+def test_compacted_response_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
     """With what it was made of, what it became, tokens and cost."""
     response = ask(caller, "compact_responses", "hello", instructions="Be brief.")
     trace = tracing.one()
     [span] = trace.data.spans
     prefix = "a" if is_async(caller) else ""
-    assert (span.name, span.span_type) == (f"litellm-{prefix}compact_responses", "CHAT_MODEL")
+    assert (span.name, span.span_type) == (f"litellm-{prefix}compact_responses", "LLM")
     model = "openai/gpt-4o-mini"
     assert span.inputs == {"model": model, "input": "hello", "instructions": "Be brief."}
     items = span.outputs["output"]

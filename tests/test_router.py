@@ -88,7 +88,7 @@ def test_routed_call_is_a_route_with_an_attempt(
     route, [attempt] = route_and_attempts(tracing)
     kind = caller.span_name.removeprefix("litellm-")
     assert (route.name, route.span_type) == (f"litellm-Router.{kind}", "CHAIN")
-    assert (attempt.name, attempt.span_type) == (caller.span_name, "CHAT_MODEL")
+    assert (attempt.name, attempt.span_type) == (caller.span_name, "LLM")
     told = {"model_group": "good", "routing_strategy": "simple-shuffle", "model_id": "good-1"}
     assert told.items() <= route.attributes.items()
     assert route.attributes["inner_calls"] == 1
@@ -228,7 +228,7 @@ def tree(traces: Traces) -> tuple[Span, list[Span], list[Span]]:
     """Return the root of the only trace, the routes below it, and the attempts below those."""
     root, *below = traces.calls()
     routes = [span for span in below if span.name == "litellm-Router.acompletion"]
-    attempts = [span for span in below if span.span_type == "CHAT_MODEL"]
+    attempts = [span for span in below if span.span_type == "LLM"]
     assert {span.parent_id for span in routes} == {root.span_id}
     assert {span.parent_id for span in attempts} == {span.span_id for span in routes}
     assert len(below) == len(routes) + len(attempts)

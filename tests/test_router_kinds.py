@@ -148,15 +148,15 @@ METHODS = [
     _kind("arerank", "cohere/rerank-v3.5", _RANKED, "RERANKER", root="", counted=False),
 ]
 # Those that each router makes of LiteLLM's functions as it is built.
-RESPONSES, ARESPONSES = _pair("responses", OPENAI, {"input": "hello"}, "CHAT_MODEL")
-MESSAGES = _kind("anthropic_messages", ANTHROPIC, _MESSAGE, "CHAT_MODEL", root="")
+RESPONSES, ARESPONSES = _pair("responses", OPENAI, {"input": "hello"}, "LLM")
+MESSAGES = _kind("anthropic_messages", ANTHROPIC, _MESSAGE, "LLM", root="")
 AMESSAGES = replace(MESSAGES, method="aanthropic_messages", at=MESSAGES.method)
 CAPTURED = [
     RESPONSES,
     ARESPONSES,
     MESSAGES,
     AMESSAGES,
-    *_pair("generate_content", GEMINI, _CONTENTS, "CHAT_MODEL", root="/v1beta"),
+    *_pair("generate_content", GEMINI, _CONTENTS, "LLM", root="/v1beta"),
 ]
 if IS_RECENT:
     CAPTURED += [
@@ -167,7 +167,7 @@ if IS_RECENT:
         _kind("avideo_generation", "openai/sora-2", {"prompt": "a cat"}, "LLM", counted=False),
     ]
 if hasattr(litellm, "compact_responses"):
-    CAPTURED += [_kind("acompact_responses", OPENAI, {"input": "hello"}, "CHAT_MODEL")]
+    CAPTURED += [_kind("acompact_responses", OPENAI, {"input": "hello"}, "LLM")]
 
 
 def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 # that fits is it.
 # https://docs.litellm.ai/docs/supported_endpoints
 _KINDS = (
-    ("/chat/completions", SpanType.CHAT_MODEL, chat),
+    ("/chat/completions", SpanType.LLM, chat),
     ("/completions", SpanType.LLM, text),
     ("/embeddings", SpanType.EMBEDDING, embedding),
-    ("/responses", SpanType.CHAT_MODEL, responses),
-    ("/responses/compact", SpanType.CHAT_MODEL, responses),
-    ("/v1/messages", SpanType.CHAT_MODEL, messages),
-    (":generateContent", SpanType.CHAT_MODEL, generate_content),
-    (":streamGenerateContent", SpanType.CHAT_MODEL, generate_content),
-    ("/interactions", SpanType.CHAT_MODEL, interactions),
+    ("/responses", SpanType.LLM, responses),
+    ("/responses/compact", SpanType.LLM, responses),
+    ("/v1/messages", SpanType.LLM, messages),
+    (":generateContent", SpanType.LLM, generate_content),
+    (":streamGenerateContent", SpanType.LLM, generate_content),
+    ("/interactions", SpanType.LLM, interactions),
     ("/images/generations", SpanType.LLM, images),
     ("/images/edits", SpanType.LLM, images),
     ("/audio/speech", SpanType.LLM, audio),
@@ -67,8 +67,8 @@ _DOORS = [
 _PASSED_THROUGH = Door("pass-through", SpanType.LLM, other, is_route=True)
 # By a field of theirs, where a path of the gateway's own says nothing.
 _FIELDS = {
-    "messages": Door("messages", SpanType.CHAT_MODEL, chat, is_route=True),
-    "contents": Door("contents", SpanType.CHAT_MODEL, generate_content, is_route=True),
+    "messages": Door("messages", SpanType.LLM, chat, is_route=True),
+    "contents": Door("contents", SpanType.LLM, generate_content, is_route=True),
 }
 
 

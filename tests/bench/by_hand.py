@@ -27,7 +27,7 @@ def completion(**arguments: Any) -> Any:
     if arguments.get("stream"):
         span, began = _begin("litellm-completion", arguments), time.perf_counter()
         return _read(litellm.completion(**arguments), span, began)
-    with mlflow.start_span("litellm-completion", span_type=SpanType.CHAT_MODEL) as span:
+    with mlflow.start_span("litellm-completion", span_type=SpanType.LLM) as span:
         began = time.perf_counter()
         _record_request(span, arguments)
         response = litellm.completion(**arguments)
@@ -40,7 +40,7 @@ async def acompletion(**arguments: Any) -> Any:
     if arguments.get("stream"):
         span, began = _begin("litellm-acompletion", arguments), time.perf_counter()
         return _aread(await litellm.acompletion(**arguments), span, began)
-    with mlflow.start_span("litellm-acompletion", span_type=SpanType.CHAT_MODEL) as span:
+    with mlflow.start_span("litellm-acompletion", span_type=SpanType.LLM) as span:
         began = time.perf_counter()
         _record_request(span, arguments)
         response = await litellm.acompletion(**arguments)
@@ -50,7 +50,7 @@ async def acompletion(**arguments: Any) -> Any:
 
 def _begin(name: str, arguments: dict[str, Any]) -> Any:
     # Streams outlive the function that opens them, so no context manager does.
-    span = mlflow.start_span_no_context(name, span_type=SpanType.CHAT_MODEL)
+    span = mlflow.start_span_no_context(name, span_type=SpanType.LLM)
     _record_request(span, arguments)
     return span
 

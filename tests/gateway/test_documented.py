@@ -95,7 +95,7 @@ def test_first_request_is_found_by_its_tag(page: Page, recorded: Spans) -> None:
     assert "You said: What is a gateway?" in page.run("bash", "-euc", page.curl)
     recorded.when(bool, filter_string="tags.jobID = '214590'")
     printed = page.run(sys.executable, "-c", page.programs[0])
-    assert re.findall(r"^(\S+ ?\S*) (?:CHAIN|CHAT_MODEL)", printed, re.MULTILINE) == [
+    assert re.findall(r"^(\S+ ?\S*) (?:CHAIN|LLM)", printed, re.MULTILINE) == [
         "POST /v1/chat/completions", "litellm-Router.acompletion", "litellm-acompletion"
     ]  # fmt: skip
 

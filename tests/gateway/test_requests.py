@@ -72,7 +72,7 @@ CHAT = Route(
     "/chat/completions",
     {"model": "chat", "messages": user()},
     "acompletion",
-    "CHAT_MODEL",
+    "LLM",
     (2, 4),
 )
 TEXT = Route(
@@ -93,14 +93,14 @@ RESPONSES = Route(
     "/v1/responses",
     {"model": "chat", "input": "hello there"},
     "aresponses",
-    "CHAT_MODEL",
+    "LLM",
     (2, 4),
 )
 MESSAGES = Route(
     "/v1/messages",
     {"model": "claude", "messages": user(), "max_tokens": 50},
     "anthropic_messages",
-    "CHAT_MODEL",
+    "LLM",
     (2, 4),
 )
 BRIDGED = MESSAGES._replace(body={**MESSAGES.body, "model": "chat"})
@@ -447,7 +447,8 @@ def through(
 def test_passed_through_request_is_a_chat(through: PassedExchange) -> None:
     """One span, for there are no calls below it."""
     assert through.span.name == f"POST {through.passed.path}"
-    assert through.span.span_type == "CHAT_MODEL"
+    assert through.span.span_type == "LLM"
+    assert through.span.attributes["mlflow.message.format"] in {"anthropic", "openai"}
     assert through.span.status.status_code == SpanStatusCode.OK
 
 
