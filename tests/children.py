@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 # What a first call imports, and no name of it: programs import what they use.
-CODE = """
-for name in ("git", "litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"):
+IMPORTED = ["litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"]
+# Without the command git, importing its package fails, and MLflow goes on without it.
+if shutil.which("git"):
+    IMPORTED.append("git")
+CODE = f"""
+for name in {IMPORTED}:
     __import__(name)
 del name
-{setup}
+{{setup}}
 from forking import next_program
 exec(next_program())
 """
