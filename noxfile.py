@@ -1,11 +1,12 @@
 """
-Sessions: ``tests`` for each Python, ``frameworks`` for each, ``gateway``, ``installs``, ``readers``
-of traces, ``docs``, ``lint``, ``types``; ``versions`` of LiteLLM, MLflow and wrapt, a ``canary`` of
-the next ones; ``quick``: the quick forms of what measures.
+Sessions: ``tests``, all of them, on one Python; ``pythons``, the core tests on each other Python;
+``frameworks``, one by one; ``gateway``; ``installs``; ``readers`` of traces; ``docs``, ``lint``
+and ``types``; ``versions`` of LiteLLM, MLflow and wrapt, and a ``canary`` of the next ones;
+``quick``, the quick forms of the measurements.
 
-Plain ``nox`` runs most of these, of the versions the oldest; ``canary`` and ``coverage`` run by
-name. ``bench``, ``endurance``, ``scale``, ``load`` and ``comparison`` make figures of the
-documentation, each by its name alone: most take a quarter of an hour or more.
+Plain ``nox`` runs most of these, with the oldest versions and one more Python. ``canary`` and
+``coverage`` run by name. ``bench``, ``endurance``, ``scale``, ``load`` and ``comparison`` make
+figures of the documentation, each by its name alone: most take a quarter of an hour or more.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +33,39 @@ nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
 # Those that allow it: ``tests`` keeps all processors busy, and what measures is to be alone.
 nox.options.parallel = 2
+# A Python that is not on the machine is reported as skipped, by CI as well.
+nox.options.error_on_missing_interpreters = False
 
+
+def add_pyenv() -> None:
+    """Put all Pythons of pyenv on the path: its own commands run only the selected ones."""
+    if shutil.which("pyenv"):
+        root = subprocess.check_output(["pyenv", "root"], text=True).strip()
+        folders = map(str, sorted(Path(root, "versions").glob("*/bin")))
+        os.environ["PATH"] = os.pathsep.join([os.environ["PATH"], *folders])
+
+
+def runs(version: str) -> bool:
+    """Return whether the machine has a Python: the first one of its name may not run."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    found = (shutil.which(f"python{version}", path=folder) for folder in folders)
+    return any(python and not subprocess.call([python, "--version"], **QUIET) for python in found)
+
+
+QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+add_pyenv()
+HERE = [version for version in PYTHONS if version == OWN or runs(version)]
+# All tests run on this Python, the core tests on the others.
+MAIN = "3.11" if "3.11" in HERE else [OWN, *HERE][-1]
+OTHERS = [version for version in PYTHONS if version != MAIN]
+# Plain nox runs the newest of them, which differs most from MAIN.
+OTHER = max(OTHERS, key=lambda version: (version in HERE, OTHERS.index(version)))
 nox.options.sessions = [
-    *(f"tests-{version}" for version in PYTHONS),
+    "tests",
+    f"pythons-{OTHER}",
     "frameworks",
     "gateway",
     "installs(newest)",
@@ -53,18 +83,9 @@ FRAMEWORKS = [
 ]
 
 
-def runs(version: str) -> bool:
-    """Tell whether a Python runs here: version managers put names on the path that do not."""
-    python = shutil.which(f"python{version}")
-    return python is not None and not subprocess.call([python, "--version"], **QUIET)
-
-
-QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-HERE = [version for version in PYTHONS if runs(version)]
-
-
 def install(session: nox.Session, extra: str, *groups: str, beside: Sequence[str] = ()) -> None:
     """Install the package with an extra, built as users get it, and the tools of some groups."""
+    session.run("python", "--version")
     tools = nox.project.dependency_groups(PROJECT, *groups)
     session.install("--quiet", f".[{extra}]", *tools, *beside)
     # Reinstalled alone, as its version stays the same between two builds.
@@ -80,7 +101,7 @@ def pytest(session: nox.Session) -> str:
 WORKERS = str((os.cpu_count() or 1) + 1)
 
 
-@nox.session(python=HERE)
+@nox.session(python=MAIN)
 def tests(session: nox.Session) -> None:
     """Test the built and installed wheel."""
     install(session, "mlflow", "tests")
@@ -95,18 +116,6 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "run", pytest(session), "-n", WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
-
-
-def skip_tests(version: str) -> None:
-    """Have nox say which Python it has not tested."""
-
-    @nox.session(name=f"tests-{version}", python=False)
-    def skipped(session: nox.Session) -> None:
-        session.skip(f"Python {version} does not run on this machine")
-
-
-for missing in sorted(set(PYTHONS) - set(HERE)):
-    skip_tests(missing)
 
 
 def run_pytest(session: nox.Session, *arguments: str) -> None:
@@ -151,13 +160,14 @@ VERSIONS = {
     "1.98": ("1.98.1", "3.16.1", "2.0.1"),
     "1.103": ("1.103.11", "3.17.2", "2.5.2"),
     "1.109": ("1.109.1", "3.17.2", "2.5.2"),
+    "1.110": ("1.110.2", "3.17.2", "2.5.2"),
 }
 # What the package does, and what LiteLLM, MLflow and wrapt do for it: not each payload.
 CORE = [
     str(Path("tests", f"test_{name}.py"))
     for name in (
         "attempts", "callbacks", "calls", "embedding", "every_door", "experiment", "messages",
-        "nesting", "patching", "privacy", "propagation", "responses", "router",
+        "nesting", "patching", "privacy", "propagation", "responses", "router", "router_kinds",
         "stream_endings", "streams", "switch", "takeover", "text_completion", "usage",
     )
 ]  # fmt: skip
@@ -175,6 +185,14 @@ def test_core(session: nox.Session) -> None:
     """Test the core with what is installed, and tell what that is."""
     session.run("uv", "pip", "list", "--quiet")
     run_pytest(session, "-n", "2", *CORE)
+
+
+# uv would download a Python that is not here.
+@nox.session(python=OTHERS, default=False, allow_parallel=True, download_python="never")
+def pythons(session: nox.Session) -> None:
+    """Test the core with the newest versions, on a Python that is not the one of all tests."""
+    install(session, "mlflow", "tests")
+    test_core(session)
 
 
 @nox.session(default=False, allow_parallel=True)
