@@ -80,13 +80,24 @@ def autolog(
 
     Raises:
         ImportError: LiteLLM cannot be imported.
+        TypeError: An argument is neither True nor False; ``log_content`` may be None.
     """
+    _check_types(log_traces=log_traces, disable=disable, silent=silent)
+    _check_types(**({} if log_content is None else {"log_content": log_content}))
     # Loading it resets MLflow's configuration of the flavor, so it must be loaded before.
     importlib.import_module(_takeover.FLAVOR_MODULE)
     if log_traces and not disable:
         # Before any lock is taken, as another thread may be importing it.
         importlib.import_module("litellm")
     _switch(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
+
+
+def _check_types(**arguments: object) -> None:
+    # "false" is true to Python: what was to be kept out of the trace would be in it.
+    for name, value in arguments.items():
+        if not isinstance(value, bool):
+            msg = f"autolog({name}={value!r}): {name} must be True or False"
+            raise TypeError(msg)
 
 
 # mlflow.autolog() looks the configuration up by this name.

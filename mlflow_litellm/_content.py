@@ -8,15 +8,16 @@ of an exception its type alone.
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._switches import switch
+
 if TYPE_CHECKING:
     from mlflow_litellm.payloads import Answer, Request
 
-# What is wanted where autolog() does not say; "false" and "0" switch content off.
+# What is wanted where autolog() does not say.
 VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
 
 # Parameters whose value is one of a few words.
@@ -36,8 +37,8 @@ def choose(wanted: bool | None) -> None:
     """
     global _chosen, _logged
     _chosen = _chosen if wanted is None else wanted
-    given = os.environ.get(VARIABLE, "").strip().lower()
-    _logged = given not in {"false", "0"} if _chosen is None else _chosen
+    # A word that is not understood, "flase", may have been meant to switch content off.
+    _logged = switch(VARIABLE, default=True, unknown=False) if _chosen is None else _chosen
 
 
 def forget() -> None:

@@ -12,7 +12,7 @@ import inspect
 import pkgutil
 import sys
 import threading
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
+# Other Pythons may lack it.
+_getframe: Any = getattr(sys, "_getframe", None)
+
+
 class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """
     A wrapped function that copies and pickles as the function does.
@@ -34,11 +38,25 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     to the original.
     """
 
+    # Not super(), which does not go with a ``__class__`` in the body of a class.
     def __init__(
         self, name: str, wrapped: Any, wrapper: Wrapper, is_on: Callable[[], bool]
     ) -> None:
-        super().__init__(wrapped, wrapper, is_on)
+        wrapt.FunctionWrapper.__init__(self, wrapped, wrapper, is_on)
         self._self_name = name
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """
+        The function's type; to cloudpickle, which Spark, Ray, Dask and joblib use, this one.
+
+        cloudpickle sends a function by value, globals and all, unless its module holds that very
+        object under its name: there LiteLLM's module holds the original. What is no function, it
+        leaves to ``__reduce_ex__``.
+        https://github.com/cloudpipe/cloudpickle/blob/master/cloudpickle/cloudpickle.py
+        """
+        caller = _getframe(1).f_globals.get("__name__", "") if _getframe else ""
+        return PatchedFunction if "cloudpickle" in str(caller) else type(self.__wrapped__)
 
     def __copy__(self) -> PatchedFunction:
         return self
@@ -60,15 +78,20 @@ def _patched_method(original: Any, wrapper: Wrapper, is_on: Callable[[], bool]) 
 
     @functools.wraps(original)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        bound = original.__get__(self)
+        bound = _bound(original, self)
         return wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs)
 
     @functools.wraps(original)
     async def async_method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        bound = original.__get__(self)
+        bound = _bound(original, self)
         return await (wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs))
 
     return async_method if inspect.iscoroutinefunction(original) else method
+
+
+def _bound(function: Any, instance: Any) -> Any:
+    # A mock in the place of a method is not bound to an object.
+    return function.__get__(instance) if hasattr(type(function), "__get__") else function
 
 
 class Patch:
@@ -128,7 +151,14 @@ class Patch:
     @property
     def applied(self) -> bool:
         """Whether the wrapper stands under the name, or was left below another library's."""
-        return self._installed and self.current is not self.original
+        current = self.current
+        return self._installed and current is not self.original and not self._is_own(current)
+
+    def _is_own(self, function: Any) -> bool:
+        """Tell whether a function is the patched package's own, and so no wrapper on ours."""
+        # Not by __module__, which a wrapper copies from the function.
+        namespace = function.__globals__ if type(function) is FunctionType else {}
+        return _package(str(namespace.get("__name__", ""))) == self.package
 
     def apply(self) -> None:
         """Put the wrapper on the name, unless it is there. Does nothing for a missing name."""

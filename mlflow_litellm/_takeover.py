@@ -9,10 +9,11 @@ That moment is why nothing here may import mlflow, litellm, or wrapt (5 ms) at l
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._switches import switch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +30,11 @@ def install() -> None:
     """
     Replace ``mlflow.litellm.autolog``, now or when ``mlflow.litellm`` is imported.
 
-    Does nothing where the environment variable ``MLFLOW_LITELLM_TAKEOVER`` is ``false`` or ``0``:
+    Does nothing if the environment variable ``MLFLOW_LITELLM_TAKEOVER`` is ``false``:
     ``mlflow.litellm`` then stays MLflow's own, and ``mlflow_litellm.autolog`` is still this
     package's. Is idempotent.
     """
-    if os.environ.get(SWITCH, "").lower() in {"false", "0"}:
+    if not switch(SWITCH, default=True, unknown=True):
         return
     if flavor := sys.modules.get(FLAVOR_MODULE):
         _take_over(flavor)

@@ -11,6 +11,8 @@ from callers import skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
 from traces import exception_event
 
+from mlflow_litellm import _autolog
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -115,6 +117,13 @@ def test_broken_stream_tells_no_part_of_it(private: Traces, caller: Caller) -> N
         ("true", None, True),
         ("FALSE", None, False),
         ("0", None, False),
+        ("no", None, False),
+        ("Off", None, False),
+        ("flase", None, False),
+        ("", None, True),
+        ("yes", None, True),
+        ("ON", None, True),
+        (" 1 ", None, True),
         ("false", True, True),
         ("true", False, False),
     ],
@@ -134,6 +143,23 @@ def test_argument_counts_before_the_variable(
     mlflow.litellm.autolog(log_content=argument)
     caller.complete(WORD)
     assert (WORD in traces.one().to_json()) is logged
+
+
+def test_word_that_is_not_understood_is_told(
+    traces: Traces, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With what it is taken for, which is the private side."""
+    monkeypatch.setenv(VARIABLE, "flase")
+    mlflow.litellm.autolog()
+    assert f"{VARIABLE}='flase' is neither true nor false, and is taken for false" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["log_traces", "disable", "silent", "log_content"])
+def test_argument_of_another_type_is_refused(name: str, traces: Traces) -> None:
+    """The text "false" is true to Python."""
+    with pytest.raises(TypeError, match=f"{name} must be True or False"):
+        mlflow.litellm.autolog(**{name: "false"})
+    assert not _autolog.is_on()
 
 
 def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> None:

@@ -39,7 +39,7 @@ def test_fresh_process_finds_this_package(imports: str, function: str, tmp_path:
     assert out.split() == ["mlflow_litellm._autolog", "False"]
 
 
-@pytest.mark.parametrize("value", ["false", "0", "False"])
+@pytest.mark.parametrize("value", ["false", "0", "False", "no", "OFF"])
 def test_environment_variable_leaves_mlflows_own(value: str, tmp_path: Path) -> None:
     """And this package's is still there under its own name."""
     code = "import mlflow, mlflow_litellm; print(mlflow.litellm.autolog.__module__); "
