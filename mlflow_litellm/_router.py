@@ -2,7 +2,7 @@
 Finds the methods of ``litellm.Router``, which its versions have in three places.
 
 1. On the class itself.
-2. On another class. Since 1.110 Router is a facade and passes each call on to a "core"; a
+2. On another class. Since 1.109 Router is a facade and passes each call on to a "core"; a
    method or an attribute of Router is one of the core's.
 3. In the instance. A Router makes methods such as ``aresponses`` from LiteLLM's functions. Before
    1.110 it does so while it is built: it keeps the function that it was made of, and passes it to
@@ -77,18 +77,22 @@ def patches(
         is_on: Asked at each call whether it is traced.
     """
     functions = [(door, patch) for door, patch in doors if not door.is_route]
-    if _core(litellm) is litellm.Router:
-        found = _taking_a_function(litellm, functions, is_on)
-    else:
-        listed = {door.name for door, _ in doors}
-        served = {name: _route(door) for door, _ in functions for name in _names(door)}
-        found = [
-            _patch(litellm, name, door, is_on)
-            for name, door in served.items()
-            if f"{PREFIX}{name}" not in listed
-        ]
-        found.append(_looking_up_a_function(litellm, functions, is_on))
-    return [patch for patch in found if patch.current is not None]
+    if found := _taking_a_function(litellm, functions, is_on):
+        return found
+    listed = {door.name for door, _ in doors}
+    served = {name: _route(door) for door, _ in functions for name in _names(door)}
+    found = [
+        _patch(litellm, name, door, is_on)
+        for name, door in served.items()
+        if f"{PREFIX}{name}" not in listed
+    ]
+    found.append(_looking_up_a_function(litellm, functions, is_on))
+    return _existing(found)
+
+
+def _existing(patches: Iterable[Patch]) -> list[Patch]:
+    """Return the patches of what LiteLLM has."""
+    return [patch for patch in patches if patch.current is not None]
 
 
 def _core(litellm: ModuleType) -> type:
@@ -138,7 +142,7 @@ def _taking_a_function(
                 return _route(door).wrapper(wrapped)(wrapped, router, args, given)
         return wrapped(*args, **kwargs)
 
-    return [Patch(*holder_of(litellm, name), route, is_on) for name in METHODS]
+    return _existing(Patch(*holder_of(litellm, name), route, is_on) for name in METHODS)
 
 
 def _looking_up_a_function(

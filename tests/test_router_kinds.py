@@ -29,6 +29,7 @@ OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
 SECRET = "sk-very-secret"
 # Older versions have fallbacks for chat alone, and pass some kinds on without their address.
 IS_RECENT = hasattr(litellm, "search")
+FALLBACKS: dict[str, Any] = {"fallbacks": [{"lost": ["good"]}]}
 OPENAI = "openai/gpt-4o-mini"
 INSTRUCT = "text-completion-openai/gpt-3.5-turbo-instruct"
 MODERATION = "openai/omni-moderation-latest"
@@ -246,12 +247,33 @@ def test_stream_of_a_captured_function_is_a_route_with_an_attempt(
     assert ending(route) == ending(attempt) == ("finished", OK)
 
 
-def check_fallback(traces: Traces, kind: Kind) -> None:
+def error_of(asked: Asked, kind: Kind, **more: Any) -> str:
+    """
+    Return the type of the error that LiteLLM raises for the group "lost", untraced.
+
+    Skips a test of a kind for which LiteLLM raises it in spite of a fallback.
+    """
+
+    def ask(**settings: Any) -> None:
+        result = asked.ask(asked.router(kind, **settings), kind, "lost", **more)
+        if more:
+            asked.read(result)
+
+    with pytest.raises(Exception, match=r"/nowhere|Model Group=lost") as raised:
+        ask()
+    try:
+        ask(**FALLBACKS)
+    except type(raised.value):
+        pytest.skip("LiteLLM has no fallbacks here")
+    return type(raised.value).__name__
+
+
+def check_fallback(traces: Traces, kind: Kind, error: str) -> None:
     """Check the only trace: a route with an attempt that failed, and one that answered."""
     route, [failed, answered] = route_and_attempts(traces)
     assert route.name == kind.route
     assert [span.status.status_code for span in (route, failed, answered)] == [OK, ERROR, OK]
-    assert "NotFoundError" in exception_event(failed)["exception.type"]
+    assert exception_event(failed)["exception.type"] == error
     assert route.attributes["model_groups"] == ["lost", "good"]
     assert route.attributes["attempted_fallbacks"] == 1
     assert told(route) == told(answered)
@@ -271,20 +293,22 @@ WITH_FALLBACKS = [
 
 
 @pytest.mark.parametrize("kind", WITH_FALLBACKS, ids=str)
-def test_fallback_shows_both_attempts(kind: Kind, tracing: Traces, asked: Asked) -> None:
+def test_fallback_shows_both_attempts(kind: Kind, traces: Traces, asked: Asked) -> None:
     """The one that failed with its reason, and the one that answered."""
-    asked.ask(asked.router(kind, fallbacks=[{"lost": ["good"]}]), kind, "lost")
-    check_fallback(tracing, kind)
+    error = error_of(asked, kind)
+    mlflow.litellm.autolog()
+    asked.ask(asked.router(kind, **FALLBACKS), kind, "lost")
+    check_fallback(traces, kind, error)
 
 
 @pytest.mark.skipif(not IS_RECENT, reason="LiteLLM has no fallbacks here")
 @pytest.mark.parametrize("kind", STREAMED, ids=str)
-def test_fallback_of_a_stream_shows_both_attempts(
-    kind: Kind, tracing: Traces, asked: Asked
-) -> None:
+def test_fallback_of_a_stream_shows_both_attempts(kind: Kind, traces: Traces, asked: Asked) -> None:
     """As of a whole answer."""
     skip_without_redis(kind)
-    router = asked.router(kind, fallbacks=[{"lost": ["good"]}])
+    error = error_of(asked, kind, stream=True)
+    mlflow.litellm.autolog()
+    router = asked.router(kind, **FALLBACKS)
     assert asked.read(asked.ask(router, kind, "lost", stream=True))
-    check_fallback(tracing, kind)
-    assert ending(tracing.calls()[0]) == ("finished", OK)
+    check_fallback(traces, kind, error)
+    assert ending(traces.calls()[0]) == ("finished", OK)
