@@ -1,16 +1,20 @@
-"""The transparent proxy of a stream, which tells its record what is read and how it ends."""
+"""
+The transparent proxy of a stream, which tells its record what is read and how it ends.
+
+It has the protocols of the stream that it stands for, and no other: code asks a stream whether it
+is a context manager, whether it can be closed, copied or counted. So there is a class of proxies
+for each set of special methods.
+"""
 
 from __future__ import annotations
 
-import copy
+import weakref
 from typing import TYPE_CHECKING, Any
-
-import wrapt
 
 from mlflow_litellm._records import abandon_dropped, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator
 
     from mlflow_litellm._records import StreamRecord
 
@@ -29,39 +33,45 @@ def traced_stream(stream: Any, record: StreamRecord, *, resumes: bool = False) -
         record: What it is recorded in.
         resumes: Whether LiteLLM may make further calls while it is read.
     """
-    proxy = _kind(stream, _RESUMED if resumes else _PLAIN)(stream, record)
+    proxy = _class_for(type(stream))(stream, record, resumes=resumes)
     watch(record)
     return proxy
 
 
-def _kind(stream: Any, kinds: Mapping[tuple[bool, bool], type[_Stream]]) -> type[_Stream]:
-    return kinds[hasattr(type(stream), "__next__"), hasattr(type(stream), "__anext__")]
-
-
-class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]
+class _Stream:
     """
     A stream as LiteLLM made it, to ``isinstance`` and every attribute; only reading is recorded.
 
     A loop over it reads through a second proxy, which lives as long as the loop: so that
     ``break`` ends the span at once, even where the stream itself is kept.
+
+    Not a ``wrapt.ObjectProxy``, which has every special method, whatever it stands for.
     """
 
-    def __init__(self, stream: Any, record: StreamRecord, source: Any = None) -> None:
-        super().__init__(stream)
-        self._self_record = record
-        self._self_source = source
-        self._self_read_before = record.chunks
+    __slots__ = (
+        "__weakref__",
+        "_self_read_before",
+        "_self_record",
+        "_self_resumes",
+        "_self_source",
+        "_self_stream",
+    )
 
-    def _self_loop(self, begin: Callable[[Any], Any]) -> Any:
-        if self._self_source is not None:
-            return self
-        # Not the stream itself: some of LiteLLM's give another object to loops.
-        iterator = begin(self.__wrapped__)
-        kinds = _RESUMED if isinstance(self, _Resumed) else _PLAIN
-        return _kind(iterator, kinds)(iterator, self._self_record, self)
+    _self_stream: Any
+    _self_record: StreamRecord
+    _self_resumes: bool
+    _self_source: Any
+    _self_read_before: int
 
-    def __copy__(self) -> Any:
-        return copy.copy(self.__wrapped__)
+    def __init__(
+        self, stream: Any, record: StreamRecord, *, resumes: bool, source: Any = None
+    ) -> None:
+        own = object.__setattr__
+        own(self, "_self_stream", stream)
+        own(self, "_self_record", record)
+        own(self, "_self_resumes", resumes)
+        own(self, "_self_source", source)
+        own(self, "_self_read_before", record.chunks)
 
     def __del__(self) -> None:
         record = self._self_record
@@ -69,117 +79,188 @@ class _Stream(wrapt.ObjectProxy):  # type: ignore[type-arg]
         if self._self_source is None or record.chunks != self._self_read_before:
             abandon_dropped(record)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return type(self._self_stream)
 
-class _SyncStream(_Stream):
-    def __iter__(self) -> Any:
-        return self._self_loop(iter)
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return self._self_stream.__dict__
 
-    def __next__(self) -> Any:
-        record = self._self_record
-        try:
-            chunk = self.__wrapped__.__next__()
-        except StopIteration:
-            record.finish()
-            raise
-        except BaseException as error:
-            record.fail(error)
-            raise
-        record.add(chunk)
-        return chunk
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._self_stream, name)
 
-    def close(self) -> Any:
-        """Close the stream, where LiteLLM's has something to close, and end its span."""
-        try:
-            close = getattr(self.__wrapped__, "close", None)
-            return close and close()
-        finally:
-            self._self_record.abandon()
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._self_stream, name, value)
 
-    def __enter__(self) -> Any:
-        self.__wrapped__.__enter__()
+    def __delattr__(self, name: str) -> None:
+        delattr(self._self_stream, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._self_stream)
+
+    def __repr__(self) -> str:
+        return repr(self._self_stream)
+
+    def __str__(self) -> str:
+        return str(self._self_stream)
+
+    def __eq__(self, other: object) -> bool:
+        if issubclass(type(other), _Stream):
+            other = object.__getattribute__(other, "_self_stream")
+        return bool(self._self_stream == other)
+
+    def __hash__(self) -> int:
+        return hash(self._self_stream)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._self_stream.__reduce_ex__(protocol)
+
+
+def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:
+    if self._self_source is not None:
         return self
-
-    def __exit__(self, *details: object) -> Any:
-        try:
-            return self.__wrapped__.__exit__(*details)
-        finally:
-            self._self_record.abandon()
+    # Not the stream itself: some of LiteLLM's give another object to loops.
+    iterator = begin(self._self_stream)
+    new = _class_for(type(iterator))
+    return new(iterator, self._self_record, resumes=self._self_resumes, source=self)
 
 
-class _AsyncStream(_Stream):
-    def __aiter__(self) -> Any:
-        return self._self_loop(aiter)
-
-    async def __anext__(self) -> Any:
-        record = self._self_record
-        try:
-            chunk = await self.__wrapped__.__anext__()
-        except StopAsyncIteration:
-            record.finish()
-            raise
-        except BaseException as error:
-            record.fail(error)
-            raise
-        record.add(chunk)
-        return chunk
-
-    async def aclose(self) -> Any:
-        """Close the stream, where LiteLLM's has something to close, and end its span."""
-        try:
-            aclose = getattr(self.__wrapped__, "aclose", None)
-            return aclose and await aclose()
-        finally:
-            self._self_record.abandon()
-
-    async def __aenter__(self) -> Any:
-        await self.__wrapped__.__aenter__()
-        return self
-
-    async def __aexit__(self, *details: object) -> Any:
-        try:
-            return await self.__wrapped__.__aexit__(*details)
-        finally:
-            self._self_record.abandon()
+def _iter(self: _Stream) -> Any:
+    return _loop(self, iter)
 
 
-class _BothStream(_SyncStream, _AsyncStream):
-    """LiteLLM's ``CustomStreamWrapper`` can be read either way."""
+def _aiter(self: _Stream) -> Any:
+    return _loop(self, aiter)
 
 
-class _Resumed:
-    """A stream that makes further calls while it is read: they belong below its own."""
-
-    _self_record: StreamRecord
-
-    def __next__(self) -> Any:
-        with self._self_record.enclosing.resumed():
-            return super().__next__()  # type: ignore[misc]
-
-    async def __anext__(self) -> Any:
-        with self._self_record.enclosing.resumed():
-            return await super().__anext__()  # type: ignore[misc]
-
-
-class _ResumedSync(_Resumed, _SyncStream):
-    pass
-
-
-class _ResumedAsync(_Resumed, _AsyncStream):
-    pass
+def _next(self: _Stream) -> Any:
+    record = self._self_record
+    try:
+        if self._self_resumes:
+            # Calls that it makes meanwhile belong below its own.
+            with record.enclosing.resumed():
+                chunk = self._self_stream.__next__()
+        else:
+            chunk = self._self_stream.__next__()
+    except StopIteration:
+        record.finish()
+        raise
+    except BaseException as error:
+        record.fail(error)
+        raise
+    record.add(chunk)
+    return chunk
 
 
-class _ResumedBoth(_Resumed, _BothStream):
-    pass
+async def _anext(self: _Stream) -> Any:
+    record = self._self_record
+    try:
+        if self._self_resumes:
+            with record.enclosing.resumed():
+                chunk = await self._self_stream.__anext__()
+        else:
+            chunk = await self._self_stream.__anext__()
+    except StopAsyncIteration:
+        record.finish()
+        raise
+    except BaseException as error:
+        record.fail(error)
+        raise
+    record.add(chunk)
+    return chunk
 
 
-# By whether a stream is read in a sync, and in an async loop.
-_PLAIN: dict[tuple[bool, bool], type[_Stream]] = {
-    (True, True): _BothStream,
-    (True, False): _SyncStream,
-    (False, True): _AsyncStream,
+def _close(self: _Stream) -> Any:
+    try:
+        return self._self_stream.close()
+    finally:
+        self._self_record.abandon()
+
+
+async def _aclose(self: _Stream) -> Any:
+    try:
+        return await self._self_stream.aclose()
+    finally:
+        self._self_record.abandon()
+
+
+def _enter(self: _Stream) -> Any:
+    entered = self._self_stream.__enter__()
+    return self if entered is self._self_stream else entered
+
+
+def _exit(self: _Stream, *details: object) -> Any:
+    try:
+        return self._self_stream.__exit__(*details)
+    finally:
+        self._self_record.abandon()
+
+
+async def _aenter(self: _Stream) -> Any:
+    entered = await self._self_stream.__aenter__()
+    return self if entered is self._self_stream else entered
+
+
+async def _aexit(self: _Stream, *details: object) -> Any:
+    try:
+        return await self._self_stream.__aexit__(*details)
+    finally:
+        self._self_record.abandon()
+
+
+# What reads a stream or ends it.
+_RECORDED: dict[str, Callable[..., Any]] = {
+    "__iter__": _iter,
+    "__next__": _next,
+    "__aiter__": _aiter,
+    "__anext__": _anext,
+    "close": _close,
+    "aclose": _aclose,
+    "__enter__": _enter,
+    "__exit__": _exit,
+    "__aenter__": _aenter,
+    "__aexit__": _aexit,
 }
-_RESUMED: dict[tuple[bool, bool], type[_Stream]] = {
-    (True, True): _ResumedBoth,
-    (True, False): _ResumedSync,
-    (False, True): _ResumedAsync,
-}
+# Special methods that are about a class and its instances, and those that each proxy has.
+_NOT_PASSED_ON = frozenset({
+    "__class_getitem__", "__getattr__", "__init_subclass__", "__post_init__", "__subclasshook__",
+    *dir(object), *vars(_Stream),
+})  # fmt: skip
+_by_type: weakref.WeakKeyDictionary[type, type[_Stream]] = weakref.WeakKeyDictionary()
+_by_names: dict[frozenset[str], type[_Stream]] = {}
+
+
+def _class_for(kind: type) -> type[_Stream]:
+    """Return the class of proxies for a class of streams."""
+    # LiteLLM makes some classes anew for each call: these share one of ours.
+    if (found := _by_type.get(kind)) is None:
+        names = frozenset(_protocols(kind))
+        if names not in _by_names:
+            methods: dict[str, Any] = {
+                name: _RECORDED.get(name) or _passing_on(name) for name in names
+            }
+            methods["__doc__"] = property(_doc)
+            _by_names[names] = type("_Stream", (_Stream,), {"__slots__": (), **methods})
+        found = _by_type[kind] = _by_names[names]
+    return found
+
+
+def _doc(self: _Stream) -> Any:
+    return self._self_stream.__doc__
+
+
+def _protocols(kind: type) -> Iterator[str]:
+    """Yield the names of the methods by which a class says what can be done with its objects."""
+    for name in dir(kind):
+        is_special = name.startswith("__") and name.endswith("__") and name not in _NOT_PASSED_ON
+        if name in _RECORDED or (is_special and callable(getattr(kind, name, None))):
+            yield name
+
+
+def _passing_on(name: str) -> Callable[..., Any]:
+    def method(self: _Stream, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._self_stream, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method

@@ -74,7 +74,7 @@ class Caller:
         raise NotImplementedError
 
     def close(self, stream: Any) -> None:
-        """Close a stream."""
+        """Close a stream, if LiteLLM's can be closed: older ones cannot."""
         raise NotImplementedError
 
     def stream(self, text: str, **kwargs: Any) -> list[Any]:
@@ -102,8 +102,9 @@ class SyncCaller(Caller):
         return next(stream)
 
     def close(self, stream: Any) -> None:
-        with closing(stream):
-            pass
+        if hasattr(stream, "close"):
+            with closing(stream):
+                pass
 
 
 class AsyncCaller(Caller):
@@ -155,4 +156,5 @@ class AsyncCaller(Caller):
             async with aclosing(stream):
                 pass
 
-        self.run(close)
+        if hasattr(stream, "aclose"):
+            self.run(close)

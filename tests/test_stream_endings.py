@@ -69,6 +69,8 @@ def test_closed_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
     """``close`` and ``aclose``, with what was received."""
     stream = caller.complete("/long 20", stream=True)
     caller.next(stream)
+    if not hasattr(stream, "aclose" if isinstance(caller, AsyncCaller) else "close"):
+        pytest.skip("LiteLLM closes no stream")
     caller.close(stream)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
     assert tracing.span().attributes["stream_chunks"] == 1

@@ -54,7 +54,9 @@ def test_attribute_set_on_the_stream_is_set_on_litellms(tracing: Traces, caller:
     """Router keeps its own state there."""
     stream = caller.complete("hello", stream=True)
     stream.some_state = 1
-    assert stream.__wrapped__.some_state == 1
+    assert vars(stream)["some_state"] == stream.some_state == 1
+    del stream.some_state
+    assert not hasattr(stream, "some_state")
     caller.close(stream)
 
 
