@@ -64,7 +64,14 @@ def _record_request(span: Any, arguments: dict[str, Any]) -> None:
 
 def _record_answer(span: Any, response: Any, began: float) -> None:
     span.set_outputs(response.model_dump(exclude_none=True))
-    usage, hidden = response.usage, response._hidden_params
+    hidden = response._hidden_params
+    _record_usage(span, response.usage, began)
+    span.set_attribute("response_cost", hidden.get("response_cost"))
+    span.set_attribute("finish_reasons", [choice.finish_reason for choice in response.choices])
+    _record_origin(span, response.model, hidden)
+
+
+def _record_usage(span: Any, usage: Any, began: float) -> None:
     used = {
         "input_tokens": usage.prompt_tokens,
         "output_tokens": usage.completion_tokens,
@@ -72,11 +79,8 @@ def _record_answer(span: Any, response: Any, began: float) -> None:
     }
     span.set_attribute(SpanAttributeKey.CHAT_USAGE, used)
     # MLflow makes the cost of tokens and model, as the span ends.
-    span.set_attribute("response_cost", hidden.get("response_cost"))
-    span.set_attribute("finish_reasons", [choice.finish_reason for choice in response.choices])
     per_second = usage.completion_tokens / (time.perf_counter() - began)
     span.set_attribute("output_tokens_per_second", round(per_second, 3))
-    _record_origin(span, response.model, hidden)
 
 
 def _record_origin(span: Any, model: str, hidden: dict[str, Any]) -> None:
@@ -115,7 +119,14 @@ class _Text:
         message = {"role": "assistant", "content": "".join(self.parts)}
         choice = {"index": 0, "finish_reason": self.finish_reason, "message": message}
         head = {key: getattr(self.last, key) for key in ("id", "created", "model")}
-        span.set_outputs({**head, "object": "chat.completion", "choices": [choice]})
+        outputs = {**head, "object": "chat.completion", "choices": [choice]}
+        # LiteLLM's estimate, since 1.110.
+        if (usage := self.last._hidden_params["usage"]).total_tokens:
+            outputs["usage"] = usage.model_dump(exclude_none=True)
+            _record_usage(span, usage, self.began)
+            span.set_attribute("usage_is_estimate", True)
+            span.set_attribute("response_cost", usage.cost)
+        span.set_outputs(outputs)
         span.set_attribute("finish_reasons", [self.finish_reason])
         span.set_attribute("stream_chunks", self.chunks)
         if self.first is not None:
