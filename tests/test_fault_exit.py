@@ -33,10 +33,11 @@ MOMENTS: dict[str, tuple[str, int]] = {
     "fails in a loop": ("for chunk in ask(stream=True): raise RuntimeError('in the loop')", 1),
     "fails by a call": ("ask(mock_response=ValueError('no answer'))", 1),
     # MLflow's first export has SQLAlchemy run code from a string, after which Python forgets that
-    # Ctrl-C is to end it by a signal.
+    # Ctrl-C is to end it by a signal. The order of its writes decides whether it updates by a CASE.
     "is interrupted in a loop": (
         (
             "ask(); mlflow.flush_trace_async_logging()\n"
+            "import sqlalchemy; sqlalchemy.case((sqlalchemy.true(), 1), else_=2).get_children()\n"
             "for chunk in ask(stream=True): os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"
         ),
         2,
