@@ -124,8 +124,8 @@ class _Text:
         if (usage := self.last._hidden_params["usage"]).total_tokens:
             outputs["usage"] = usage.model_dump(exclude_none=True)
             _record_usage(span, usage, self.began)
-            span.set_attribute("usage_is_estimate", True)
-            span.set_attribute("response_cost", usage.cost)
+            estimated = {"usage_is_estimate": True, "response_cost": usage.cost}
+            span.set_attributes(estimated)
         span.set_outputs(outputs)
         span.set_attribute("finish_reasons", [self.finish_reason])
         span.set_attribute("stream_chunks", self.chunks)
