@@ -56,7 +56,11 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         https://github.com/cloudpipe/cloudpickle/blob/master/cloudpickle/cloudpickle.py
         """
         caller = _getframe(1).f_globals.get("__name__", "") if _getframe else ""
-        return PatchedFunction if "cloudpickle" in str(caller) else type(self.__wrapped__)
+        if "cloudpickle" in str(caller):
+            return PatchedFunction
+        # Not type(): what is wrapped may be another library's proxy.
+        function_type: type = self.__wrapped__.__class__
+        return function_type
 
     def __copy__(self) -> PatchedFunction:
         return self
