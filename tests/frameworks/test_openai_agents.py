@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import agents
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from traces import Traces
+
+
+# Since 1.109, LiteLLM calls OpenAI's client below what MLflow traces of it.
+VERSION = tuple(map(int, metadata.version("litellm").split(".")[:2]))
+IS_PAST_THE_SDK = VERSION >= (1, 109)
 
 
 @agents.function_tool
@@ -63,7 +69,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_mlflows_spans_of_the_generations(
     ask: Callable, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """And counted once, though there are a span of the agent's and one of the SDK's for each."""
+    """And counted once, though there are a span of the agent's and maybe the SDK's for each."""
     flavor("openai")
     assert ask() == "You said: hello"
     trace = tracing.one()
@@ -71,7 +77,7 @@ def test_calls_are_below_mlflows_spans_of_the_generations(
     calls = tracing.calls()
     assert [names[call.parent_id] for call in calls] == ["Generation"] * 2
     inner = [s for s in trace.data.spans if s.parent_id in {call.span_id for call in calls}]
-    assert len(inner) == 2
+    assert len(inner) == (0 if IS_PAST_THE_SDK else 2)
     assert answered().items() <= trace.info.token_usage.items()
 
 
