@@ -188,7 +188,7 @@ def test_core(session: nox.Session) -> None:
 
 
 # uv would download a Python that is not here.
-@nox.session(python=OTHERS, default=False, allow_parallel=True, download_python="never")
+@nox.session(python=OTHERS, default=False, download_python="never")
 def pythons(session: nox.Session) -> None:
     """Test the core with the newest versions, on a Python that is not the one of all tests."""
     install(session, "mlflow", "tests")
