@@ -235,7 +235,9 @@ def test_stream_is_read_in_another_task(tracing: Traces, provider: LoopbackProvi
         make = litellm.acompletion(**caller.arguments("/long 20", stream=True))
         stream = await asyncio.create_task(make)
         await asyncio.create_task(stream.__anext__())
-        await asyncio.create_task(stream.aclose())
+        # Older versions of LiteLLM have nothing to close: there, the stream is dropped.
+        if hasattr(stream, "aclose"):
+            await asyncio.create_task(stream.aclose())
 
     caller.run(in_tasks)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)

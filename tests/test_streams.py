@@ -163,7 +163,8 @@ def test_usage_that_nobody_counted_is_litellms_estimate_or_absent(
 ) -> None:
     """Never 0; before 1.110 LiteLLM tells zeros. Without a price there is no cost."""
     chunks = caller.stream("hello", model="openai/no-such-model")
-    told = chunks[-1]._hidden_params["usage"].total_tokens
+    # Some older versions tell nothing at all.
+    told = getattr(chunks[-1]._hidden_params.get("usage"), "total_tokens", 0)
     attributes = tracing.span().attributes
     usage = attributes.get("mlflow.chat.tokenUsage", {})
     assert usage.get("total_tokens", 0) == told
