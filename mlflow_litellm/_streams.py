@@ -81,7 +81,9 @@ class _Stream:
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        return type(self._self_stream)
+        # Not type(): a Router's stream may be the traced one of its attempt.
+        kind: type = self._self_stream.__class__
+        return kind
 
     @property
     def __dict__(self) -> Any:  # type: ignore[override]
