@@ -107,14 +107,9 @@ class Accumulator:
             tell_cost(told, self._cost(told, usage, answered))
         if answered:
             told.model = told.outputs["model"] = answered
-        if told.usage and self._is_estimated:
+        if told.usage and is_estimated(self._read):
             told.attributes[USAGE_IS_ESTIMATE] = True
         return told
-
-    @property
-    def _is_estimated(self) -> bool:
-        """Whether the provider counted no tokens in any chunk, so that LiteLLM estimates them."""
-        return is_estimated(self._read)
 
     def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
         """
