@@ -1,22 +1,25 @@
 """
-Sessions: ``tests``, all of them, on one Python; ``pythons``, the core tests on each other Python;
-``frameworks``, one by one; ``gateway``; ``installs``; ``readers`` of traces; ``docs``, ``lint``
-and ``types``; ``versions`` of LiteLLM, MLflow and wrapt, and a ``canary`` of the next ones;
-``quick``, the quick forms of the measurements.
+Sessions: plain ``nox`` checks the code and runs the tests on one Python. ``nox -t ci`` adds what
+CI checks beyond that, ``nox -t bench`` measures. Each session also runs by its name.
 
-Plain ``nox`` runs most of these, with the oldest versions and one more Python. ``canary`` and
-``coverage`` run by name. ``bench``, ``endurance``, ``scale``, ``load`` and ``comparison`` make
-figures of the documentation, each by its name alone: most take a quarter of an hour or more.
+- plain: ``lint``, ``types``, ``unit`` (no LiteLLM, no server: seconds) and ``tests``.
+- ci: ``pythons``, the core tests on another Python; ``versions(oldest)``, the same with the oldest
+  LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today; ``frameworks``;
+  ``gateway``; ``installs``; ``readers``; ``docs``; ``quick``, short forms of the measurements.
+- bench: ``bench``, ``endurance``, ``scale`` and ``load``; each takes a quarter of an hour or more.
+- by name: ``coverage``, ``canary`` (pre-releases), ``comparison`` (other tracers), and other
+  ``pythons`` and ``versions``.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import nox
 
@@ -61,21 +64,11 @@ HERE = [version for version in PYTHONS if version == OWN or runs(version)]
 # All tests run on this Python, the core tests on the others.
 MAIN = "3.11" if "3.11" in HERE else [OWN, *HERE][-1]
 OTHERS = [version for version in PYTHONS if version != MAIN]
-# Plain nox runs the newest of them, which differs most from MAIN.
+# CI runs the newest of them, which differs most from MAIN.
 OTHER = max(OTHERS, key=lambda version: (version in HERE, OTHERS.index(version)))
-nox.options.sessions = [
-    "tests",
-    f"pythons-{OTHER}",
-    "frameworks",
-    "gateway",
-    "installs(newest)",
-    "readers",
-    "versions(oldest)",
-    "quick",
-    "docs",
-    "lint",
-    "types",
-]
+nox.options.sessions = ["lint", "types", "unit", "tests"]
+CI = ["ci"]
+BENCH = ["bench"]
 FRAMEWORKS = [
     group.removeprefix("framework-")
     for group in PROJECT["dependency-groups"]
@@ -83,13 +76,46 @@ FRAMEWORKS = [
 ]
 
 
-def install(session: nox.Session, extra: str, *groups: str, beside: Sequence[str] = ()) -> None:
-    """Install the package with an extra, built as users get it, and the tools of some groups."""
+def install(
+    session: nox.Session,
+    extra: str,
+    *groups: str,
+    beside: Sequence[str] = (),
+    constraints: str = "constraints",
+) -> None:
+    """
+    Install the package, built as users get it; do nothing if nothing changed since the last time.
+
+    Args:
+        session: The session to install into.
+        extra: The package's extra.
+        groups: The dependency groups of the tools.
+        beside: Further arguments for pip.
+        constraints: The dependency group with the versions of LiteLLM, MLflow and wrapt; empty
+            to take the newest.
+    """
     session.run("python", "--version")
-    tools = nox.project.dependency_groups(PROJECT, *groups)
-    session.install("--quiet", f".[{extra}]", *tools, *beside)
+    groups = (*groups, constraints) if constraints else groups
+    wanted = [f".[{extra}]", *nox.project.dependency_groups(PROJECT, *groups), *beside]
+    stamp = Path(session.virtualenv.location, "installed.sha256")
+    digest = digest_of(wanted)
+    if stamp.exists() and stamp.read_text() == digest and constraints:
+        session.log("Installed before, and unchanged.")
+        return
+    session.install("--quiet", *wanted)
     # Reinstalled alone, as its version stays the same between two builds.
     session.install("--quiet", "--force-reinstall", "--no-deps", ".")
+    stamp.write_text(digest)
+
+
+def digest_of(requirements: Sequence[str]) -> str:
+    """Return a digest of the package's files and what is installed with them."""
+    digest = hashlib.sha256("\n".join(requirements).encode())
+    files = sorted(Path("mlflow_litellm").rglob("*.*"))
+    for file in [Path("pyproject.toml"), *files]:
+        if file.is_file() and file.suffix != ".pyc":
+            digest.update(file.as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()
 
 
 def pytest(session: nox.Session) -> str:
@@ -99,6 +125,13 @@ def pytest(session: nox.Session) -> str:
 
 # One more than processors: there are tests that wait for processes.
 WORKERS = str((os.cpu_count() or 1) + 1)
+
+
+@nox.session(python=MAIN)
+def unit(session: nox.Session) -> None:
+    """Test what needs neither LiteLLM nor a server."""
+    install(session, "mlflow", "tests")
+    run_pytest(session, str(Path("tests", "unit")))
 
 
 @nox.session(python=MAIN)
@@ -118,12 +151,12 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
-def run_pytest(session: nox.Session, *arguments: str) -> None:
+def run_pytest(session: nox.Session, *arguments: str, **options: Any) -> None:
     """Test what is installed, without the warnings of what it is tested with."""
-    session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs)
+    session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs, **options)
 
 
-@nox.session(allow_parallel=True)
+@nox.session(allow_parallel=True, tags=CI)
 @nox.parametrize("name", FRAMEWORKS, ids=FRAMEWORKS)
 def frameworks(session: nox.Session, name: str) -> None:
     """Test with one framework that calls LiteLLM."""
@@ -133,21 +166,23 @@ def frameworks(session: nox.Session, name: str) -> None:
 
 GATEWAY = Path("tests", "gateway")
 LOAD = GATEWAY / "test_load.py"
+# LiteLLM's extra for the proxy requires packages that not every LiteLLM goes with.
+PROXY = "constraints-proxy"
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 
 
-@nox.session(allow_parallel=True)
+@nox.session(allow_parallel=True, tags=CI)
 def gateway(session: nox.Session) -> None:
     """Test with the LiteLLM Proxy."""
-    install(session, "proxy", "gateway")
+    install(session, "proxy", "gateway", constraints=PROXY)
     # The first test waits for the processes that all of them need.
     run_pytest(session, "--timeout=400", *SIDE_BY_SIDE, f"--ignore={LOAD}", str(GATEWAY))
 
 
-@nox.session(default=False)
+@nox.session(tags=BENCH)
 def load(session: nox.Session) -> None:
     """Compare what tracing costs the LiteLLM Proxy, and with its server gone or slow."""
-    install(session, "proxy", "gateway")
+    install(session, "proxy", "gateway", constraints=PROXY)
     run_pytest(session, "--timeout=400", str(LOAD))
 
 
@@ -178,7 +213,8 @@ def install_beside(session: nox.Session, *versions: str) -> None:
     # LiteLLM wants the certifi of its own day, which mirrors have later.
     overrides = Path(session.create_tmp(), "overrides.txt")
     overrides.write_text("certifi\n")
-    install(session, "mlflow", "tests", beside=("--override", str(overrides), *versions))
+    beside = ("--override", str(overrides), *versions)
+    install(session, "mlflow", "tests", beside=beside, constraints="")
 
 
 def test_core(session: nox.Session) -> None:
@@ -188,15 +224,34 @@ def test_core(session: nox.Session) -> None:
 
 
 # uv would download a Python that is not here.
-@nox.session(python=OTHERS, default=False, download_python="never")
+@nox.session(download_python="never")
+@nox.parametrize(
+    "python", [nox.param(each, id=each, tags=CI if each == OTHER else []) for each in OTHERS]
+)
 def pythons(session: nox.Session) -> None:
-    """Test the core with the newest versions, on a Python that is not the one of all tests."""
+    """Test the core on a Python that is not the one of all tests."""
     install(session, "mlflow", "tests")
     test_core(session)
 
 
-@nox.session(default=False, allow_parallel=True)
-@nox.parametrize("name", list(VERSIONS), ids=list(VERSIONS))
+@nox.session(python=MAIN, tags=CI)
+def today(session: nox.Session) -> None:
+    """Test the core with the newest versions of today, and report failures without failing."""
+    install(session, "mlflow", "tests", constraints="")
+    pinned = nox.project.dependency_groups(PROJECT, "constraints")
+    newest = session.run("uv", "pip", "freeze", "--quiet", silent=True).splitlines()
+    if changed := sorted(set(pinned) - set(newest)):
+        session.warn(f"Newer today than tested: {', '.join(changed)}.")
+        session.run("uv", "pip", "list", "--quiet")
+        run_pytest(session, "-n", "2", *CORE, success_codes=range(256))
+    else:
+        session.skip("The newest versions of today are the tested ones.")
+
+
+@nox.session(allow_parallel=True)
+@nox.parametrize(
+    "name", [nox.param(each, id=each, tags=CI if each == "oldest" else []) for each in VERSIONS]
+)
 def versions(session: nox.Session, name: str) -> None:
     """Test the core with older and newer versions of LiteLLM, MLflow and wrapt."""
     litellm, mlflow, wrapt = VERSIONS[name]
@@ -215,7 +270,9 @@ def canary(session: nox.Session) -> None:
 
 
 @nox.session(allow_parallel=True)
-@nox.parametrize("age", ["newest", "oldest"], ids=["newest", "oldest"])
+@nox.parametrize(
+    "age", [nox.param("newest", id="newest", tags=CI), nox.param("oldest", id="oldest")]
+)
 def installs(session: nox.Session, age: str) -> None:
     """Test with mlflow-tracing alone, mlflow-skinny, and MLflow in full."""
     install(session, "mlflow", "installs")
@@ -236,14 +293,14 @@ def installs(session: nox.Session, age: str) -> None:
     run_pytest(session, "--timeout=200", str(Path("tests", "installs")))
 
 
-@nox.session(allow_parallel=True)
+@nox.session(allow_parallel=True, tags=CI)
 def readers(session: nox.Session) -> None:
     """Test what a notebook and MLflow's UI show of traces."""
     install(session, "mlflow", "readers")
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
 
 
-@nox.session
+@nox.session(tags=CI)
 def quick(session: nox.Session) -> None:
     """Check the budgets, the endurance and a store at scale, each by its quick form."""
     install(session, "mlflow", "bench", "scale")
@@ -253,7 +310,7 @@ def quick(session: nox.Session) -> None:
     run_pytest(session, SCALE)
 
 
-@nox.session(default=False)
+@nox.session(tags=BENCH)
 def bench(session: nox.Session) -> None:
     """Measure what tracing costs, and write it into its page."""
     install(session, "mlflow", "bench")
@@ -270,21 +327,21 @@ ENDURANCE = str(Path("tests", "endurance"))
 SCALE = str(Path("tests", "scale"))
 
 
-@nox.session(default=False)
+@nox.session(tags=BENCH)
 def endurance(session: nox.Session) -> None:
     """Make thousands of calls while tracing is switched on and off, and look at what is left."""
     install(session, "mlflow", "pytest")
     run_pytest(session, ENDURANCE)
 
 
-@nox.session(default=False)
+@nox.session(tags=BENCH)
 def scale(session: nox.Session) -> None:
     """Send more calls than a server on PostgreSQL takes, and count what arrives."""
     install(session, "mlflow", "scale")
     run_pytest(session, SCALE)
 
 
-@nox.session(allow_parallel=True)
+@nox.session(allow_parallel=True, tags=CI)
 def docs(session: nox.Session) -> None:
     """Build the documentation; a link that leads nowhere is an error."""
     install(session, "mlflow", "docs")

@@ -13,37 +13,26 @@ os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 import gc
-import logging
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from typing import TYPE_CHECKING
 
-import litellm
-import mlflow
 import pytest
-from callers import AsyncCaller, SyncCaller
-from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
-from processes import Provider, TrackingServer, running
-from provider import LoopbackProvider
-from traces import Traces
-
-from mlflow_litellm import _autolog
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm._patching import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from callers import Caller
+    from processes import Provider, TrackingServer
+    from provider import LoopbackProvider
+    from traces import Traces
 
-litellm.suppress_debug_info = True
-logging.getLogger("alembic").setLevel(logging.WARNING)
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
-
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Keep the traces of all tests in one SQLite store, as its tables take seconds to make."""
+    import mlflow
+
     # What is imported by now is passed over by the collection after each test.
     gc.freeze()
     uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
@@ -51,9 +40,19 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _store_of_calls(request: pytest.FixtureRequest) -> None:
+    """Have calls that nobody reads back go to the store as well."""
+    if "litellm" in sys.modules:
+        request.getfixturevalue("_store")
+
+
 @pytest.fixture(scope="session")
 def provider() -> Iterator[LoopbackProvider]:
     """Serve OpenAI's and Anthropic's formats on loopback."""
+    from callers import AsyncCaller
+    from provider import LoopbackProvider
+
     with LoopbackProvider() as server:
         yield server
     AsyncCaller.stop()
@@ -62,6 +61,8 @@ def provider() -> Iterator[LoopbackProvider]:
 @pytest.fixture(scope="session")
 def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """Serve OpenAI's and Anthropic's formats from a process of its own."""
+    from processes import Provider, running
+
     with running(Provider(tmp_path_factory.mktemp("provider"))) as started:
         yield started
 
@@ -69,13 +70,18 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 @pytest.fixture(scope="session")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServer]:
     """Run an MLflow server."""
+    from processes import TrackingServer, running
+
     with running(TrackingServer(tmp_path_factory.mktemp("tracking"))) as started:
         yield started
 
 
 @pytest.fixture
-def traces(tmp_path: Path) -> Traces:
+def traces(tmp_path: Path, _store: str) -> Traces:
     """Give each test an experiment of its own, to read traces back from."""
+    import mlflow
+    from traces import Traces
+
     experiment = mlflow.set_experiment(str(tmp_path))
     return Traces(experiment.experiment_id)
 
@@ -83,20 +89,26 @@ def traces(tmp_path: Path) -> Traces:
 @pytest.fixture
 def tracing(traces: Traces) -> Iterator[Traces]:
     """Switch tracing on for a test, and off after it; gives what reads the traces back."""
+    import mlflow
+
     mlflow.litellm.autolog()
     yield traces
     mlflow.litellm.autolog(disable=True)
 
 
-@pytest.fixture(params=[SyncCaller, AsyncCaller], ids=["sync", "async"])
+@pytest.fixture(params=["sync", "async"])
 def caller(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Caller:
     """Call LiteLLM both ways from one test."""
-    return request.param(provider)
+    from callers import AsyncCaller, SyncCaller
+
+    return SyncCaller(provider) if request.param == "sync" else AsyncCaller(provider)
 
 
 @pytest.fixture
 def litellm_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have LiteLLM cache what is asked with ``caching=True``."""
+    import litellm
+
     monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
 
 
@@ -106,31 +118,14 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
 
 
-def _patched_names() -> list[object]:
-    holders = [holder_of(litellm, door.name) for door in DOORS]
-    doors = [vars(holder).get(name) for holder, name in holders]
-    core, _ = holder_of(litellm, "Router.completion")
-    routers = [*vars(litellm.Router).values(), *vars(core).values()]
-    return [*doors, *routers, ThreadPoolExecutor.submit]
-
-
 @pytest.fixture(autouse=True)
 def _clean_slate() -> Iterator[None]:
-    """
-    Begin with nothing configured; fail a test that leaves a span current, or LiteLLM changed.
+    """Begin with nothing configured; fail a test that leaves a span current, or LiteLLM changed."""
+    # Tests of pure functions import neither LiteLLM nor MLflow, which takes seconds.
+    if "litellm" not in sys.modules:
+        yield
+        return
+    from slate import clean_slate
 
-    Garbage is collected between tests alone. LiteLLM leaves unfinished streams to the collector,
-    and httpcore waits for itself for ever if one is collected while it holds its pool's lock.
-    """
-    gc.disable()
-    AUTOLOGGING_INTEGRATIONS["litellm"] = {}
-    before = _patched_names()
-    yield
-    if _autolog.is_on():
-        mlflow.litellm.autolog(disable=True)
-    assert before == _patched_names()
-    assert mlflow.get_current_active_span() is None
-    gc.enable()
-    gc.collect()
-    # What outlived this test is passed over after the next: a look at all of it takes 0.3 s.
-    gc.freeze()
+    with clean_slate():
+        yield

@@ -279,3 +279,8 @@ def test_answer_is_the_one_that_an_untraced_call_gets(
     before = dumped()
     mlflow.litellm.autolog()
     assert dumped() == before
+
+
+def test_answer_that_is_no_response_is_plain_data() -> None:
+    """An unknown type costs nothing but its detail."""
+    assert chat.answer(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"

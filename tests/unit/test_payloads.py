@@ -105,8 +105,3 @@ def test_media_of_an_earlier_answer_is_noticed(name: str) -> None:
 def test_strange_messages_are_no_fault(messages: Any) -> None:
     """What they do in LiteLLM is LiteLLM's affair."""
     assert chat.request({"messages": messages, "tools": "none"}).has_media is False
-
-
-def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
-    assert chat.answer(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"
