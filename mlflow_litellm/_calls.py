@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from wrapt import FunctionWrapper
 
-from mlflow_litellm import _nesting, _propagation, _routes
+from mlflow_litellm import _content, _nesting, _propagation, _routes
+from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
@@ -158,18 +159,29 @@ class _Call:
         self._outer = _nesting.enclosing()
         with _nesting.around(self._outer):
             self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
-        self.enclosing = _nesting.Enclosing(self.span, door)
+        self.enclosing = _nesting.Enclosing(self.span, door, self._outer)
         self._resumes = door.is_route
         if self.span.recording:
+            # Until the switches of the call are read.
+            self.span.content = Content.REDACTED
             with guard("reading a request"):
                 self._arguments = _by_name(door, wrapped, args, kwargs)
+                self._obey_switches()
                 request = door.payload.request(self._arguments)
                 if door.is_route:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
                 if self._outer is not None:
                     self._outer.note(door, request)
                 self._resumes |= _has_mcp(self._arguments.get("tools"))
-                self.span.record(request)
+                # A deployment may say that its calls are not to be logged.
+                self.span.record(request, tags_trace=not door.is_route)
+
+    def _obey_switches(self) -> None:
+        last = _nesting.last()
+        content = _content.allowed(self._arguments)
+        self.span.content = min(content, last.span.content) if last else content
+        if self._outer is not None:
+            self._outer.restrict(content)
 
     def sent(self, kwargs: Any) -> Any:
         """Return the arguments given by name as they are passed on, below the call's span."""

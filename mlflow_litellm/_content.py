@@ -1,5 +1,5 @@
 """
-The privacy switch: whether what was said is recorded.
+The privacy switch: how much of a call is recorded.
 
 Without content a span keeps what can be counted and timed: model, parameters that are numbers or
 flags, tokens, cost, provider, status. It has no messages, no outputs, no tools, no metadata, and
@@ -8,13 +8,17 @@ of an exception its type alone.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._guard import guard
 from mlflow_litellm._switches import switch
+from mlflow_litellm.payloads import _message_logging
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mlflow_litellm.payloads import Answer, Request
 
 # What is wanted where autolog() does not say.
@@ -25,6 +29,21 @@ _WORDS = frozenset({"model", "reasoning_effort", "service_tier", "verbosity"})
 
 _chosen: bool | None = None
 _logged = True
+
+
+class Content(IntEnum):
+    """
+    How much of a call is recorded. The least of several counts.
+
+    Attributes:
+        NOTHING: What can be counted alone, without the trace's tags, session and user.
+        REDACTED: No content.
+        FULL: The content too.
+    """
+
+    NOTHING = 0
+    REDACTED = 1
+    FULL = 2
 
 
 def choose(wanted: bool | None) -> None:
@@ -47,18 +66,34 @@ def forget() -> None:
     _chosen = None
 
 
-def logged() -> bool:
-    """Tell whether content is recorded: not where LiteLLM is told not to log it either."""
-    # https://docs.litellm.ai/docs/proxy/logging#redact-messages-response-content
-    switched_off = getattr(sys.modules.get("litellm"), "turn_off_message_logging", False)
-    return _logged and (_chosen is True or switched_off is not True)
+def allowed(arguments: Mapping[str, Any]) -> Content:
+    """
+    Return how much of a call may be recorded, by our own switch and LiteLLM's.
+
+    A switch of LiteLLM's that hides one call counts beside ``autolog(log_content=True)``, which
+    overrules its global switch alone.
+
+    Args:
+        arguments: The call's arguments by name.
+    """
+    with guard("reading LiteLLM's switches of a call"):
+        if _message_logging.is_unlogged(arguments):
+            return Content.NOTHING
+        if _logged and not _message_logging.is_redacted(
+            arguments, obeys_global=_chosen is not True
+        ):
+            return Content.FULL
+    # Also if the switches could not be read.
+    return Content.REDACTED
 
 
-def request_without(request: Request) -> Request:
-    """Return a request without what was said."""
+def request_of(request: Request, content: Content) -> Request:
+    """Return as much of a request as may be recorded."""
+    if content == Content.FULL:
+        return request
     inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
     attributes = {key: value for key, value in request.attributes.items() if key != "metadata"}
-    return replace(
+    request = replace(
         request,
         inputs=inputs,
         attributes=attributes,
@@ -66,11 +101,14 @@ def request_without(request: Request) -> Request:
         has_media=False,
         trace_metadata={},
     )
+    if content == Content.NOTHING:
+        request = replace(request, tags={}, session=None, user=None)
+    return request
 
 
-def answer_without(answer: Answer) -> Answer:
-    """Return an answer without what was said."""
-    return replace(answer, outputs=None, has_media=False)
+def answer_of(answer: Answer, content: Content) -> Answer:
+    """Return as much of an answer as may be recorded."""
+    return answer if content == Content.FULL else replace(answer, outputs=None, has_media=False)
 
 
 def _is_harmless(key: str, value: Any) -> bool:

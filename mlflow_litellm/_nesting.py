@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from contextvars import Token
 
     from mlflow_litellm._calls import Door
+    from mlflow_litellm._content import Content
     from mlflow_litellm._spans import ActiveSpan, CallSpan
     from mlflow_litellm.payloads import Request
 
@@ -39,6 +40,7 @@ class Enclosing:
     Attributes:
         span: Its span.
         door: The door that it came through.
+        outer: The call that it is made for, if any.
         is_open: Whether it has yet to end.
         is_resumed: Whether its stream is being read, and its span is not current.
         is_composite: Whether the calls below it are what reached models, and have the tokens.
@@ -57,14 +59,16 @@ class Enclosing:
         "is_open",
         "is_resumed",
         "is_retried",
+        "outer",
         "redactions",
         "span",
         "steps",
     )
 
-    def __init__(self, span: CallSpan, door: Door) -> None:
+    def __init__(self, span: CallSpan, door: Door, outer: Enclosing | None = None) -> None:
         self.span = span
         self.door = door
+        self.outer = outer
         self.is_open = True
         self.is_resumed = False
         self.is_composite = door.is_route
@@ -74,6 +78,13 @@ class Enclosing:
         self.groups: list[str] = []
         self.redactions: list[Any] = []
         self._results: list[Any] | None = []
+
+    def restrict(self, content: Content) -> None:
+        """Have no more than `content` recorded of the call and of those that it is part of."""
+        call: Enclosing | None = self
+        while call is not None and call.span.content > content:
+            call.span.content = content
+            call = call.outer
 
     def note(self, door: Door, request: Request) -> None:
         """Note what is asked for in a call that is made for this one."""
@@ -148,6 +159,11 @@ def enclosing() -> Enclosing | None:
     """Return the innermost call that is under way in this context."""
     call = _current.get()
     return call if call is not None and call.is_open else None
+
+
+def last() -> Enclosing | None:
+    """Return the innermost call of this context, which may have ended."""
+    return _current.get()
 
 
 def is_late() -> bool:

@@ -15,6 +15,7 @@ from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 
 from mlflow_litellm import _content, _delivery, _experiment, _health, _internals, _trace_info
+from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
 from mlflow_litellm.payloads import shown
 
@@ -29,6 +30,7 @@ class CallSpan:
     The span of one call. Never raises; what fails is left out of the span.
 
     Starts a child of the active span, or the root of a new trace. Ending it again does nothing.
+    Only the end writes content to it: until then a call below may be told not to log any.
 
     Args:
         name: Its name.
@@ -37,10 +39,11 @@ class CallSpan:
         is_late: Whether the active span, and with it the trace, may have ended.
 
     Attributes:
+        content: How much of the call may be recorded.
         started_at: When the call began, by ``time.perf_counter()``.
     """
 
-    __slots__ = ("_format", "_span", "started_at")
+    __slots__ = ("_format", "_request", "_span", "_tags_at_end", "content", "started_at")
 
     def __init__(
         self, name: str, span_type: str, since: CallSpan | None = None, *, is_late: bool = False
@@ -48,6 +51,9 @@ class CallSpan:
         self.started_at: float = since.started_at if since else time.perf_counter()
         self._span: Any = None
         self._format: str | None = None
+        self._request: Request | None = None
+        self._tags_at_end = False
+        self.content = Content.FULL
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
@@ -86,25 +92,22 @@ class CallSpan:
             with guard("changing a span's type"):
                 self._span.set_span_type(span_type)
 
-    def record(self, request: Request) -> None:
-        """Record a request's inputs and attributes; of a root, the trace's tags as well."""
+    def record(self, request: Request, *, tags_trace: bool = True) -> None:
+        """
+        Take a request, to be recorded as the span ends; of a root, tag the trace.
+
+        Args:
+            request: What was asked for.
+            tags_trace: Whether to do that now, and not as the span ends.
+        """
         with guard("recording a request"):
-            if not _content.logged():
-                request = _content.request_without(request)
-            attributes = dict(request.attributes)
             self._format = request.message_format
-            if self._format is not None:
-                attributes[SpanAttributeKey.MESSAGE_FORMAT] = self._format
-            if request.model is not None:
-                attributes[SpanAttributeKey.MODEL] = request.model
-            if request.tools:
-                attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
-            if not request.has_media:
-                attributes[SpanAttributeKey.INPUTS] = self._shown(shown.inputs, request.inputs)
-            self._span.set_attributes(attributes)
-            if request.has_media:
-                self._span.set_inputs(request.inputs)
-                self._reshow(SpanAttributeKey.INPUTS, shown.inputs)
+            self._request = request
+            self._tags_at_end = not tags_trace
+            if tags_trace:
+                self._tag_trace(_content.request_of(request, self.content))
+
+    def _tag_trace(self, request: Request) -> None:
         if request.tags or request.trace_metadata or request.session or request.user:
             with guard("tagging a trace"), self.active():
                 _trace_info.tell(self._span, request)
@@ -129,11 +132,13 @@ class CallSpan:
         """
         if self.recording:
             with guard("recording an exception"):
-                self._span.add_event(_event(error, redact))
-        self._end(answer, SpanStatus(SpanStatusCode.ERROR, _describe(error, redact)))
+                self._span.add_event(_event(error, redact, self.content))
+        description = _describe(error, redact, self.content)
+        self._end(answer, SpanStatus(SpanStatusCode.ERROR, description))
 
     def _end(self, answer: Answer | None, status: SpanStatus | None = None) -> None:
         if self.recording:
+            self._record_request()
             if answer is not None:
                 self._record_answer(answer)
             _health.count_call()
@@ -146,11 +151,32 @@ class CallSpan:
             with guard("ending a span"):
                 span.end(status=status)
 
+    def _record_request(self) -> None:
+        with guard("recording a request"):
+            request, self._request = self._request, None
+            if request is None:
+                return
+            request = _content.request_of(request, self.content)
+            if self._tags_at_end:
+                self._tag_trace(request)
+            attributes = dict(request.attributes)
+            if self._format is not None:
+                attributes[SpanAttributeKey.MESSAGE_FORMAT] = self._format
+            if request.model is not None:
+                attributes[SpanAttributeKey.MODEL] = request.model
+            if request.tools:
+                attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
+            if not request.has_media:
+                attributes[SpanAttributeKey.INPUTS] = self._shown(shown.inputs, request.inputs)
+            self._span.set_attributes(attributes)
+            if request.has_media:
+                self._span.set_inputs(request.inputs)
+                self._reshow(SpanAttributeKey.INPUTS, shown.inputs)
+
     def _record_answer(self, answer: Answer) -> None:
         with guard("recording an answer"):
             self._time(answer)
-            if not _content.logged():
-                answer = _content.answer_without(answer)
+            answer = _content.answer_of(answer, self.content)
             # MLflow reads these as they are; a None in them would cost the trace its totals.
             own = {
                 SpanAttributeKey.CHAT_USAGE: answer.usage,
@@ -215,17 +241,17 @@ class ActiveSpan:
             self._token = None
 
 
-def _event(error: BaseException, redact: Callable[[str], str]) -> SpanEvent:
+def _event(error: BaseException, redact: Callable[[str], str], content: Content) -> SpanEvent:
     # Not span.record_exception(): it refuses CancelledError, a BaseException.
     event = SpanEvent.from_exception(error)  # type: ignore[arg-type]
     told: dict[str, Any] = {key: redact(str(value)) for key, value in event.attributes.items()}
-    if not _content.logged():
+    if content != Content.FULL:
         told = {"exception.type": told["exception.type"]}
     return dataclasses.replace(event, attributes=told)
 
 
-def _describe(error: BaseException, redact: Callable[[str], str]) -> str:
+def _describe(error: BaseException, redact: Callable[[str], str], content: Content) -> str:
     with guard("describing an exception"):
-        if _content.logged():
+        if content == Content.FULL:
             return redact(f"{type(error).__name__}: {error}")
     return type(error).__name__

@@ -1,0 +1,116 @@
+"""
+Whether LiteLLM lets callbacks see the content of one call: its switches, and their precedence.
+
+https://docs.litellm.ai/docs/proxy/logging#redact-messages-response-content
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_TURN_OFF = "turn_off_message_logging"
+_NO_LOG = "no-log"
+_METADATA = ("litellm_metadata", "metadata")
+# A call with none of these arguments is decided by LiteLLM's global switch alone.
+_SWITCHES = frozenset({_TURN_OFF, _NO_LOG, "litellm_params", "litellm_logging_obj", *_METADATA})
+_DISABLE = "litellm-disable-message-redaction"
+_ENABLE = ("litellm-enable-message-redaction", "x-litellm-enable-message-redaction")
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+# Where LiteLLM has its rule, and since when it reads the switch in metadata too.
+_RULE = ("litellm.litellm_core_utils.redact_messages", "should_redact_message_logging")
+_READS_METADATA = (
+    "litellm.litellm_core_utils.initialize_dynamic_callback_params",
+    "iter_client_callback_metadata_dicts",
+)
+
+
+def is_switched_off() -> bool:
+    """Return whether LiteLLM's global switch hides content."""
+    return getattr(sys.modules.get("litellm"), _TURN_OFF, False) is True
+
+
+def is_unlogged(arguments: Mapping[str, Any]) -> bool:
+    """Return whether a call must leave nothing in a log: ``no-log``."""
+    if getattr(sys.modules.get("litellm"), "global_disable_no_log_param", False):
+        return False
+    return _is_true(arguments.get(_NO_LOG)) or _is_true(_of_litellm(arguments).get(_NO_LOG))
+
+
+def is_redacted(arguments: Mapping[str, Any], *, obeys_global: bool) -> bool:
+    """
+    Return whether a call's content is hidden from logs, by LiteLLM's own rule if it has one.
+
+    Args:
+        arguments: The call's arguments by name.
+        obeys_global: Whether LiteLLM's global switch counts, and not only those of the call.
+
+    Raises:
+        Exception: The switches of the call have no form that LiteLLM's rule can read.
+    """
+    if not _SWITCHES & arguments.keys():
+        return obeys_global and is_switched_off()
+    details = _details(arguments)
+    if not obeys_global and is_switched_off():
+        return _should_redact(details, by_default=False)
+    rule = _function(*_RULE)
+    return bool(rule(details)) if rule else _should_redact(details, by_default=is_switched_off())
+
+
+def _details(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of LiteLLM's ``model_call_details`` that its rule reads."""
+    known = {name: arguments[name] for name in _METADATA if arguments.get(name) is not None}
+    details: dict[str, Any] = {"litellm_params": known}
+    turned_off = next(_turned_off(arguments), None)
+    if turned_off is not None:
+        details["standard_callback_dynamic_params"] = {_TURN_OFF: turned_off}
+    return details
+
+
+def _turned_off(arguments: Mapping[str, Any]) -> Iterator[bool]:
+    """Yield what a call says of the switch; the first counts."""
+    if arguments.get(_TURN_OFF) is not None:
+        yield _is_true(arguments[_TURN_OFF])
+    if (logged := _of_litellm(arguments).get(_TURN_OFF)) is not None:
+        yield _is_true(logged)
+    nested = arguments.get("litellm_params")
+    inner = nested.get("metadata") if isinstance(nested, dict) else None
+    for metadata in (inner, *(arguments.get(name) for name in _METADATA)):
+        if isinstance(metadata, dict) and metadata.get(_TURN_OFF) is not None:
+            turned_off = _is_true(metadata[_TURN_OFF])
+            # A LiteLLM Proxy that does not know the switch there lets any client send it.
+            if turned_off or _function(*_READS_METADATA):
+                yield turned_off
+
+
+def _of_litellm(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the switches that LiteLLM noted itself, as its proxy does before it makes a call."""
+    noted = getattr(arguments.get("litellm_logging_obj"), "standard_callback_dynamic_params", None)
+    return noted if isinstance(noted, dict) else {}
+
+
+def _should_redact(details: Mapping[str, Any], *, by_default: bool) -> bool:
+    """Return what LiteLLM's rule says, for a LiteLLM that has it no more at its place."""
+    params: Mapping[str, Any] = details["litellm_params"]
+    found = (params.get(name) for name in _METADATA)
+    metadata: Any = next((each for each in found if isinstance(each, dict)), {})
+    headers = metadata.get("headers") or {}
+    if headers.get(_DISABLE):
+        return False
+    dynamic = details.get("standard_callback_dynamic_params")
+    if dynamic:
+        return bool(dynamic[_TURN_OFF])
+    return by_default or any(headers.get(name) for name in _ENABLE)
+
+
+def _is_true(value: Any) -> bool:
+    """Return whether a switch is on. Of a privacy switch any word counts that does not say no."""
+    return value.strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
+
+
+def _function(module: str, name: str) -> Any:
+    return getattr(sys.modules.get(module), name, None)
