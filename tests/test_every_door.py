@@ -233,12 +233,12 @@ def ask_as_it_can(door: Door, provider: LoopbackProvider) -> Any:
         pytest.skip(f"LiteLLM raises {type(error).__name__} itself")
 
 
-def meet(door: Door, provider: LoopbackProvider) -> None:
+def meet(door: Door, provider: LoopbackProvider, **more: Any) -> None:
     """Call a door twice: answered, streamed where it does, and failing with the request quoted."""
     stream = {"stream": True} if hasattr(door.payload, "Accumulator") else {}
-    for text, more in ((WORD, stream), (f"/error 401 {WORD} $REQUEST", {})):
+    for text, read in ((WORD, stream), (f"/error 401 {WORD} $REQUEST", {})):
         with suppress(Exception):
-            ask(door, provider, text, **more)
+            ask(door, provider, text, **more, **read)
 
 
 def texts(traces: Traces) -> str:
@@ -267,10 +267,14 @@ def test_no_secret_is_recorded(door: Door, tracing: Traces, provider: LoopbackPr
 
 
 @every_door
-def test_what_was_said_is_nowhere(door: Door, traces: Traces, provider: LoopbackProvider) -> None:
+@pytest.mark.parametrize("way", ["argument", "litellm"])
+def test_what_was_said_is_nowhere(
+    way: str, door: Door, traces: Traces, provider: LoopbackProvider
+) -> None:
     """Neither in inputs and outputs, nor in attributes, events, tags and previews."""
-    mlflow.litellm.autolog(log_content=False)
-    meet(door, provider)
+    mlflow.litellm.autolog(log_content=way == "litellm")
+    switch = {"metadata": {**NOTED, "turn_off_message_logging": True}}
+    meet(door, provider, **(switch if way == "litellm" else {}))
     told = texts(traces)
     assert [said for said in (WORD, SECRET, *ANSWERED) if said in told] == []
     spans = [span for trace in traces.all() for span in trace.data.spans]

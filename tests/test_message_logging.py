@@ -1,0 +1,235 @@
+"""LiteLLM's switches that hide one call from its logs hide it from the trace as well."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from copy import deepcopy
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import litellm
+import mlflow
+import pytest
+from callers import MODEL, AsyncCaller, user
+from litellm.litellm_core_utils import redact_messages
+from mlflow.entities import SpanStatusCode
+
+from mlflow_litellm import _content
+from mlflow_litellm._content import Content
+from mlflow_litellm.payloads import _message_logging
+
+if TYPE_CHECKING:
+    from callers import Caller
+    from traces import Traces
+
+WORD = "confidential"
+TURN_OFF = {"turn_off_message_logging": True}
+ENABLE = {"x-litellm-enable-message-redaction": "true"}
+DISABLE = {"litellm-disable-message-redaction": "true"}
+NO_LOG = {"no-log": True}
+# What says that one call is not to be logged.
+HIDING: dict[str, dict[str, Any]] = {
+    "argument": TURN_OFF,
+    "text": {"turn_off_message_logging": "true"},
+    "another-word": {"turn_off_message_logging": "on"},
+    "metadata": {"metadata": {**TURN_OFF, "note": WORD, "trace_name": WORD}},
+    "litellm-metadata": {"litellm_metadata": TURN_OFF},
+    "both-metadata": {"metadata": TURN_OFF, "litellm_metadata": {"a": "b"}},
+    "header": {"metadata": {"headers": ENABLE}},
+    "old-header": {"metadata": {"headers": {"litellm-enable-message-redaction": "true"}}},
+    "header-in-litellm-metadata": {"litellm_metadata": {"headers": ENABLE}},
+    "no-log": NO_LOG,
+}
+# What says that it may be, while LiteLLM's global switch hides all.
+SHOWING: dict[str, dict[str, Any]] = {
+    "argument": {"turn_off_message_logging": False},
+    "text": {"turn_off_message_logging": "false"},
+    "header": {"metadata": {"headers": DISABLE}},
+    "header-against-argument": {**TURN_OFF, "metadata": {"headers": DISABLE}},
+}
+FEW = ["argument", "metadata", "no-log"]
+
+
+@pytest.fixture(params=HIDING)
+def switch(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Give arguments that hide a call; LiteLLM writes into them."""
+    return deepcopy(HIDING[request.param])
+
+
+def text_of(traces: Traces) -> str:
+    """Return all that stands in the traces."""
+    return str([trace.to_dict() for trace in traces.all()])
+
+
+def routed(provider: Any, caller: Caller, *deployments: dict[str, Any], **asked: Any) -> Any:
+    """Call a Router whose deployments have these parameters beside address and key."""
+    known = {"model": MODEL, "api_base": provider.openai_base, "api_key": "sk-a"}
+    models = [
+        {"model_name": f"m{n}", "litellm_params": {**known, **each}}
+        for n, each in enumerate(deployments or ({},))
+    ]
+    fallbacks = [{f"m{n}": [f"m{n + 1}"]} for n in range(len(models) - 1)]
+    router = litellm.Router(models, num_retries=0, fallbacks=fallbacks)
+    asked = {"model": "m0", "messages": user(f"/say | {WORD}"), **asked}
+    if not isinstance(caller, AsyncCaller):
+        return router.completion(**asked)
+    return caller.run(lambda: router.acompletion(**asked))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_content_is_nowhere_and_tokens_stay(
+    switch: dict[str, Any], stream: bool, tracing: Traces, caller: Caller
+) -> None:
+    """Whatever names the switch, and also if content was asked for explicitly."""
+    mlflow.litellm.autolog(log_content=True)
+    if stream:
+        caller.stream(f"/say | {WORD}", **switch, stream_options={"include_usage": True})
+    else:
+        caller.complete(f"/say | {WORD}", **switch)
+    assert WORD not in text_of(tracing)
+    span = tracing.span()
+    assert span.status.status_code == SpanStatusCode.OK
+    assert span.attributes["mlflow.chat.tokenUsage"]["total_tokens"] > 0
+    assert "mlflow.llm.cost" in span.attributes
+
+
+@pytest.mark.parametrize("switch", FEW, indirect=True)
+def test_failing_call_tells_the_type_of_its_error_alone(
+    switch: dict[str, Any], tracing: Traces, caller: Caller
+) -> None:
+    """LiteLLM redacts no failures, but the exception quotes the prompt."""
+    with pytest.raises(litellm.BadRequestError, match=WORD):
+        caller.complete(f"/error 400 {WORD}", **switch)
+    assert WORD not in text_of(tracing)
+    assert tracing.span().status.description == "BadRequestError"
+
+
+@pytest.mark.parametrize("switch", FEW, indirect=True)
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+def test_call_through_router_is_hidden_in_both_spans(
+    switch: dict[str, Any], stream: bool, tracing: Traces, caller: Caller
+) -> None:
+    """Router's span has the same messages as the attempt below it."""
+    result = routed(caller.provider, caller, **switch, stream=stream)
+    if stream:
+        caller.read(result)
+    assert len(tracing.calls()) == 2
+    assert WORD not in text_of(tracing)
+
+
+@pytest.mark.parametrize("switch", ["argument", "no-log"], indirect=True)
+@pytest.mark.parametrize("fails", [False, True], ids=["answered", "failing"])
+def test_switch_of_a_deployment_hides_routers_span(
+    switch: dict[str, Any], fails: bool, tracing: Traces, caller: Caller
+) -> None:
+    """Router learns which deployment it takes after its span began."""
+    text = f"/error 400 {WORD}" if fails else f"/say | {WORD}"
+    told = {"note": WORD, "trace_name": WORD}
+    with suppress(litellm.BadRequestError):
+        routed(caller.provider, caller, switch, messages=user(text), metadata=told)
+    assert len(tracing.calls()) == 2
+    assert WORD not in text_of(tracing)
+
+
+def test_switch_among_routers_defaults_hides_all_its_calls(tracing: Traces, caller: Caller) -> None:
+    """``Router(default_litellm_params=...)``."""
+    known = {"model": MODEL, "api_base": caller.provider.openai_base, "api_key": "sk-a"}
+    models = [{"model_name": "m", "litellm_params": known}]
+    litellm.Router(models, default_litellm_params=dict(TURN_OFF)).completion("m", user(WORD))
+    assert WORD not in text_of(tracing)
+
+
+def test_hidden_fallback_hides_routers_span(tracing: Traces, caller: Caller) -> None:
+    """The attempt before it may be logged, and is."""
+    bad = {"mock_response": "litellm.RateLimitError"}
+    routed(caller.provider, caller, bad, TURN_OFF)
+    router, *_, last = tracing.calls()
+    assert (router.outputs, last.outputs) == (None, None)
+    assert WORD not in str(router.to_dict())
+    assert WORD not in str(last.to_dict())
+
+
+def test_no_log_leaves_neither_tags_nor_user(tracing: Traces, caller: Caller) -> None:
+    """A log of LiteLLM's has nothing at all of such a call."""
+    told = {"tags": [f"a:{WORD}"], "session_id": WORD, "trace_user_id": WORD}
+    caller.complete("/say | hello", **NO_LOG, metadata=told)
+    routed(caller.provider, caller, NO_LOG, metadata=told)
+    assert len(tracing.all()) == 2
+    assert WORD not in text_of(tracing)
+
+
+def test_no_log_is_ignored_where_the_operator_says_so(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``global_disable_no_log_param`` is LiteLLM's switch against the switch."""
+    monkeypatch.setattr(litellm, "global_disable_no_log_param", True)
+    caller.complete(WORD, **NO_LOG)
+    assert WORD in text_of(tracing)
+
+
+@pytest.mark.parametrize("switch", SHOWING.values(), ids=SHOWING)
+def test_call_may_be_shown_against_the_global_switch(
+    switch: dict[str, Any], tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By LiteLLM's own order of precedence."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", True)
+    if len(switch) > 1:
+        pytest.importorskip("litellm.litellm_core_utils.internal_call_metadata")
+    caller.complete(WORD, **deepcopy(switch))
+    assert WORD in text_of(tracing)
+
+
+@pytest.mark.parametrize("switch", SHOWING.values(), ids=SHOWING)
+def test_no_switch_of_a_call_shows_what_our_own_hides(
+    switch: dict[str, Any], tracing: Traces, caller: Caller
+) -> None:
+    """``log_content=False`` always counts."""
+    mlflow.litellm.autolog(log_content=False)
+    caller.complete(WORD, **deepcopy(switch))
+    assert WORD not in text_of(tracing)
+
+
+def test_next_call_is_recorded_as_ever(tracing: Traces, caller: Caller) -> None:
+    """A switch of one call is no switch of the process."""
+    caller.complete("hidden", **TURN_OFF)
+    caller.complete(WORD)
+    first, second = tracing.calls()
+    assert "messages" not in first.inputs
+    assert second.inputs["messages"] == user(WORD)
+
+
+@pytest.mark.parametrize("metadata", [{"headers": ["x"]}, {"headers": "x"}], ids=str)
+def test_switches_that_cannot_be_read_hide_the_call(
+    metadata: Any, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tracing fails closed: the call is made, and recorded without content."""
+    monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
+    with suppress(Exception):
+        caller.complete(f"/say | {WORD}", metadata=metadata)
+    assert WORD not in text_of(tracing)
+    assert tracing.calls()
+
+
+@pytest.mark.parametrize("is_global", [False, True], ids=["on", "off"])
+@pytest.mark.parametrize("switch", [{}, *HIDING.values(), *SHOWING.values()], ids=str)
+def test_rule_of_our_own_says_what_litellms_does(
+    switch: dict[str, Any], is_global: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands in for LiteLLM's where that has moved."""
+    monkeypatch.setattr(litellm, "turn_off_message_logging", is_global)
+    pytest.importorskip("litellm.litellm_core_utils.internal_call_metadata")
+    theirs = _message_logging.is_redacted(switch, obeys_global=True)
+    monkeypatch.delattr(redact_messages, "should_redact_message_logging")
+    assert _message_logging.is_redacted(switch, obeys_global=True) is theirs
+
+
+def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
+    """If this fails, LiteLLM's rule has moved, and ours must follow its changes."""
+    assert _message_logging._function(*_message_logging._RULE) is not None
+
+
+def test_switches_that_litellms_proxy_noted_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It puts them on its logging object, from the settings of a key or a team."""
+    noted = SimpleNamespace(standard_callback_dynamic_params=TURN_OFF)
+    monkeypatch.setattr(_content, "_logged", True)
+    assert _content.allowed({"litellm_logging_obj": noted}) == Content.REDACTED
