@@ -8,13 +8,12 @@ async below a sync call in a running event loop. They would begin traces of thei
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlflow_litellm import _nesting
+from mlflow_litellm._callers import litellm_caller
+from mlflow_litellm._guard import guard
 from mlflow_litellm._patching import Patch
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 # Where LiteLLM waits for what it gives to threads. Not all of LiteLLM: its logging has a context
 # of its own, or is meant to have none.
@@ -25,7 +24,6 @@ WAITING = frozenset(
         "litellm.main",
     }
 )
-_BETWEEN = frozenset({"mlflow_litellm", "wrapt"})
 
 
 def patch() -> Patch:
@@ -41,17 +39,15 @@ def _is_below_a_call() -> bool:
     return _nesting.enclosing() is not None
 
 
-def _submit(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+def _submit(wrapped: Any, executor: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     call = _nesting.enclosing()
-    if call is None or not args or _nesting.caller(_BETWEEN) not in WAITING:
-        return wrapped(*args, **kwargs)
-    function, *rest = args
-    return wrapped(_carrying(call, function), *rest, **kwargs)
+    if call is not None and args and _is_waited_for(executor):
+        return wrapped(_nesting.run_below, call, *args, **kwargs)
+    return wrapped(*args, **kwargs)
 
 
-def _carrying(call: _nesting.Enclosing, function: Callable[..., Any]) -> Callable[..., Any]:
-    def carried(*args: Any, **kwargs: Any) -> Any:
-        with call.active():
-            return function(*args, **kwargs)
-
-    return carried
+def _is_waited_for(executor: Any) -> bool:
+    with guard("looking for what fills an executor"):
+        submit = getattr(type(executor), "submit", None)
+        return litellm_caller(lambda _: [submit]) in WAITING
+    return False

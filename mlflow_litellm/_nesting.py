@@ -13,7 +13,11 @@ from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._callers import LIBRARIES_OF_LITELLM, litellm_caller
+from mlflow_litellm._patching import holder_of
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from contextvars import Token
 
@@ -21,16 +25,6 @@ if TYPE_CHECKING:
     from mlflow_litellm._content import Content
     from mlflow_litellm._spans import ActiveSpan, CallSpan
     from mlflow_litellm.payloads import Request
-
-# Stand between LiteLLM and the functions that it calls: what it calls them through, and other
-# libraries that put wrappers on them.
-_BETWEEN = frozenset({
-    "agentops", "asyncio", "braintrust", "concurrent", "contextlib", "ddtrace", "lmnr",
-    "mlflow_litellm", "openinference", "openlit", "opentelemetry", "opik", "sentry_sdk",
-    "tenacity", "threading", "weave", "wrapt",
-})  # fmt: skip
-# Other Pythons may lack it.
-_getframe: Any = getattr(sys, "_getframe", None)
 
 
 class Enclosing:
@@ -183,7 +177,7 @@ def is_plumbing(door: Door) -> bool:
         door: The door that the call comes through.
     """
     outer = enclosing()
-    if outer is None or not _is_by_litellm():
+    if outer is None or not _is_by_litellm(door):
         return False
     if door.is_route and not outer.door.is_route:
         # What it makes are the steps.
@@ -194,26 +188,22 @@ def is_plumbing(door: Door) -> bool:
     return door.bridges and not outer.door.is_route
 
 
-def _is_by_litellm() -> bool:
-    module = caller(_BETWEEN)
-    # Given to a thread as it is, by a call that is under way: only LiteLLM's threads know of it.
-    return module is not None and module.partition(".")[0] in {"", "litellm"}
+def _is_by_litellm(door: Door) -> bool:
+    def functions(frame: Any) -> list[Any]:
+        litellm = sys.modules["litellm"]
+        holder, name = holder_of(litellm, door.name)
+        last = name.rpartition(".")[2]
+        return [vars(holder).get(last), vars(litellm).get(last), frame.f_globals.get(last)]
+
+    # LiteLLM gives some functions to a thread as they are. Such a thread has no code of LiteLLM's
+    # on its stack, and only LiteLLM's threads run this function.
+    return (
+        litellm_caller(functions, through=LIBRARIES_OF_LITELLM, thread_function=run_below)
+        is not None
+    )
 
 
-def caller(between: frozenset[str]) -> str | None:
-    """
-    Return the module of the nearest code on the stack.
-
-    Args:
-        between: Packages whose code is passed over, this one's among them.
-
-    Returns:
-        Its name; empty where there is none, as in a thread; None where the stack cannot be read.
-    """
-    frame: Any = _getframe(1) if _getframe else None
-    while frame is not None:
-        name = str(frame.f_globals.get("__name__"))
-        if name.partition(".")[0] not in between:
-            return name
-        frame = frame.f_back
-    return "" if _getframe else None
+def run_below(call: Enclosing, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run a function that LiteLLM gave to a thread without the context of the call."""
+    with call.active():
+        return function(*args, **kwargs)

@@ -1,0 +1,77 @@
+"""
+Find the LiteLLM code that makes a call, past the wrappers of other libraries.
+
+A wrapper that another library has put on a function of LiteLLM, and a user's callback, look the
+same on the stack: LiteLLM calls them, and they make the call. But LiteLLM calls the wrapper by the
+name of the function, so it runs the code of the object that has this name. A callback runs other
+code.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Libraries through which LiteLLM calls its own functions: to wait for them, and to retry them.
+LIBRARIES_OF_LITELLM = frozenset({"asyncio", "tenacity"})
+_OWN = frozenset({"mlflow_litellm", "wrapt"})
+_MAX_WRAPPERS = 20
+# Other Pythons may lack it.
+_getframe: Any = getattr(sys, "_getframe", None)
+
+
+def litellm_caller(
+    functions: Callable[[Any], list[Any]],
+    *,
+    through: frozenset[str] = frozenset(),
+    thread_function: Any = None,
+) -> str | None:
+    """
+    Return the module of LiteLLM that makes the call of a patched function.
+
+    Args:
+        functions: Returns the objects that LiteLLM may have called, given the frame of its code.
+            The code of each, and of the functions that it wraps, is passed over.
+        through: Packages that are passed over too.
+        thread_function: A function that a thread runs if LiteLLM gave it a function to run.
+
+    Returns:
+        The name of the module; empty in such a thread; None if other code makes the call, or if
+        the stack cannot be read.
+    """
+    passed_over = _OWN | through
+    thread_code = getattr(thread_function, "__code__", None)
+    called = None
+    frame: Any = _getframe(1) if _getframe else None
+    while frame is not None:
+        if frame.f_code is thread_code:
+            return ""
+        name = str(frame.f_globals.get("__name__"))
+        package = name.partition(".")[0]
+        if package == "litellm":
+            is_by_litellm = called is None or _is_code_of(called, functions(frame))
+            return name if is_by_litellm else None
+        if package not in passed_over:
+            called = frame.f_code
+        frame = frame.f_back
+    return None
+
+
+def _is_code_of(code: Any, functions: list[Any]) -> bool:
+    return any(code is each for function in functions for each in _codes(function))
+
+
+def _codes(function: Any) -> Iterator[Any]:
+    """Yield the code of a function, and of those that it wraps."""
+    # A mock has every attribute, and so no end of wrapped functions.
+    for _ in range(_MAX_WRAPPERS):
+        if function is None:
+            return
+        for each in (function, getattr(function, "_self_wrapper", None)):
+            yield getattr(each, "__code__", None)
+            method = getattr(type(each), "__call__", None)  # noqa: B004 - Its code is needed.
+            yield getattr(method, "__code__", None)
+        function = getattr(function, "__wrapped__", None)
