@@ -143,7 +143,7 @@ class Door:
 class _Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_outer", "_resumes", "_unawaited", "enclosing", "span")
+    __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "enclosing", "span")
 
     def __init__(  # noqa: PLR0913, PLR0917 - A call, and since when.
         self,
@@ -160,7 +160,6 @@ class _Call:
         with _nesting.around(self._outer):
             self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
         self.enclosing = _nesting.Enclosing(self.span, door, self._outer)
-        self._resumes = door.is_route
         if self.span.recording:
             # Until the switches of the call are read.
             self.span.content = Content.REDACTED
@@ -172,7 +171,6 @@ class _Call:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
                 if self._outer is not None:
                     self._outer.note(door, request)
-                self._resumes |= _has_mcp(self._arguments.get("tools"))
                 # A deployment may say that its calls are not to be logged.
                 self.span.record(request, tags_trace=not door.is_route)
 
@@ -248,7 +246,7 @@ class _Call:
         payload: Any = self._door.payload
         accumulator = payload.Accumulator(kept, stream)
         record = StreamRecord(self.enclosing, accumulator, self._redaction(kept))
-        return traced_stream(stream, record, resumes=self._resumes)
+        return traced_stream(stream, record, is_custom=_routes.is_custom(stream, kept))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
@@ -287,12 +285,6 @@ class Redaction:
         for redact in self._below:
             text = redact(text)
         return redacted(text, self._secrets)
-
-
-def _has_mcp(tools: Any) -> bool:
-    """Tell whether LiteLLM is to run tools itself, and to call the model again with the results."""
-    known = tools if isinstance(tools, (list, tuple)) else ()
-    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in known)
 
 
 def _by_name(

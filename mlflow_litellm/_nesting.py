@@ -36,7 +36,8 @@ class Enclosing:
         door: The door that it came through.
         outer: The call that it is made for, if any.
         is_open: Whether it has yet to end.
-        is_resumed: Whether its stream is being read, and its span is not current.
+        is_streaming: Whether it gave a stream. Its span is then not current while the stream makes
+            calls: to make it so for each chunk takes longer than all the rest.
         is_composite: Whether the calls below it are what reached models, and have the tokens.
         steps: The doors of the calls of its own kind that LiteLLM made for it.
         groups: The model groups that Router tried for it, in order.
@@ -51,8 +52,8 @@ class Enclosing:
         "groups",
         "is_composite",
         "is_open",
-        "is_resumed",
         "is_retried",
+        "is_streaming",
         "outer",
         "redactions",
         "span",
@@ -64,7 +65,7 @@ class Enclosing:
         self.door = door
         self.outer = outer
         self.is_open = True
-        self.is_resumed = False
+        self.is_streaming = False
         self.is_composite = door.is_route
         self.is_retried = door.is_retry
         # Lists, as the calls of a batch come from many threads.
@@ -102,23 +103,13 @@ class Enclosing:
         # MLflow takes 10 us to make a span current, even one that is none.
         return Active(self, self.span.active()) if self.span.has_place else _NOTHING
 
-    def resumed(self) -> Active:
-        """
-        Return a context manager that makes this the enclosing call, while its stream is read.
-
-        Its span is made current by the calls that are made meanwhile: doing so for each chunk
-        takes as long as all the rest.
-        """
-        self.is_resumed = True
-        return Active(self, None)
-
 
 _NOTHING = nullcontext()
 
 
 def around(outer: Enclosing | None) -> AbstractContextManager[None]:
-    """Return a context manager to start the span in of a call that is made for another, if any."""
-    return outer.span.active() if outer is not None and outer.is_resumed else _NOTHING
+    """Return a context manager in which to start the span of a call that another call makes."""
+    return outer.span.active() if outer is not None and outer.is_streaming else _NOTHING
 
 
 class Active:
@@ -126,43 +117,49 @@ class Active:
 
     __slots__ = ("_enclosing", "_span", "_token")
 
-    def __init__(self, enclosing: Enclosing, span: ActiveSpan | None) -> None:
+    def __init__(self, enclosing: Enclosing, span: ActiveSpan) -> None:
         self._enclosing = enclosing
         self._span = span
         self._token: Token[Enclosing | None] | None = None
 
     def __enter__(self) -> None:
-        if self._span is not None:
-            self._span.__enter__()
-        self._token = _current.set(self._enclosing)
+        self._span.__enter__()
+        self._token = current.set(self._enclosing)
 
     def __exit__(self, *_: object) -> None:
         token, self._token = self._token, None
         if token is not None:
             # What the collector closes is left in another context than it was entered in.
             with suppress(ValueError):
-                _current.reset(token)
-        if self._span is not None:
-            self._span.__exit__()
+                current.reset(token)
+        self._span.__exit__()
 
 
-_current: ContextVar[Enclosing | None] = ContextVar("mlflow_litellm_enclosing", default=None)
+# Read and set by itself where streams are read, as a function takes longer than that.
+current: ContextVar[Enclosing | None] = ContextVar("mlflow_litellm_enclosing", default=None)
+
+
+def leave(call: Enclosing, before: Enclosing | None) -> None:
+    """Make `before` the enclosing call again, after a chunk of another call's stream was read."""
+    # What the collector closes is left in another context than it was entered in.
+    if current.get() is call:
+        current.set(before)
 
 
 def enclosing() -> Enclosing | None:
     """Return the innermost call that is under way in this context."""
-    call = _current.get()
+    call = current.get()
     return call if call is not None and call.is_open else None
 
 
 def last() -> Enclosing | None:
     """Return the innermost call of this context, which may have ended."""
-    return _current.get()
+    return current.get()
 
 
 def is_late() -> bool:
     """Tell whether the context is that of a call that has ended, as a task may have it."""
-    call = _current.get()
+    call = current.get()
     return call is not None and not call.is_open
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
@@ -37,6 +38,23 @@ def _strategy(router: Any) -> Any:
     """Return a router's strategy; since LiteLLM 1.110 it is one of the settings."""
     settings = getattr(router, "settings", None)
     return getattr(settings() if callable(settings) else router, "routing_strategy", None)
+
+
+def is_custom(stream: Any, arguments: Mapping[str, Any]) -> bool:
+    """
+    Tell whether a stream comes from a user's own provider, which may make calls while it is read.
+
+    Args:
+        stream: The stream as LiteLLM made it.
+        arguments: The call's arguments by name.
+    """
+    handlers = getattr(sys.modules["litellm"], "custom_provider_map", None)
+    if not handlers:
+        return False
+    prefix = str(arguments.get("model")).partition("/")[0]
+    given = arguments.get("custom_llm_provider")
+    providers = {getattr(stream, "custom_llm_provider", None), given, prefix}
+    return any(handler["provider"] in providers for handler in handlers)
 
 
 def tell(answer: Answer, route: Enclosing) -> None:

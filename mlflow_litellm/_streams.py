@@ -11,6 +11,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm import _nesting
 from mlflow_litellm._records import abandon_dropped, watch
 
 if TYPE_CHECKING:
@@ -24,16 +25,17 @@ def is_stream(result: Any) -> bool:
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
-def traced_stream(stream: Any, record: StreamRecord, *, resumes: bool = False) -> Any:
+def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False) -> Any:
     """
     Return a proxy of `stream` that records what is read and ends the span once.
 
     Args:
         stream: The stream as LiteLLM made it.
         record: What it is recorded in.
-        resumes: Whether LiteLLM may make further calls while it is read.
+        is_custom: Whether it runs code of the user's, who may look for the current span there.
     """
-    proxy = _class_for(type(stream))(stream, record, resumes=resumes)
+    record.enclosing.is_streaming = not is_custom
+    proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
     watch(record)
     return proxy
 
@@ -50,26 +52,26 @@ class _Stream:
 
     __slots__ = (
         "__weakref__",
+        "_self_is_custom",
         "_self_read_before",
         "_self_record",
-        "_self_resumes",
         "_self_source",
         "_self_stream",
     )
 
     _self_stream: Any
     _self_record: StreamRecord
-    _self_resumes: bool
+    _self_is_custom: bool
     _self_source: Any
     _self_read_before: int
 
     def __init__(
-        self, stream: Any, record: StreamRecord, *, resumes: bool, source: Any = None
+        self, stream: Any, record: StreamRecord, *, is_custom: bool, source: Any = None
     ) -> None:
         own = object.__setattr__
         own(self, "_self_stream", stream)
         own(self, "_self_record", record)
-        own(self, "_self_resumes", resumes)
+        own(self, "_self_is_custom", is_custom)
         own(self, "_self_source", source)
         own(self, "_self_read_before", record.chunks)
 
@@ -125,7 +127,7 @@ def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:
     # Not the stream itself: some of LiteLLM's give another object to loops.
     iterator = begin(self._self_stream)
     new = _class_for(type(iterator))
-    return new(iterator, self._self_record, resumes=self._self_resumes, source=self)
+    return new(iterator, self._self_record, is_custom=self._self_is_custom, source=self)
 
 
 def _iter(self: _Stream) -> Any:
@@ -138,11 +140,13 @@ def _aiter(self: _Stream) -> Any:
 
 def _next(self: _Stream) -> Any:
     record = self._self_record
+    call = record.enclosing
+    # Calls that it makes meanwhile belong below its own.
+    before = _nesting.current.get()
     try:
-        if self._self_resumes:
-            # Calls that it makes meanwhile belong below its own.
-            with record.enclosing.resumed():
-                chunk = self._self_stream.__next__()
+        _nesting.current.set(call)
+        if self._self_is_custom:
+            chunk = _nesting.run_below(call, self._self_stream.__next__)
         else:
             chunk = self._self_stream.__next__()
     except StopIteration:
@@ -151,15 +155,20 @@ def _next(self: _Stream) -> Any:
     except BaseException as error:
         record.fail(error)
         raise
+    finally:
+        _nesting.leave(call, before)
     record.add(chunk)
     return chunk
 
 
 async def _anext(self: _Stream) -> Any:
     record = self._self_record
+    call = record.enclosing
+    before = _nesting.current.get()
     try:
-        if self._self_resumes:
-            with record.enclosing.resumed():
+        _nesting.current.set(call)
+        if self._self_is_custom:
+            with call.active():
                 chunk = await self._self_stream.__anext__()
         else:
             chunk = await self._self_stream.__anext__()
@@ -169,6 +178,8 @@ async def _anext(self: _Stream) -> Any:
     except BaseException as error:
         record.fail(error)
         raise
+    finally:
+        _nesting.leave(call, before)
     record.add(chunk)
     return chunk
 

@@ -412,6 +412,32 @@ def test_loop_reads_what_the_stream_gives_to_loops(
     assert ending(tracing.calls()[1]) == ("abandoned", SpanStatusCode.OK)
 
 
+class CallingStream:
+    """A stream that makes a call for each chunk, as those with tools of LiteLLM's own do."""
+
+    def __init__(self) -> None:
+        self.left = 2
+
+    def __iter__(self) -> CallingStream:
+        return self
+
+    def __next__(self) -> Any:
+        if not self.left:
+            raise StopIteration
+        self.left -= 1
+        litellm.completion(MODEL, user("inner"), mock_response="hello")
+        return litellm.ModelResponseStream()
+
+
+def test_calls_that_a_stream_makes_are_below_it(
+    tracing: Traces, opened: Callable[[Any], Any]
+) -> None:
+    """Whatever stream it is."""
+    assert len(list(opened(CallingStream()))) == 2
+    call, *inner = tracing.one().data.spans
+    assert [span.parent_id for span in inner] == [call.span_id] * 2
+
+
 def test_with_block_ends_the_span(tracing: Traces, opened: Callable[[Any], Any]) -> None:
     """And the stream is left as its own block leaves it."""
     fake = FakeStream()
