@@ -19,6 +19,7 @@ from mlflow_litellm._spans import CallSpan
 from mlflow_litellm._streams import is_stream, traced_stream
 from mlflow_litellm.payloads._given import secrets
 from mlflow_litellm.payloads._redaction import redacted
+from mlflow_litellm.payloads._tools import has_mcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -76,7 +77,7 @@ class Door:
     def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         if self._is_plumbing(kwargs):
             return wrapped(*args, **self._passed_on(args, kwargs))
-        call = _Call(self, wrapped, owner, args, kwargs)
+        call = Call(self, wrapped, owner, args, kwargs)
         active = call.enclosing.active()
         try:
             with active:
@@ -95,7 +96,7 @@ class Door:
         return self._awaited(wrapped, owner, args, kwargs)
 
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        call = _Call(self, wrapped, owner, args, kwargs)
+        call = Call(self, wrapped, owner, args, kwargs)
         active = call.enclosing.active()
         try:
             with active:
@@ -133,14 +134,14 @@ class Door:
         error = sys.exc_info()[1]
         if error is not None and not call.steps:
             call.steps.append(self)
-            _Call(self, None, None, args, kwargs, call.span).fail(error)
+            Call(self, None, None, args, kwargs, call.span).fail(error)
         function = kwargs.get("original_function")
         if function is None:
             return kwargs
         return {**kwargs, "original_function": FunctionWrapper(function, self.wrapper(function))}
 
 
-class _Call:
+class Call:
     """One call on its way through a door."""
 
     __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "enclosing", "span")
@@ -171,6 +172,9 @@ class _Call:
                     request.attributes.update(_routes.attributes(owner, self._arguments))
                 if self._outer is not None:
                     self._outer.note(door, request)
+                if has_mcp(self._arguments.get("tools")):
+                    # Its turns have the tokens; what it gives is not what one of them gave.
+                    self.enclosing.runs_tools = self.enclosing.is_composite = True
                 # A deployment may say that its calls are not to be logged.
                 self.span.record(request, tags_trace=not door.is_route)
 
@@ -207,9 +211,12 @@ class _Call:
                 return self._stream(result)
         answer = None
         with guard("reading an answer"):
-            answer = self._door.payload.answer(result, self._arguments)
+            answer = self._read(result)
         self._end(answer)
         return result
+
+    def _read(self, result: Any) -> Answer:
+        return self._door.payload.answer(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`."""
@@ -226,6 +233,7 @@ class _Call:
     def _end(self, answer: Answer | None, error: BaseException | None = None) -> None:
         self.enclosing.is_open = False
         if answer is not None:
+            error = error or answer.error
             with guard("ending a route"):
                 _routes.tell(answer, self.enclosing)
         if error is None:

@@ -42,6 +42,7 @@ class Enclosing:
         steps: The doors of the calls of its own kind that LiteLLM made for it.
         groups: The model groups that Router tried for it, in order.
         is_retried: Whether the steps are attempts at the same.
+        runs_tools: Whether LiteLLM runs tools of MCP servers for it, between calls of a model.
         redactions: What takes the secrets of the calls below it out of a text: an exception of
             theirs may be this call's as well.
     """
@@ -56,6 +57,7 @@ class Enclosing:
         "is_streaming",
         "outer",
         "redactions",
+        "runs_tools",
         "span",
         "steps",
     )
@@ -68,6 +70,7 @@ class Enclosing:
         self.is_streaming = False
         self.is_composite = door.is_route
         self.is_retried = door.is_retry
+        self.runs_tools = False
         # Lists, as the calls of a batch come from many threads.
         self.steps: list[Door] = []
         self.groups: list[str] = []

@@ -60,6 +60,7 @@ class Answer:
         provider: LiteLLM's name of the provider, such as ``"openai"``.
         attributes: Further span attributes.
         has_media: Whether `outputs` holds pictures or audio.
+        error: What went wrong, if the answer itself says so.
     """
 
     outputs: Any = None
@@ -69,6 +70,7 @@ class Answer:
     provider: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     has_media: bool = False
+    error: Exception | None = None
 
 
 class StreamError(Exception):

@@ -29,6 +29,12 @@ def chat_tools(tools: Any) -> list[Any] | None:
     return found or None
 
 
+def has_mcp(tools: Any) -> bool:
+    """Tell whether tools of MCP servers are among tools: LiteLLM may run them itself."""
+    known = tools if isinstance(tools, (list, tuple)) else ()
+    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in known)
+
+
 def _definitions(tool: dict[str, Any]) -> list[dict[str, Any]]:
     if isinstance(tool.get("function"), dict):
         return [tool]

@@ -11,7 +11,7 @@ import mlflow
 from mlflow_litellm import _autolog, _callbacks
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm.proxy import _export
-from mlflow_litellm.proxy._paths import door_of
+from mlflow_litellm.proxy._paths import MCP, asks_a_server, door_of
 from mlflow_litellm.proxy._request import ProxiedRequest
 
 if TYPE_CHECKING:
@@ -49,6 +49,14 @@ class TracingMiddleware:
         door, is_sendable = None, True
         with guard("looking at a request"):
             door = _door_of(scope)
+        if door is MCP:
+            # Which it is stands in the body alone.
+            message = await receive()
+            receive = _again(message, receive)
+            with guard("looking at a request to the MCP server"):
+                if not asks_a_server(_path(scope), message.get("body") or b""):
+                    door = None
+        with guard("looking for room"):
             is_sendable = door is None or _export.has_room()
         if door is None:
             await self._app(scope, receive, send)
@@ -93,6 +101,16 @@ class TracingMiddleware:
                 request.end(raised)
 
 
+def _again(message: Message, receive: Receive) -> Receive:
+    """Return what gives a message that has been taken once more, and then those after it."""
+    taken = [message]
+
+    async def received() -> Message:
+        return taken.pop() if taken else await receive()
+
+    return received
+
+
 def install() -> None:
     """Put the middleware around the running gateway's app. Is idempotent."""
     app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
@@ -109,11 +127,15 @@ def install() -> None:
 def _door_of(scope: Message) -> Door | None:
     if scope["type"] != "http" or scope["method"] != "POST" or not _autolog.is_on():
         return None
-    path: str = scope["path"]
-    door = door_of(path.removeprefix(scope.get("root_path") or ""))
+    door = door_of(_path(scope))
     if door is not None:
         _tell_of_mlflows()
     return door
+
+
+def _path(scope: Message) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path") or "")
 
 
 _told = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from functools import lru_cache
@@ -17,6 +18,7 @@ from mlflow_litellm.payloads import (
     generate_content,
     images,
     interactions,
+    mcp,
     messages,
     moderation,
     ocr,
@@ -64,6 +66,10 @@ _DOORS = [
     (re.compile(f"{ending}/?$"), Door(ending, span_type, payload, is_route=True))
     for ending, span_type, payload in _KINDS
 ]
+# MCP's own transport, by JSON-RPC, and LiteLLM's route for a tool.
+MCP = Door("/mcp", SpanType.CHAIN, mcp, is_route=True)
+_MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
+_MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
 _PASSED_THROUGH = Door("pass-through", SpanType.LLM, other, is_route=True)
 # By a field of theirs, where a path of the gateway's own says nothing.
 _FIELDS = {
@@ -83,7 +89,30 @@ def door_of(path: str) -> Door | None:
         Its span type is that of a call that the gateway passes through, without LiteLLM's
         functions. None of a request for no model, such as one for a key.
     """
-    return _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
+    found = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
+    if found is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
+        return MCP
+    return found
+
+
+def asks_a_server(path: str, body: bytes) -> bool:
+    """
+    Tell whether a request to the MCP server is one for a tool, a prompt or a resource.
+
+    The others open a session, keep it up, or answer what the server asked.
+
+    Args:
+        path: The request's.
+        body: What has come of it so far; what cannot be read may be such a request.
+    """
+    if not _MCP_PATHS.match(path):
+        return True
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return True
+    method = told.get("method") if isinstance(told, dict) else None
+    return isinstance(method, str) and method.startswith(("prompts/", "resources/", "tools/"))
 
 
 def door_passed(door: Door, body: Mapping[str, Any]) -> Door:

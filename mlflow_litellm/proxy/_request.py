@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # In bytes. Longer requests, such as those with files, are told by the call that they lead to.
 _LONGEST = 1_000_000
+_OWN = frozenset({"gen_ai.tool.name", "mcp.method.name", "metadata", "model"})
 _MODEL = re.compile(r"/models?/([^/:]+)")
 
 
@@ -142,6 +143,7 @@ class ProxiedRequest(Enclosing):
                 self.span.record(self._request())
             with guard("reading what the gateway answered"):
                 answer = self._answered(error)
+                error = error or answer.error
         if error is None:
             self.span.finish(answer)
         else:
@@ -229,7 +231,7 @@ class ProxiedRequest(Enclosing):
 
 def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is the request's own, of the attributes of the call that it led to."""
-    return {key: value for key, value in attributes.items() if key in {"metadata", "model"}}
+    return {key: value for key, value in attributes.items() if key in _OWN}
 
 
 def _decoded(headers: Any) -> dict[str, str]:

@@ -15,14 +15,14 @@ from mlflow.entities import LiveSpan
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 from processes import resident_kb
 
-from mlflow_litellm._calls import _Call
+from mlflow_litellm._calls import Call
 from mlflow_litellm._nesting import Enclosing
 from mlflow_litellm._records import StreamRecord
 from mlflow_litellm._spans import CallSpan
 from mlflow_litellm._streams import _Stream
 
 # What is gone when a call has ended.
-ENDED = (CustomStreamWrapper, LiveSpan, StreamRecord, _Call, _Stream)
+ENDED = (CustomStreamWrapper, LiveSpan, StreamRecord, Call, _Stream)
 # Tasks that LiteLLM starts within a call and keeps, one an event loop, keep its context.
 KEPT = (CallSpan, Enclosing)
 

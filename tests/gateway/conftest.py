@@ -10,6 +10,7 @@ from configurations import EXPERIMENT, configuration
 from custom_auth import VIRTUAL_KEY
 from gateways import Gateway, Spans
 from processes import Provider, TrackingServer, running
+from tool_servers import ToolServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,8 +18,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
+def weather(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ToolServer]:
+    """Run an MCP server."""
+    with running(ToolServer(tmp_path_factory.mktemp("weather"))) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
 def gateway(
-    tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
+    tmp_path_factory: pytest.TempPathFactory,
+    vendor: Provider,
+    tracking: TrackingServer,
+    weather: ToolServer,
 ) -> Iterator[Gateway]:
     """Run the gateway that most tests ask, traced into the experiment ``gateway``."""
     environment = {
@@ -27,7 +38,8 @@ def gateway(
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
     }
     folder = tmp_path_factory.mktemp("gateway")
-    with running(Gateway(folder, configuration(), environment)) as started:
+    config = {**configuration(), "mcp_servers": weather.configuration}
+    with running(Gateway(folder, config, environment)) as started:
         yield started.wait()
 
 

@@ -19,8 +19,10 @@ def request(_: str, body: Json) -> Request:
     """Read a request as a chat's, which scenarios are told by."""
     asked = body.get("input") or []
     items = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-    messages = [{**item, "content": _parts(item.get("content"))} for item in items]
-    return Request({**body, "messages": messages, "system": body.get("instructions")})
+    messages = [_message_of(item) for item in items]
+    functions = [{"function": tool} for tool in body.get("tools") or []]
+    known = {"messages": messages, "tools": functions, "system": body.get("instructions")}
+    return Request({**body, **known})
 
 
 def body(request: Request, answer: Answer) -> Json:
@@ -41,6 +43,15 @@ def error_event(failure: Failure) -> Event:
     error = {"type": "server_error", "code": "server_error", "message": failure.message}
     told = {"type": "error", "sequence_number": 99, "error": {**error, "param": None}}
     return Event(f"event: error\ndata: {json.dumps(told)}\n\n".encode())
+
+
+def _message_of(item: Json) -> Json:
+    """Return an item as a chat's message: a call of a tool, and what the tool gave, too."""
+    if item.get("type") == "function_call":
+        return {"role": "assistant", "content": None}
+    if item.get("type") == "function_call_output":
+        return {"role": "tool", "content": item["output"]}
+    return {**item, "content": _parts(item.get("content"))}
 
 
 def _parts(content: Any) -> Any:

@@ -149,7 +149,10 @@ class Request:
         messages = self.body.get("messages") or []
         if choice in (None, "auto", "none") or not tools or messages[-1]["role"] == "tool":
             return None
-        functions = [tool["function"] for tool in tools]
+        # Anthropic's are no functions.
+        functions = [tool["function"] for tool in tools if "function" in tool]
+        if not functions:
+            return None
         if isinstance(choice, dict):
             return next(f for f in functions if f["name"] == choice["function"]["name"])
         turn = sum(message["role"] == "assistant" for message in messages)
@@ -188,7 +191,7 @@ def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failur
     if not request.body.get("messages"):
         return Failure(400, "messages are missing")
     command = Command.parse(request.message)
-    if not command.name and (implied := _implied(request, openai=openai)):
+    if not command.name and (implied := _implied(request)):
         return _counted(implied, request)
     script = SCRIPTS.get(command.name)
     if script is None:
@@ -236,11 +239,11 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"w{i} " for i in range(count))
 
 
-def _implied(request: Request, *, openai: bool) -> Answer | None:
+def _implied(request: Request) -> Answer | None:
     """Return the answer of the only form that the request leaves."""
     if request.fields:
         return _structured(request)
-    function = request.forced if openai else None
+    function = request.forced
     return _called(function) if function else None
 
 

@@ -1,0 +1,83 @@
+"""
+Finds what LiteLLM runs tools of MCP servers with.
+
+LiteLLM loads these modules when it needs them, and has moved them: each is patched once it is
+imported, under either name. https://docs.litellm.ai/docs/mcp
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from mlflow_litellm import _mcp_calls
+from mlflow_litellm._guard import guard
+from mlflow_litellm._patching import Patch, apply_all, holder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+_MANAGER = {"MCPServerManager.call_tool": _mcp_calls.run_tool}
+_CLIENT = {"MCPClient.call_tool": _mcp_calls.send_tool}
+_SESSION = {
+    "call_openai_tool": _mcp_calls.call_openai_tool,
+    "load_mcp_tools": _mcp_calls.load_tools,
+}
+_TURN = {"aresponses": _mcp_calls.take_turn}
+_TARGETS: dict[str, dict[str, Any]] = {
+    "litellm.responses.main": _TURN,
+    # Holds the function under a name of its own.
+    "litellm.responses.mcp.litellm_proxy_mcp_handler": _TURN,
+    "litellm.proxy._experimental.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.proxy.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.experimental_mcp_client.client": _CLIENT,
+    "litellm.mcp_client.client": _CLIENT,
+    "litellm.experimental_mcp_client": _SESSION,
+    "litellm.mcp_client": _SESSION,
+}
+
+_patches: list[Patch] = []
+_is_watching = False
+
+
+def patches() -> list[Patch]:
+    """Return the patches of what has been imported so far."""
+    return list(_patches)
+
+
+def watch(is_on: Callable[[], bool], is_enabled: Callable[[], bool]) -> None:
+    """
+    Have each module patched when it is imported. Is idempotent.
+
+    Args:
+        is_on: Asked at each call whether it is traced.
+        is_enabled: Asked when a module is imported, whether to patch it now.
+    """
+    global _is_watching
+    if _is_watching:
+        return
+    _is_watching = True
+
+    def imported(module: ModuleType) -> None:
+        with guard("finding the tools of MCP servers"):
+            found = _found(module, is_on)
+            _patches.extend(found)
+            if is_enabled():
+                apply_all(found)
+
+    for name in _TARGETS:
+        wrapt.register_post_import_hook(imported, name)
+
+
+def _found(module: ModuleType, is_on: Callable[[], bool]) -> list[Patch]:
+    # Under its old name a module may be the one of the new name.
+    known = {(id(patch.holder), patch.name) for patch in _patches}
+    wrappers = _TARGETS.get(module.__name__, {})
+    found = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
+    return [
+        Patch(holder, name, wrapper, is_on)
+        for holder, name, wrapper in found
+        if (id(holder), name) not in known
+    ]
