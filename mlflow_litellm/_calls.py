@@ -285,14 +285,16 @@ class Redaction:
         self._arguments = arguments
         self._shown = shown
         self._below = below
-        self._secrets: list[str] | None = None
+        self._secrets: frozenset[str] | None = None
 
     def __call__(self, text: str) -> str:
+        return redacted(text, sorted(self.known(), key=len, reverse=True))
+
+    def known(self) -> frozenset[str]:
+        """Return the secrets: together, as a batch's calls were given the same by the thousand."""
         if self._secrets is None:
-            self._secrets = secrets(self._arguments, self._shown)
-        for redact in self._below:
-            text = redact(text)
-        return redacted(text, self._secrets)
+            self._secrets = frozenset(secrets(self._arguments, self._shown))
+        return self._secrets.union(*(redaction.known() for redaction in self._below))
 
 
 def _by_name(

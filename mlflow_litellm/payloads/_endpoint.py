@@ -7,9 +7,10 @@ litellm takes two seconds to import; it is imported where a call has been made, 
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from mlflow_litellm.payloads._hidden import CACHED
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 # LiteLLM's look-up of these signs in, which may ask the user to.
 _SIGNING_IN = frozenset({"chatgpt", "github_copilot"})
+# Python normalizes the host's Unicode, in time that grows with the square of its length.
+_LONGEST_HOST = 512
+_LONG_HOST = re.compile(rf"[^/?#]*//[^/?#]{{{_LONGEST_HOST}}}")
+
+
+def split_url(url: str) -> SplitResult:
+    """Return the parts of a URL; raises ValueError if it is none, or its host is too long."""
+    if not url.isascii() and _LONG_HOST.match(url):
+        raise ValueError
+    return urlsplit(url)
 
 
 def endpoint(url: Any) -> str | None:
@@ -25,7 +36,7 @@ def endpoint(url: Any) -> str | None:
     if not isinstance(url, str) or not url:
         return None
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
         host = parts.netloc.rpartition("@")[2]
         _ = parts.port  # Raises where a "/" in a password ends the host too early.
         return urlunsplit((parts.scheme, host, parts.path, "", ""))

@@ -9,8 +9,9 @@ import re
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
+from mlflow_litellm.payloads._endpoint import split_url
 from mlflow_litellm.payloads._redaction import KEY, PLAIN_WORDS
 from mlflow_litellm.payloads._secrets import ADDRESS, URL, WHOLE_URL, is_secret_name
 
@@ -41,6 +42,10 @@ _LONGEST_PLAIN = 19
 _LONGEST = 512
 _READ = 10_000
 _PIECES = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
+# URLs have URLs in their queries. What is in one that stands deeper is secret as a whole.
+_MOST_NESTED = 4
+_ANY_PIECES = re.compile(r"[^\w.~%+*-]+")
+_ENCODED_AGAIN = re.compile(r"%(?:25)+")
 
 
 def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
@@ -58,7 +63,7 @@ def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
         # The name of one that is recorded is none of a secret: "eos_token".
         found.update(_texts("" if is_shown else name, value, is_hidden=not is_shown))
         if name in _DEPLOYMENTS:
-            found.update(_of_deployments(value))
+            found.update(_of_deployments(value, set()))
     return sorted(found, key=len, reverse=True)
 
 
@@ -90,9 +95,13 @@ def _texts(
     name: str, value: Any, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
 ) -> Iterator[str]:
     """Return what of an argument is secret: by its name, or by whatever looks like a key in it."""
-    # A class of the user's own may refuse to be read; its neighbours are read all the same.
-    with contextlib.suppress(Exception):
+    try:
         yield from _texts_of(name, value, is_hidden=is_hidden, depth=depth, seen=seen)
+    except (MemoryError, RecursionError):
+        # Not for the value's sake: whatever is left unread could be recorded.
+        raise
+    except Exception:  # noqa: BLE001 - A class of the user's own may refuse to be read.
+        return
 
 
 def _texts_of(
@@ -104,26 +113,30 @@ def _texts_of(
     if isinstance(value, str):
         yield from _of_text(name, value, is_hidden=is_hidden, depth=depth)
         return
-    is_hidden = is_hidden or is_secret_name(name)
+    is_secret, is_address = is_secret_name(name), bool(ADDRESS.search(name))
+    is_hidden, is_headers = is_hidden or is_secret, name.endswith("headers")
     seen = set() if seen is None else seen
     # Objects that refer to one another are reached in more ways than there is time for.
-    if (way := (id(value), name, is_hidden, depth)) in seen:
+    if (way := (id(value), is_hidden, is_secret, is_address, is_headers, depth)) in seen:
         return
     seen.add(way)
     for key, item in _entries(value) if depth else ():
         # A schema names what a tool takes.
         if is_hidden or key != "properties":
             # Of a header each value is secret, by whatever name.
-            inner = name if key is None or name.endswith("headers") else key
+            inner = name if key is None or is_headers else key
             yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1, seen=seen)
 
 
-def _of_deployments(value: Any) -> Iterator[str]:
+def _of_deployments(value: Any, seen: set[Any], depth: int = 7) -> Iterator[str]:
+    if not depth or (id(value), depth) in seen:
+        return
+    seen.add((id(value), depth))
     for key, item in _entries(value):
         if key is not None and not isinstance(item, (list, tuple)):
             yield from _texts(key, item, is_hidden=True)
         elif not isinstance(item, str):
-            yield from _of_deployments(item)
+            yield from _of_deployments(item, seen, depth - 1)
 
 
 def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
@@ -136,24 +149,39 @@ def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
         yield from ((key, item) for key, item in held.items() if is_secret_name(key))
 
 
-def _of_text(name: str, value: str, *, is_hidden: bool, depth: int) -> Iterator[str]:
+def _of_text(
+    name: str, value: str, *, is_hidden: bool, depth: int, nested: int = 0
+) -> Iterator[str]:
     if is_secret_name(name) or (is_hidden and not _is_plain(value)):
-        for text in (value.strip(), *_pieces(value)):
-            if _SHORTEST <= len(text) <= _LONGEST and text.lower() not in _PLACEHOLDERS:
-                yield text
+        yield from _keys(value, _PIECES, value[:_READ])
     if is_hidden and depth and value.lstrip().startswith("{"):
-        with contextlib.suppress(ValueError):
-            yield from _texts(name, json.loads(value), is_hidden=True, depth=depth - 1)
+        yield from _of_json(name, value, depth - 1)
     if "://" in value:
+        is_address = is_hidden or bool(ADDRESS.search(name))
         is_whole = WHOLE_URL.fullmatch(value)
         for url in [value] if is_whole else (url for _, url in URL.findall(value)):
-            yield from _of_url(url, is_address=is_hidden or bool(ADDRESS.search(name)))
+            yield from _of_url(url, is_address=is_address, nested=nested)
 
 
-def _pieces(text: str) -> list[str]:
-    """Return what looks like keys in a text: of a cookie, a header, a file."""
-    pieces = _PIECES.split(text[:_READ])
-    return [piece for piece in pieces if len(piece) > 7 and KEY.match(piece)]  # noqa: PLR2004
+def _keys(text: str, between: re.Pattern[str], read: str) -> Iterator[str]:
+    """Return a text, and what looks like keys in what is read of it: a cookie, a header, a file."""
+    pieces = between.split(read)
+    found = [piece for piece in pieces if len(piece) > 7 and KEY.match(piece)]  # noqa: PLR2004
+    for key in (text.strip(), *found):
+        if _SHORTEST <= len(key) <= _LONGEST and key.lower() not in _PLACEHOLDERS:
+            yield key
+
+
+def _of_json(name: str, text: str, depth: int) -> Iterator[str]:
+    data = None
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return
+    except RecursionError:
+        # It nests too deep, or the stack has no room for it.
+        yield from _keys(text, _ANY_PIECES, text)
+    yield from _texts(name, data, is_hidden=True, depth=depth)
 
 
 def _is_plain(text: str) -> bool:
@@ -162,14 +190,17 @@ def _is_plain(text: str) -> bool:
     return is_short and bool(PLAIN_WORDS.fullmatch(text))
 
 
-def _of_url(url: str, *, is_address: bool) -> Iterator[str]:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
+def _of_url(url: str, *, is_address: bool, nested: int) -> Iterator[str]:
+    parts = None
+    with contextlib.suppress(ValueError):
+        parts = split_url(url)
+    if parts is None or nested == _MOST_NESTED:
+        yield from _keys(url, _ANY_PIECES, unquote(_ENCODED_AGAIN.sub("%", url)))
         return
+    inside = {"depth": 0, "nested": nested + 1}
     user, _, password = parts.netloc.rpartition("@")[0].partition(":")
     for text, name in ((unquote(password), "password"), (unquote(user), "user")):
-        yield from _of_text(name, text, is_hidden=True, depth=0)
+        yield from _of_text(name, text, is_hidden=True, **inside)
     for name, text in (*parse_qsl(parts.query), *parse_qsl(parts.fragment)):
         is_hidden = is_address and name.replace("-", "_") not in _HARMLESS
-        yield from _of_text(name, text, is_hidden=is_hidden, depth=0)
+        yield from _of_text(name, text, is_hidden=is_hidden, **inside)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import defaultdict
 from typing import Any
 
 # Lists that LiteLLM sends whole each time they grow.
@@ -33,16 +34,25 @@ def joined(parts: list[Any]) -> Any:
     if all(isinstance(part, list) for part in parts):
         return _blocks_joined([item for part in parts for item in part])
     if all(isinstance(part, dict) for part in parts):
-        keys = dict.fromkeys(key for part in parts for key in part)
-        return {key: _entry_joined(key, [part.get(key) for part in parts]) for key in keys}
+        return {key: _entry_joined(key, values) for key, values in _by_key(parts).items()}
     return parts[-1]
+
+
+def _by_key(parts: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
+    """Return the values of dicts that are not None, in their order."""
+    values: dict[Any, list[Any]] = defaultdict(list)
+    for part in parts:
+        for key, value in part.items():
+            found = values[key]
+            if value is not None:
+                found.append(value)
+    return values
 
 
 def provider_fields_joined(parts: list[Any]) -> Any:
     """Join what a provider alone tells: flags and names are told again, citations one by one."""
     given = [part for part in parts if isinstance(part, dict)]
-    keys = dict.fromkeys(key for part in given for key in part)
-    told = {key: [part[key] for part in given if part.get(key) is not None] for key in keys}
+    told = _by_key(given)
     cited = told.pop("citation", None)
     fields = {key: _field_joined(key, values) for key, values in told.items() if values}
     # Where they stand in a whole answer, by the block of text that they belong to.

@@ -26,7 +26,8 @@ _UNKNOWN = "application/octet-stream"
 _FIELDS = ("audio", "images")
 # What is shorter does not burden a span.
 _LONG = 1000
-_URI = re.compile(r"data:([^,\s]*);base64,[\w+/=-]{1000,}")
+# The media type has no further "data:", or each of many would be read on from to the end.
+_URI = re.compile(r"data:((?:(?!data:)[^,\s])*);base64,[\w+/=-]{1000,}")
 
 
 def has_media(messages: Any) -> bool:
@@ -148,7 +149,8 @@ def _is_base64(text: str) -> bool:
 
 
 def _media_type(around: tuple[dict[str, Any], ...]) -> str:
-    told = (str(holder.get(name) or "") for holder in around for name in _TYPES)
+    values = (holder.get(name) for holder in around for name in _TYPES)
+    told = (text for text in values if isinstance(text, str) and len(text) < _LONG)
     guesses = (text if "/" in text else _guessed(text) for text in told)
     return next((guess for guess in guesses if guess), _UNKNOWN)
 

@@ -8,10 +8,11 @@ definitions of tools, URLs.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-from mlflow_litellm.payloads._endpoint import endpoint
+from mlflow_litellm.payloads._endpoint import endpoint, split_url
 
 REDACTED = "[REDACTED]"
 
@@ -29,6 +30,7 @@ _COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
 _COUNTED = frozenset({"key", "keys", "token"})
 # What LiteLLM's gateway knows of a key, such as whose it is.
 _OF_A_KEY = "user_api_key_"
+_LONG_NAME = 64
 _CONNECTING = frozenset({"connection", "string"})
 ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
 
@@ -39,11 +41,20 @@ _LABEL = re.compile(r"\s{0,9}([\w.-]{1,60})\s?[:=]\s?(?=\S)(?!//)")
 URL = re.compile(
     r"(?<![a-z0-9+.-])([0-9+.-]*)([a-z][a-z0-9+.-]*://[^\s\"'<>\\)\]}]+)", re.IGNORECASE
 )
+# URLs without any of these hold nothing that opens them, but for what is no URL.
+_OPENING = re.compile(r"[@?#\[\]]|[^\x00-\x7f]")
 WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
     """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
+    is_common = type(name) is str and len(name) < _LONG_NAME
+    return _is_secret_name(name) if is_common else _is_secret_name.__wrapped__(name)
+
+
+# The same few names come with each call, or with each pair of a query.
+@lru_cache(maxsize=1024)
+def _is_secret_name(name: str) -> bool:
     if name.startswith(_OF_A_KEY) and name != f"{_OF_A_KEY}hash":
         name = name.removeprefix(_OF_A_KEY)
     words = {word.lower() for word in _WORD.findall(name)}
@@ -95,8 +106,10 @@ def cleaned_url(text: str) -> str:
 
 
 def _without_credentials(url: str) -> str:
+    if not _OPENING.search(url):
+        return url
     try:
-        parts = urlsplit(url)
+        parts = split_url(url)
     except ValueError:
         return REDACTED
     host = parts.netloc.rpartition("@")[2]

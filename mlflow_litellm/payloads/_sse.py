@@ -64,10 +64,14 @@ class Events:
     def _event(self, line: bytes) -> dict[str, Any] | None:
         line = line.removesuffix(b"\r")
         if not line.startswith(b"data:"):
-            if not line or len(self._data) > _MOST_LINES:
+            if not line:
                 self._data.clear()
             return None
+        if len(self._data) > _MOST_LINES:
+            self._data.clear()
         self._data.append(line[5:])
+        if not line.rstrip().endswith(b"}"):
+            return None
         # Not at the blank line alone, which some adapters leave out.
         event = _object(line[5:])
         if event is None and len(self._data) > 1:
@@ -80,6 +84,7 @@ class Events:
 def _object(data: bytes | bytearray) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
-    except ValueError:
+    # Of one that nests too deep to be read.
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

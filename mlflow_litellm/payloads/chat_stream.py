@@ -174,6 +174,7 @@ class _Choice:
         self._role = "assistant"
         self._parts: dict[str, list[Any]] = defaultdict(list)
         self._tool_calls: list[_ToolCall] = []
+        self._latest_calls: dict[int, _ToolCall] = {}
         self._more: dict[str, Any] = {}
         self._finish_reason: Any = None
         self._logprobs: list[Any] = []
@@ -220,10 +221,9 @@ class _Choice:
     def _merge_tool_call(self, position: int, said: Mapping[str, Any]) -> None:
         index = said.get("index")
         index = position if index is None else index
-        at_index = (call for call in reversed(self._tool_calls) if call.index == index)
-        call = next(at_index, None)
+        call = self._latest_calls.get(index)
         if call is None or call.is_another(said):
-            call = _ToolCall(index)
+            call = self._latest_calls[index] = _ToolCall(index)
             self._tool_calls.append(call)
         call.add(said)
 

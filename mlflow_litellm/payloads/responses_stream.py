@@ -119,14 +119,15 @@ class _Item:
     def joined(self) -> dict[str, Any]:
         """Return the item so far."""
         item = dict(self._said)
+        parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for (_, _, key, name, kind), pieces in () if self._is_done else self._in_order():
             text = plain("".join(pieces))
             if name:
-                part = {"type": kind, name: text}
-                item[key] = [*(item.get(key) or []), part]
+                parts[key].append({"type": kind, name: text})
             else:
                 item[key] = text
-        return item
+        told = {key: [*(item.get(key) or []), *further] for key, further in parts.items()}
+        return {**item, **told}
 
     def _in_order(self) -> list[tuple[tuple[Any, ...], list[str]]]:
         return sorted(self._texts.items())

@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
@@ -222,3 +223,74 @@ def test_cookies_are_redacted_by_their_label(text: str) -> None:
 def test_text_about_cookies_stays() -> None:
     """Where nothing is labelled as one."""
     assert redacted("a cookie recipe with flour", []) == "a cookie recipe with flour"
+
+
+def in_urls(secret: str, depth: int, quoted: Callable[[str], str]) -> str:
+    """Return a URL in the query of a URL, and so on, with a secret in the innermost."""
+    url = f"https://host/?anything={quoted(secret)}"
+    for _ in range(depth):
+        url = f"https://host/?next={quoted(url)}"
+    return url
+
+
+@pytest.mark.parametrize(
+    ("depth", "quoted"),
+    [*((depth, quote_plus) for depth in range(9)), *((depth, str) for depth in (1, 4, 30, 3_000))],
+)
+def test_secret_in_urls_in_urls_is_found(depth: int, quoted: Callable[[str], str]) -> None:
+    """However deep it stands, and what stands beside it as well."""
+    url = in_urls("x7Kq2mZv9w", depth, quoted)
+    found = secrets({"api_base": [url, "https://h/?a=y8Lr3nAw0x"]}, RECORDED)
+    for secret in ("x7Kq2mZv9w", "y8Lr3nAw0x"):
+        assert redacted(f"refused {secret}", found) == f"refused {REDACTED}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:x7Kq2mZv9w@[host/",
+        "https://[?key=x7Kq2mZv9w",
+        f"https://{'é' * 600}:x7Kq2mZv9w@h",
+    ],
+)
+def test_secret_in_what_is_no_url_is_found(url: str) -> None:
+    """The text of an exception may quote a part of it."""
+    assert (
+        redacted("refused x7Kq2mZv9w", secrets({"api_base": url}, RECORDED))
+        == f"refused {REDACTED}"
+    )
+
+
+def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
+    """Where the stack has no room, none of a text is recorded, rather than what is secret in it."""
+
+    def at_depth(depth: int) -> list[str]:
+        return at_depth(depth - 1) if depth else secrets(arguments, RECORDED)
+
+    arguments = {"extra_body": {"a": {"b": {"c": ["x7Kq2mZv9w"]}}}}
+    found = []
+    with pytest.raises(RecursionError):
+        found.extend("x7Kq2mZv9w" in at_depth(depth) for depth in range(sys.getrecursionlimit()))
+    assert len(found) > 100
+    assert all(found)
+
+
+def test_text_with_more_secrets_than_there_is_time_for_is_left_out() -> None:
+    """It quotes a whole document, and is nothing that anybody reads."""
+    known = [f"x7Kq/{number:06}" for number in range(20_000)]
+    assert redacted(" ".join(known), known) == REDACTED
+    assert redacted("refused x7Kq/000007", known) == f"refused {REDACTED}"
+
+
+@pytest.mark.parametrize("secret", ["key-🙂-a1", "🙂🙂🙂🙂🙂", "ключ", "一二三四五六七八"])
+def test_secret_of_another_alphabet_is_found_however_it_is_escaped(secret: str) -> None:
+    """JSON has two codes for what stands beyond the first 65,536."""
+    told = {redacted(f"<{quoted(secret)}>", [secret]) for quoted in ESCAPES}
+    assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
+
+
+def test_secret_in_an_object_that_nests_too_deep_is_found() -> None:
+    """Where JSON cannot be read, what looks like a key in its text is one."""
+    text = '{"a":' * 5_000 + '"x7Kq2mZv9w"' + "}" * 5_000
+    found = secrets({"vertex_credentials": text}, RECORDED)
+    assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"

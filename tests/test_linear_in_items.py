@@ -1,0 +1,150 @@
+"""What reads many things, such as messages, tags and chunks, takes time in their number alone."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from growth import is_linear
+
+from mlflow_litellm._calls import Redaction
+from mlflow_litellm.payloads import _metadata as metadata
+from mlflow_litellm.payloads import chat, generate_content, messages, responses
+from mlflow_litellm.payloads._given import secrets
+from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm.payloads._redaction import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def nested(depth: int) -> Any:
+    """Return lists and dicts in one another."""
+    value: Any = "core"
+    for _ in range(depth):
+        value = [{"a": value}]
+    return value
+
+
+def shared(count: int) -> dict[str, Any]:
+    """Return one dict under many names."""
+    same = {f"b{number}": "x" for number in range(count)}
+    return {f"a{number}": same for number in range(count)}
+
+
+def conversation(count: int) -> list[dict[str, Any]]:
+    """Return messages of the usual roles."""
+    return [{"role": "user", "content": f"message {number}"} for number in range(count)]
+
+
+def quoting(count: int) -> tuple[str, list[str]]:
+    """Return secrets, and a text that quotes each."""
+    known = [f"x7Kq2/{number:08}" for number in range(count)]
+    return json.dumps(known), known
+
+
+def below(count: int) -> Redaction:
+    """Return the redaction of a call that made others, each with a key of its own."""
+    inner = [
+        Redaction({"api_key": f"x7Kq{number}"}, frozenset(), []) for number in range(count // 9)
+    ]
+    return Redaction({}, frozenset(), inner)
+
+
+ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
+    "messages": lambda n: lambda: chat.request({"messages": conversation(n)}),
+    "messages of a failure": lambda n: (
+        lambda: secrets({"messages": conversation(n), "extra_body": conversation(n)}, chat.RECORDED)
+    ),
+    "parts": lambda n: (
+        lambda: messages.request({"messages": [{"content": [{"type": "text", "text": "a"}] * n}]})
+    ),
+    "tags": lambda n: lambda: metadata.tags({"tags": [f"key-{number}:a" for number in range(n)]}),
+    "metadata": lambda n: (
+        lambda: metadata.attributes({"metadata": {f"key-{number}": "a" for number in range(n)}})
+    ),
+    "metadata of a trace": lambda n: (
+        lambda: metadata.trace_metadata(
+            {"metadata": {"trace_metadata": {f"key-{number}": "a" for number in range(n)}}}
+        )
+    ),
+    "levels": lambda n: lambda: plain(nested(n)),
+    "levels of what is secret": lambda n: lambda: secrets({"a": nested(n)}, frozenset()),
+    "levels of deployments": lambda n: lambda: secrets({"fallbacks": nested(n)}, frozenset()),
+    "secrets in a text": lambda n: lambda: redacted(*quoting(n)),
+    "secrets of calls below": lambda n: lambda: below(n)("refused x7Kq1, and so on"),
+}
+
+
+@pytest.mark.parametrize("kind", ITEMS)
+def test_time_grows_with_the_number_alone(kind: str) -> None:
+    """However many there are."""
+    assert is_linear(ITEMS[kind], 200, 2_000, 20_000)
+
+
+def test_what_stands_in_many_places_is_looked_through_once() -> None:
+    """Under whatever name, unless the name tells of a secret."""
+    assert is_linear(lambda n: lambda: secrets({"a": shared(n)}, frozenset()), 50, 500, 5_000)
+    same = {"a": "x7Kq2mZv9w"}
+    assert same["a"] in secrets({"tools": [same, {"apiKey": same}]}, frozenset({"tools"}))
+
+
+def chat_chunk(**delta: Any) -> Any:
+    """Return a chunk of a chat completion stream, as LiteLLM's objects look to a reader."""
+    choice = SimpleNamespace(
+        index=0, delta=SimpleNamespace(**delta, __pydantic_extra__=None), __pydantic_extra__=None
+    )
+    return SimpleNamespace(choices=[choice], __pydantic_extra__=None)
+
+
+def calls(number: int) -> Any:
+    """Return a chunk with the begin of a tool call."""
+    function = {"name": "f", "arguments": "{}"}
+    return chat_chunk(tool_calls=[{"index": number, "id": f"c{number}", "function": function}])
+
+
+CHUNKS: dict[str, tuple[Any, Callable[[int], Any]]] = {
+    "calls of tools": (chat, calls),
+    "what a provider alone tells": (
+        chat,
+        lambda number: chat_chunk(provider_specific_fields={f"a{number}": 1}),
+    ),
+    "parts of a response": (
+        responses,
+        lambda number: {
+            "type": "response.output_text.delta", "output_index": 0, "content_index": number,
+            "delta": "a",
+        },
+    ),
+    "blocks of a message": (
+        messages,
+        lambda number: {
+            "type": "content_block_delta", "index": number,
+            "delta": {"type": "text_delta", "text": "a"},
+        },
+    ),
+    "bytes of no event": (messages, lambda _: b"data: {\n"),
+    "parts of a candidate": (
+        generate_content,
+        lambda _: {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHUNKS)
+def test_time_of_a_stream_grows_with_its_chunks_alone(kind: str) -> None:
+    """Each is read once, and joined once."""
+    payload, chunk = CHUNKS[kind]
+
+    def work(count: int) -> Callable[[], Any]:
+        def run() -> Any:
+            accumulator = payload.Accumulator({"model": "openai/gpt-4o"}, None)
+            for number in range(count):
+                accumulator.add(chunk(number))
+            return accumulator.answer()
+
+        return run
+
+    assert is_linear(work, 200, 2_000, 20_000)
