@@ -7,10 +7,12 @@ import json
 import os
 import re
 import sys
+from collections import UserString
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from mlflow_litellm.payloads._containers import entries, is_listed, listed
 from mlflow_litellm.payloads._endpoint import split_url
 from mlflow_litellm.payloads._redaction import KEY, PLAIN_WORDS
 from mlflow_litellm.payloads._secrets import ADDRESS, URL, WHOLE_URL, is_secret_name
@@ -110,7 +112,8 @@ def _texts_of(
     is_hidden = is_hidden and name not in _HARMLESS and not _REGION.search(name)
     if isinstance(value, (bytes, bytearray)):
         value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
+    if isinstance(value, (str, UserString)):
+        value = str(value)
         yield from _of_text(name, value, is_hidden=is_hidden, depth=depth)
         return
     is_secret, is_address = is_secret_name(name), bool(ADDRESS.search(name))
@@ -141,9 +144,10 @@ def _of_deployments(value: Any, seen: set[Any], depth: int = 7) -> Iterator[str]
 
 def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
     if isinstance(value, Mapping):
-        yield from ((key if isinstance(key, str) else "", item) for key, item in value.items())
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        yield from ((None, item) for item in value)
+        known = entries(value).items()
+        yield from ((key if isinstance(key, str) else "", item) for key, item in known)
+    elif is_listed(value):
+        yield from ((None, item) for item in listed(value))
     elif not isinstance(value, type) and isinstance(held := getattr(value, "__dict__", None), dict):
         # A client holds its key, and much else.
         yield from ((key, item) for key, item in held.items() if is_secret_name(key))

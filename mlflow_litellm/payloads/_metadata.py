@@ -10,15 +10,18 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mlflow_litellm.payloads._containers import entries, items
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._redaction import redacted
 from mlflow_litellm.payloads._secrets import cleaned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _SOURCES = ("metadata", "litellm_metadata")
 # The arguments that are read here; most calls have none of them.
@@ -120,20 +123,26 @@ def _quoted(value: Any) -> Any:
 
 def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     found: Iterator[Any] = (arguments.get(name) for name in _SOURCES)
-    return (source for source in found if _is(source, dict))
+    return (known for source in found if (known := _as_dict(source)) is not None)
+
+
+def _as_dict(value: Any) -> dict[str, Any] | None:
+    if _is(value, Mapping):
+        # One of the user's own may refuse to be read.
+        with suppress(Exception):
+            return entries(value)
+    return None
 
 
 def _tag_list(given: Any) -> list[str]:
-    if not _is(given, list, tuple):
-        return []
-    return [str(plain(tag)) for tag in given if _is(tag, str, int)]
+    return [str(plain(tag)) for tag in items(given) or () if _is(tag, str, int)]
 
 
 def _trace_metadata(given: Any) -> dict[str, str]:
-    entries = cleaned(plain(given)) if _is(given, dict) else {}
+    known = cleaned(plain(given)) if _is(given, Mapping) else None
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in entries.items()
+        for key, value in (known if isinstance(known, dict) else {}).items()
         if value is not None
     }
 
@@ -159,7 +168,7 @@ def _deployment_id(arguments: Mapping[str, Any], sources: list[dict[str, Any]]) 
         arguments.get("model_info"),
         *(source.get("model_info") for source in sources),
     ]
-    return _first(*(info.get("id") for info in infos if _is(info, dict)))
+    return _first(*(info.get("id") for info in map(_as_dict, infos) if info is not None))
 
 
 def _first(*values: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import UserString
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -14,7 +15,9 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-_PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath)
+from mlflow_litellm.payloads._containers import entries, from_numpy, is_listed, listed
+
+_PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath, UserString)
 # Deeper data is cut: the JSON encoder, like this module, recurses.
 _DEEPEST = 100
 # Objects that refer to one another can be walked in more ways than there is time for.
@@ -27,7 +30,8 @@ def plain(value: Any) -> Any:
     """
     Copy `value` as dicts, lists, strings, numbers, booleans and None.
 
-    Pydantic models become their dict without None; a pydantic class becomes its JSON schema. In
+    Pydantic models become their dict without None; a pydantic class becomes its JSON schema;
+    sequences, sets and arrays become lists, where they can be read again: see `is_listed`. In
     the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
     as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
     cut where it closes, what nests too deep at its hundredth level, and lists, dicts and objects
@@ -93,19 +97,21 @@ def _other(value: Any, path: _Path) -> Any:
 
 def _container(value: Any, path: _Path) -> Any:
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item, path) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item, path) for item in value]
+        return {_key(key): _plain(item, path) for key, item in entries(value).items()}
     if isinstance(value, BaseModel):
         return _plain(value.model_dump(exclude_none=True, warnings=False), path)
     if isinstance(value, type) and issubclass(value, BaseModel):
         return _plain(value.model_json_schema(), path)
+    if is_listed(value):
+        return [_plain(item, path) for item in listed(value)]
     return _object(value, path)
 
 
 def _object(value: Any, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
+    if (known := from_numpy(value)) is not value:
+        return _plain(known, path)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlflow_litellm.payloads._containers import items
 from mlflow_litellm.payloads._media import dicts
 
 _SCHEMAS = ("parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")
@@ -31,8 +32,7 @@ def chat_tools(tools: Any) -> list[Any] | None:
 
 def has_mcp(tools: Any) -> bool:
     """Tell whether tools of MCP servers are among tools: LiteLLM may run them itself."""
-    known = tools if isinstance(tools, (list, tuple)) else ()
-    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in known)
+    return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in items(tools) or ())
 
 
 def _definitions(tool: dict[str, Any]) -> list[dict[str, Any]]:

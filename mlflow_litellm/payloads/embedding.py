@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm.payloads import _requests
 from mlflow_litellm.payloads._answers import describe, failure, tell_answer_cost
+from mlflow_litellm.payloads._containers import from_numpy, items
 from mlflow_litellm.payloads._hidden import hidden_params, number
 from mlflow_litellm.payloads._media import cleaned_data
 from mlflow_litellm.payloads._plain import plain
@@ -38,6 +39,8 @@ _MARKS = ("data:", "http://", "https://", "gs://", "s3://")
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; tokens are counted."""
     given = arguments.get("input")
+    if (known := items(given)) is not None:
+        given = known
     told = _requests.request({**arguments, "input": _counted(given)}, RECORDED)
     asked = told.inputs.get("input")
     if any(_is_media(item) for item in (asked if isinstance(asked, list) else [asked])):
@@ -61,9 +64,9 @@ def _counted(given: Any) -> Any:
     """Return inputs with those that are lists of tokens, which say nothing to people, counted."""
     if not isinstance(given, list) or not given:
         return given
-    if type(given[0]) is int:
+    if type(from_numpy(given[0])) is int:
         return f"<{len(given)} tokens>"
-    return [_counted(item) if isinstance(item, list) else item for item in given]
+    return [_counted(items(item) or item) for item in given]
 
 
 def _is_media(item: Any) -> bool:
