@@ -14,7 +14,7 @@ from wrapt import FunctionWrapper
 from mlflow_litellm import _content, _nesting, _propagation, _routes
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
-from mlflow_litellm._records import StreamRecord
+from mlflow_litellm._records import LEFT_FOR_S, StreamRecord, abandon_left
 from mlflow_litellm._spans import CallSpan
 from mlflow_litellm._streams import is_stream, traced_stream
 from mlflow_litellm.payloads._given import secrets
@@ -157,6 +157,8 @@ class Call:
     ) -> None:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
+        with guard("ending streams that were left"):
+            abandon_left(idle_s=LEFT_FOR_S)
         self._outer = _nesting.enclosing()
         with _nesting.around(self._outer):
             self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())

@@ -14,6 +14,7 @@ from typing import Any
 
 from mlflow_litellm._guard import guard
 from mlflow_litellm._internals import span_processor
+from mlflow_litellm._records import abandon_left
 
 # IPython's event right before the one at which MLflow shows traces.
 CELL_ENDED = "post_execute"
@@ -50,6 +51,8 @@ def empty_queue() -> None:
     """Have MLflow's exporter take what waits for it; return after a second at the latest."""
     global _emptying
     with guard("showing traces below a cell"):
+        # A stream that the cell left by ``break`` is held by the notebook for good.
+        abandon_left()
         # One that is held up would hold up the next too.
         if _emptying is None or not _emptying.is_alive():
             _emptying = threading.Thread(target=_empty, name="mlflow-litellm-notebook", daemon=True)

@@ -52,6 +52,7 @@ class StreamRecord:
         "_span",
         "chunks",
         "enclosing",
+        "is_left",
     )
 
     def __init__(
@@ -69,6 +70,8 @@ class StreamRecord:
         self._process = os.getpid()
         self._ended = False
         self.chunks = 0
+        # Set by the stream at each chunk, before it is read: a method takes longer than that.
+        self.is_left = False
 
     @property
     def is_of_this_process(self) -> bool:
@@ -106,6 +109,18 @@ class StreamRecord:
         """End the span: the stream was closed or dropped before its end."""
         self._end("abandoned")
 
+    def leave(self) -> bool:
+        """Note that a loop over the stream was left; tell whether the stream may be read on."""
+        self.is_left = not self._ended
+        caller = self.enclosing.outer
+        # What LiteLLM or a custom provider reads for a call is not read on once that has ended.
+        return caller is None or caller.is_open
+
+    def abandon_if_left(self, idle_s: float = 0.0) -> None:
+        """End the span if a loop was left, and nothing has been read for some seconds since."""
+        if self.is_left and time.perf_counter() - self._last_chunk_at >= idle_s:
+            self.abandon()
+
     def fail(self, error: BaseException) -> None:
         """End the span: reading raised `error`."""
         self._end("failed", error)
@@ -116,6 +131,7 @@ class StreamRecord:
             return
         self._ended = True
         _open.discard(self)
+        _left.discard(self)
         self.enclosing.is_open = False
         if not self.is_of_this_process:
             # Its span is the other's to end, and so are the threads that would export it.
@@ -130,10 +146,13 @@ class StreamRecord:
             answer = self._accumulator.answer()
             answer.attributes.update(self._attributes(how))
             _routes.tell(answer, self.enclosing)
-        if error is None:
-            self._span.finish(answer)
-        else:
+        if error is not None:
             self._span.fail(error, answer, self._redact)
+        elif how == "abandoned":
+            self._span.abandon(answer, self.chunks, self._last_chunk_at if self.is_left else None)
+        else:
+            self._span.finish(answer)
+        abandon_left(below=self.enclosing)
 
     def _attributes(self, how: str) -> dict[str, Any]:
         attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}
@@ -150,10 +169,15 @@ class StreamRecord:
 
 
 _open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+# Of the open ones, those that a loop has left while something else holds the stream.
+_left: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
 _dropped: deque[StreamRecord] = deque()
 _ending_dropped = threading.Lock()
 _collecting_thread: int | None = None
 _watching = False
+
+# A stream that a loop has left may be read on for so long. After that, the next call ends its span.
+LEFT_FOR_S = 60.0
 
 
 def watch(record: StreamRecord) -> None:
@@ -171,7 +195,7 @@ def watch(record: StreamRecord) -> None:
 def end_open_streams() -> None:
     """End the spans of the streams that are open, and send them."""
     _end_dropped()
-    ours = [record for record in _still_open() if record.is_of_this_process]
+    ours = [record for record in _members(_open) if record.is_of_this_process]
     for record in ours:
         record.abandon()
     if ours:
@@ -179,11 +203,34 @@ def end_open_streams() -> None:
             mlflow.flush_trace_async_logging()
 
 
-def _still_open() -> list[StreamRecord]:
+def _members(records: weakref.WeakSet[StreamRecord]) -> list[StreamRecord]:
     while True:
         # Other threads go on, and may open or end one meanwhile.
         with contextlib.suppress(RuntimeError):
-            return list(_open)
+            return list(records)
+
+
+def leave(record: StreamRecord) -> None:
+    """Keep a span open that a loop has left: the stream may be held, and read on."""
+    if not record.leave():
+        abandon_dropped(record)
+    elif record.is_left:
+        _left.add(record)
+
+
+def abandon_left(*, idle_s: float = 0.0, below: Enclosing | None = None) -> None:
+    """
+    End the spans of streams that loops have left, and that nobody reads on.
+
+    Args:
+        idle_s: For how many seconds nothing must have been read.
+        below: The call that made the streams' calls, if only those are to be ended.
+    """
+    if not _left:
+        return
+    for record in _members(_left):
+        if below is None or record.enclosing.outer is below:
+            record.abandon_if_left(idle_s)
 
 
 def _note_collection(phase: str, _: dict[str, int]) -> None:

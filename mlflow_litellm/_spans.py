@@ -116,6 +116,26 @@ class CallSpan:
         """End the span with an answer; MLflow makes its status OK."""
         self._end(answer)
 
+    def abandon(self, answer: Answer | None, chunks: int, at: float | None = None) -> None:
+        """
+        End the span of a stream that was not read to its end, with an event that says so.
+
+        Args:
+            answer: What was read.
+            chunks: How many chunks were read.
+            at: When it was left, by ``time.perf_counter()``; None for now.
+        """
+        ended_ns = None
+        if self.recording:
+            with guard("recording that a stream was left"):
+                if at is not None:
+                    ended_ns = self._span.start_time_ns + round((at - self.started_at) * 1e9)
+                event = SpanEvent(  # type: ignore[abstract]
+                    "abandoned", timestamp=ended_ns or time.time_ns(), attributes={"chunks": chunks}
+                )
+                self._span.add_event(event)
+        self._end(answer, ended_ns=ended_ns)
+
     def fail(
         self,
         error: BaseException,
@@ -136,11 +156,16 @@ class CallSpan:
         description = _describe(error, redact, self.content)
         self._end(answer, SpanStatus(SpanStatusCode.ERROR, description))
 
-    def _end(self, answer: Answer | None, status: SpanStatus | None = None) -> None:
+    def _end(
+        self,
+        answer: Answer | None,
+        status: SpanStatus | None = None,
+        ended_ns: int | None = None,
+    ) -> None:
         if self.recording:
             self._record_request()
             if answer is not None:
-                self._record_answer(answer)
+                self._record_answer(answer, ended_ns)
             _health.count_call()
             with guard("counting a span"):
                 _delivery.expect(self._span)
@@ -149,7 +174,7 @@ class CallSpan:
         span, self._span = self._span, None
         if span is not None:
             with guard("ending a span"):
-                span.end(status=status)
+                span.end(status=status, end_time_ns=ended_ns)
 
     def _record_request(self) -> None:
         with guard("recording a request"):
@@ -173,9 +198,9 @@ class CallSpan:
                 self._span.set_inputs(request.inputs)
                 self._reshow(SpanAttributeKey.INPUTS, shown.inputs)
 
-    def _record_answer(self, answer: Answer) -> None:
+    def _record_answer(self, answer: Answer, ended_ns: int | None) -> None:
         with guard("recording an answer"):
-            self._time(answer)
+            self._time(answer, ended_ns)
             answer = _content.answer_of(answer, self.content)
             # MLflow reads these as they are; a None in them would cost the trace its totals.
             own = {
@@ -203,10 +228,12 @@ class CallSpan:
         if (again := self._shown(show, told)) is not told:
             self._span.set_attribute(key, again)
 
-    def _time(self, answer: Answer) -> None:
+    def _time(self, answer: Answer, ended_ns: int | None) -> None:
         said = (answer.usage or {}).get("output_tokens")
         if said and not answer.attributes.get("cache_hit"):
             seconds = time.perf_counter() - self.started_at
+            if ended_ns is not None:
+                seconds = (ended_ns - self._span.start_time_ns) / 1e9
             answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
 
 

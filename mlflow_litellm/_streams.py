@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm import _nesting
-from mlflow_litellm._records import abandon_dropped, watch
+from mlflow_litellm._records import abandon_dropped, leave, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,8 +44,8 @@ class _Stream:
     """
     A stream as LiteLLM made it, to ``isinstance`` and every attribute; only reading is recorded.
 
-    A loop over it reads through a second proxy, which lives as long as the loop: so that
-    ``break`` ends the span at once, even where the stream itself is kept.
+    A loop over it reads through a second proxy, which lives as long as the loop and holds the
+    first one: so ``break`` ends the span at once, unless the stream itself is kept.
 
     Not a ``wrapt.ObjectProxy``, which has every special method, whatever it stands for.
     """
@@ -77,9 +77,11 @@ class _Stream:
 
     def __del__(self) -> None:
         record = self._self_record
-        # iter() alone, which some libraries call to see whether it works, is no loop.
-        if self._self_source is None or record.chunks != self._self_read_before:
+        if self._self_source is None:
             abandon_dropped(record)
+        # iter() alone, which some libraries call to see whether it works, is no loop.
+        elif record.chunks != self._self_read_before:
+            leave(record)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -145,6 +147,7 @@ def _next(self: _Stream) -> Any:
     before = _nesting.current.get()
     try:
         _nesting.current.set(call)
+        record.is_left = False
         if self._self_is_custom:
             chunk = _nesting.run_below(call, self._self_stream.__next__)
         else:
@@ -167,6 +170,7 @@ async def _anext(self: _Stream) -> Any:
     before = _nesting.current.get()
     try:
         _nesting.current.set(call)
+        record.is_left = False
         if self._self_is_custom:
             with call.active():
                 chunk = await self._self_stream.__anext__()

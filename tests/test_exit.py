@@ -29,6 +29,10 @@ SCRIPTS = {
     ),
     "stream": ("for _ in litellm.completion(**call, stream=True): pass", ["finished"]),
     "stream held open": ("s = litellm.completion(**call, stream=True); next(s)", ["abandoned"]),
+    "stream left and held": (
+        "s = litellm.completion(**call, stream=True)\nfor _ in s: break",
+        ["abandoned"],
+    ),
     "stream never read": ("s = litellm.completion(**call, stream=True)", ["abandoned"]),
     "stream held open in a cycle": (
         "s = [litellm.completion(**call, stream=True)]; next(s[0]); s.append(s)",

@@ -101,6 +101,7 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
     stream = generate(caller, "hello", stream=True)
     assert isinstance(stream, kind)
     caller.read(stream, most=1)
+    del stream
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
 
 

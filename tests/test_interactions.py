@@ -81,6 +81,7 @@ def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
     """In the shape of a whole interaction, without counts."""
     stream = interact(caller, stream=True)
     caller.read(stream, most=4)
+    del stream
     span = tracing.span()
     assert ending(span) == ("abandoned", OK)
     assert span.outputs["steps"][0]["content"] == [{"type": "text", "text": "You said:"}]

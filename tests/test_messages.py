@@ -133,6 +133,7 @@ def test_break_keeps_what_came(tracing: Traces, ask: Any) -> None:
     """In the shape of a whole message."""
     stream = ask("/long 200", stream=True)
     ask.read(stream, most=1)
+    ask.close(stream)
     span = tracing.span()
     assert ending(span) == ("abandoned", SpanStatusCode.OK)
     assert span.outputs["role"] == "assistant"

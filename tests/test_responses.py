@@ -103,6 +103,7 @@ def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
     """In the shape of a whole response, without counts."""
     stream = respond(caller, "/long 20", stream=True)
     caller.read(stream, most=7)
+    del stream
     span = tracing.span()
     assert ending(span) == ("abandoned", SpanStatusCode.OK)
     assert said(span) == "w0 w1 w2 "

@@ -7,6 +7,7 @@ import contextlib
 import copy
 import gc
 import inspect
+import itertools
 import threading
 import weakref
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, skip_hidden_break
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm import _autolog, _records
+from mlflow_litellm import _autolog, _calls, _records
 from mlflow_litellm._patching import Patch
 
 if TYPE_CHECKING:
@@ -31,22 +32,128 @@ if TYPE_CHECKING:
 
 
 def test_break_ends_the_span_at_once(tracing: Traces, caller: Caller) -> None:
-    """With what was received, and although the stream is still held."""
-    stream = caller.complete("/long 20", stream=True)
-    caller.read(stream, most=3)
+    """With what was received, if nothing else holds the stream."""
+    caller.read(caller.complete("/long 20", stream=True), most=3)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
     assert answer_text(tracing.span()).startswith("w0 w1")
-    assert stream is not None
 
 
-def test_reading_goes_on_after_break(tracing: Traces, caller: Caller) -> None:
-    """The stream is the reader's: the rest comes, and there is no second span."""
+def by_loop(stream: Any) -> Any:
+    """Look at the first chunk by a loop that is left."""
+    first = []
+    for chunk in stream:
+        first.append(chunk)
+        break
+    return first[0]
+
+
+async def by_async_loop(stream: Any) -> Any:
+    """The same, async."""
+    first = []
+    async for chunk in stream:
+        first.append(chunk)
+        break
+    return first[0]
+
+
+def by_iterator(stream: Any) -> Any:
+    """Look at the first chunk through an iterator."""
+    return next(iter(stream))
+
+
+async def by_async_iterator(stream: Any) -> Any:
+    """The same, async."""
+    return await anext(aiter(stream))
+
+
+def by_islice(stream: Any) -> Any:
+    """Look at the first chunk as a part of the stream."""
+    [chunk] = itertools.islice(stream, 1)
+    return chunk
+
+
+PEEKS = [by_loop, by_iterator, by_islice, next, by_async_loop, by_async_iterator, anext]
+
+
+@pytest.mark.parametrize("peek", PEEKS)
+def test_stream_that_was_peeked_at_is_recorded_to_its_end(
+    peek: Callable[[Any], Any], tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """The rest is read on, as a server does that looks for an error before it answers."""
+    is_async = peek is anext or asyncio.iscoroutinefunction(peek)
+    caller = AsyncCaller(provider) if is_async else SyncCaller(provider)
     stream = caller.complete("/long 20", stream=True)
-    first = caller.read(stream, most=3)
-    rest = caller.read(stream)
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in first + rest)
+    first = caller.run(lambda: peek(stream)) if is_async else peek(stream)
+    chunks = [first, *caller.read(stream)]
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
     assert text.split() == [f"w{i}" for i in range(20)]
-    assert len(tracing.all()) == 1
+    span = tracing.span()
+    assert ending(span) == ("finished", SpanStatusCode.OK)
+    assert answer_text(span) == text
+    assert span.attributes["stream_chunks"] == len(chunks)
+
+
+def test_stream_may_be_left_and_read_on_many_times(tracing: Traces, caller: Caller) -> None:
+    """And fail in the end."""
+    skip_hidden_break(caller)
+    stream = caller.complete("/event-error 3", stream=True)
+    with pytest.raises(Exception, match="litellm"):
+        while True:
+            caller.read(stream, most=1)
+    assert ending(tracing.span()) == ("failed", SpanStatusCode.ERROR)
+
+
+@pytest.mark.parametrize("way", ["closed", "dropped"])
+def test_left_stream_ends_at_its_last_chunk(way: str, tracing: Traces, caller: Caller) -> None:
+    """The span ends later, with the time of the `break`."""
+    stream = caller.complete("/long 20", stream=True)
+    caller.read(stream, most=3)
+    assert tracing.all() == []
+    caller.complete("meanwhile", mock_response="hello")
+    if way == "closed":
+        caller.close(stream)
+    del stream
+    left, meanwhile = tracing.calls()
+    assert ending(left) == ("abandoned", SpanStatusCode.OK)
+    assert left.attributes["stream_chunks"] == 3
+    assert left.start_time_ns < left.end_time_ns <= meanwhile.start_time_ns
+
+
+def test_left_stream_that_is_held_for_long_is_ended_by_a_later_call(
+    tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is held, but was not left, is not."""
+    monkeypatch.setattr(_calls, "LEFT_FOR_S", 0.0)
+    left, held = (caller.complete("/long 20", stream=True) for _ in range(2))
+    caller.read(left, most=2)
+    caller.next(held)
+    caller.complete("next", mock_response="hello")
+    endings = [call.attributes.get("stream_end") for call in tracing.calls()]
+    assert endings == ["abandoned", None]
+    assert len(caller.read(left)) > 10
+    caller.read(held)
+    assert tracing.calls()[1].attributes["stream_end"] == "finished"
+
+
+def test_left_stream_does_not_cost_its_parent_the_trace(tracing: Traces, caller: Caller) -> None:
+    """The trace waits for the stream."""
+    with mlflow.start_span("parent"):
+        stream = caller.complete("/long 20", stream=True)
+        caller.read(stream, most=2)
+    del stream
+    trace = tracing.one()
+    assert {span.name for span in trace.data.spans} == {"parent", caller.span_name}
+
+
+def test_abandoned_stream_has_one_event_that_says_so(tracing: Traces, caller: Caller) -> None:
+    """A stream that was read to its end has none."""
+    caller.read(caller.complete("/long 20", stream=True), most=3)
+    caller.stream("hello")
+    left, whole = tracing.calls()
+    [event] = left.events
+    assert (event.name, event.attributes) == ("abandoned", {"chunks": 3})
+    assert left.start_time_ns < event.timestamp <= left.end_time_ns
+    assert whole.events == []
 
 
 def test_single_reads_then_a_loop_are_one_stream(tracing: Traces, caller: Caller) -> None:
@@ -487,7 +594,7 @@ def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
     thread = threading.Thread(target=churn)
     thread.start()
     for _ in range(300):
-        _records._still_open()
+        _records._members(_records._open)
     stop.set()
     thread.join()
 

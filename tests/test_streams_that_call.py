@@ -125,3 +125,23 @@ def test_async_reader_is_read_in_turns(
     caller.run(read)
     shapes = [[span.name for span in trace.data.spans] for trace in tracing.all()]
     assert [names.count(caller.span_name) for names in shapes] == [2, 2]
+
+
+def test_stream_that_a_provider_has_left_ends_with_its_call(
+    tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although the provider still holds it: nobody reads it on."""
+
+    class Peeking(Forwarding):
+        def streaming(self, *_: Any, **__: Any) -> Iterator[Any]:
+            self.held = litellm.completion(**self.asked)
+            for chunk in self.held:
+                yield passed_on(chunk)
+                break
+
+    handlers = [{"provider": "peeking", "custom_handler": Peeking(provider)}]
+    monkeypatch.setattr(litellm, "custom_provider_map", handlers)
+    SyncCaller(provider).stream("hello", model="peeking/any")
+    call, inner = tracing.calls()
+    assert (ending(call)[0], ending(inner)[0]) == ("finished", "abandoned")
+    assert inner.parent_id == call.span_id
