@@ -145,7 +145,7 @@ async def _within(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: Any) 
 def _decoded(arguments: Any) -> Any:
     try:
         return json.loads(arguments) if isinstance(arguments, str) else arguments
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments
 
 

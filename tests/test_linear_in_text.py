@@ -142,3 +142,14 @@ def test_nasty_answer_is_recorded_as_it_is(tracing: Traces) -> None:
     span = tracing.span()
     assert span.inputs["messages"][0]["content"] == text
     assert span.outputs["choices"][0]["message"]["content"] == text
+
+
+def test_tool_input_that_nests_too_deep_is_recorded_as_text() -> None:
+    """Its stream has more to tell."""
+    text = '{"a":' * 100_000
+    stream = messages.Accumulator({"model": "anthropic/claude-3-5-haiku-latest"}, None)
+    block = {"type": "tool_use", "name": "f", "input": {}}
+    stream.add({"type": "content_block_start", "index": 0, "content_block": block})
+    delta = {"type": "input_json_delta", "partial_json": text}
+    stream.add({"type": "content_block_delta", "index": 0, "delta": delta})
+    assert stream.answer().outputs["content"][0]["input"] == text

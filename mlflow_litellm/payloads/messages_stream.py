@@ -122,5 +122,6 @@ def _parsed(text: str) -> Any:
     """Return a tool's input; as it is where the stream ended within it."""
     try:
         return json.loads(text)
-    except ValueError:
+    # Of one that nests too deep to be read.
+    except (ValueError, RecursionError):
         return text

@@ -116,7 +116,7 @@ class GatewayAnswer:
                 # 16: the format of gzip, not zlib's own.
                 body = zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, _LONGEST)
             return json.loads(body)
-        except (ValueError, zlib.error):
+        except (ValueError, RecursionError, zlib.error):
             kind = self._headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
             return f"<{self._size} bytes: {kind}>" if self._size else None
 

@@ -109,7 +109,7 @@ def asks_a_server(path: str, body: bytes) -> bool:
         return True
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return True
     method = told.get("method") if isinstance(told, dict) else None
     return isinstance(method, str) and method.startswith(("prompts/", "resources/", "tools/"))

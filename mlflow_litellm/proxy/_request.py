@@ -210,7 +210,7 @@ class ProxiedRequest(Enclosing):
     def _read_body(self) -> dict[str, Any]:
         try:
             body = json.loads(b"".join(self._body)) if self._size <= _LONGEST else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return body if isinstance(body, dict) else {}
 
@@ -218,7 +218,7 @@ class ProxiedRequest(Enclosing):
         text = self._redaction()(json.dumps(body))
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
 
     def _redaction(self) -> Redaction:
