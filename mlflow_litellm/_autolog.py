@@ -21,7 +21,7 @@ from mlflow_litellm import (
     _ending,
     _forks,
     _hops,
-    _mcp,
+    _late_targets,
     _notebook,
     _router,
     _takeover,
@@ -163,8 +163,8 @@ def _enable(litellm: ModuleType) -> None:
         doors = list(zip(DOORS, _patches, strict=True))
         _inner_patches[:] = [*_router.patches(litellm, doors, _trace_next), _hops.patch()]
         _export_patches[:] = [*_conventions.patches(), *_delivery.patches()]
-    _mcp.watch(_trace_next, is_on)
-    apply_all([*_patches, *_inner_patches, *_mcp.patches()])
+    _late_targets.watch(_trace_next, is_on)
+    apply_all([*_patches, *_inner_patches, *_late_targets.patches()])
     for patch in _export_patches:
         patch.apply()
     _delivery.watch()
@@ -199,7 +199,7 @@ def _disable() -> None:
 
 
 def _revert() -> None:
-    revert_all([*_patches, *_inner_patches, *_mcp.patches()])
+    revert_all([*_patches, *_inner_patches, *_late_targets.patches()])
     for patch in _export_patches:
         patch.revert()
 

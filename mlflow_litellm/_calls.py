@@ -241,7 +241,8 @@ class Call:
         if error is None:
             self.span.finish(answer)
         else:
-            self.span.fail(error, answer, self._redaction(self._arguments))
+            cause = self.enclosing.cause_of(error)
+            self.span.fail(error, answer, self._redaction(self._arguments), cause)
 
     def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
         shown = self._door.payload.RECORDED

@@ -9,6 +9,7 @@ others each is a call of its own, below the one that the user made.
 from __future__ import annotations
 
 import sys
+from asyncio import CancelledError
 from contextlib import nullcontext, suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from mlflow_litellm.payloads import Request
 
 
+# LiteLLM's words for the verdicts that may end a request.
+STOPPING = frozenset({"guardrail_failed_to_respond", "guardrail_intervened"})
+
+
 class Enclosing:
     """
     A call that is under way, as inner calls see it.
@@ -43,12 +48,14 @@ class Enclosing:
         groups: The model groups that Router tried for it, in order.
         is_retried: Whether the steps are attempts at the same.
         runs_tools: Whether LiteLLM runs tools of MCP servers for it, between calls of a model.
+        cancelled_by: What ended it from outside, such as a guardrail; empty if nothing is known.
         redactions: What takes the secrets of the calls below it out of a text: an exception of
             theirs may be this call's as well.
     """
 
     __slots__ = (
         "_results",
+        "cancelled_by",
         "door",
         "groups",
         "is_composite",
@@ -71,6 +78,7 @@ class Enclosing:
         self.is_composite = door.is_route
         self.is_retried = door.is_retry
         self.runs_tools = False
+        self.cancelled_by = ""
         # Lists, as the calls of a batch come from many threads.
         self.steps: list[Door] = []
         self.groups: list[str] = []
@@ -89,6 +97,23 @@ class Enclosing:
         group = request.attributes.get("model_group")
         if group and not door.is_route and group not in self.groups:
             self.groups.append(group)
+
+    def cause_of(self, error: BaseException) -> str:
+        """Return what cancelled the call or one that it is part of; empty if nothing is known."""
+        if not isinstance(error, CancelledError):
+            return ""
+        call: Enclosing | None = self
+        while call is not None and not call.cancelled_by:
+            call = call.outer
+        return call.cancelled_by if call is not None else ""
+
+    def note_guardrail(self, name: str, mode: str, status: str) -> None:
+        """Note the verdict of a guardrail that ran for the call."""
+        if status in STOPPING:
+            self.cancelled_by = f"{status}: {name} ({mode})"
+
+    def note_lost(self, error: BaseException) -> None:
+        """Note that a stream of a call made for this one broke, of which a reader may not hear."""
 
     def offer(self, result: Any) -> None:
         """Note what a step gave, which may be what this call gives."""

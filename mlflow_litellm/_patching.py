@@ -178,6 +178,10 @@ class Patch:
         self._installed = True
 
     def _wrap(self, current: Any) -> Any:
+        if isinstance(current, staticmethod):
+            name = f"{self.holder.__module__}:{self.holder.__qualname__}.{self.name}"
+            wrapped = PatchedFunction(name, current.__func__, self._wrapper, self._is_on)
+            return staticmethod(wrapped)
         if not isinstance(self.holder, ModuleType):
             return _patched_method(current, self._wrapper, self._is_on)
         name = f"{self.holder.__name__}:{self.name}"

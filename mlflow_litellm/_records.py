@@ -147,7 +147,9 @@ class StreamRecord:
             answer.attributes.update(self._attributes(how))
             _routes.tell(answer, self.enclosing)
         if error is not None:
-            self._span.fail(error, answer, self._redact)
+            if self.enclosing.outer is not None:
+                self.enclosing.outer.note_lost(error)
+            self._span.fail(error, answer, self._redact, self.enclosing.cause_of(error))
         elif how == "abandoned":
             self._span.abandon(answer, self.chunks, self._last_chunk_at if self.is_left else None)
         else:

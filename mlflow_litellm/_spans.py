@@ -35,7 +35,7 @@ class CallSpan:
     Args:
         name: Its name.
         span_type: MLflow's type of it.
-        since: A span that it began with, and not now.
+        since: A span that it began with, and not now; or when it began, by ``time.time_ns()``.
         is_late: Whether the active span, and with it the trace, may have ended.
 
     Attributes:
@@ -46,9 +46,17 @@ class CallSpan:
     __slots__ = ("_format", "_request", "_span", "_tags_at_end", "content", "started_at")
 
     def __init__(
-        self, name: str, span_type: str, since: CallSpan | None = None, *, is_late: bool = False
+        self,
+        name: str,
+        span_type: str,
+        since: CallSpan | int | None = None,
+        *,
+        is_late: bool = False,
     ) -> None:
-        self.started_at: float = since.started_at if since else time.perf_counter()
+        began = since.started_ns if isinstance(since, CallSpan) else since
+        self.started_at: float = (
+            since.started_at if isinstance(since, CallSpan) else time.perf_counter()
+        )
         self._span: Any = None
         self._format: str | None = None
         self._request: Request | None = None
@@ -57,7 +65,7 @@ class CallSpan:
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
-            start = partial(_start, name, span_type, since.started_ns if since else None)
+            start = partial(_start, name, span_type, began)
             # MLflow starts no span below one of a trace that has been exported.
             is_lost = is_late and mlflow.get_current_active_span() is None
             self._span = Context().run(start) if is_lost else start()
@@ -141,6 +149,7 @@ class CallSpan:
         error: BaseException,
         answer: Answer | None = None,
         redact: Callable[[str], str] = str,
+        cause: str = "",
     ) -> None:
         """
         End the span with an exception event, status ERROR, and what was answered before.
@@ -149,11 +158,16 @@ class CallSpan:
             error: What the call raised.
             answer: What is known beside it.
             redact: Takes the secrets out of a text of the exception.
+            cause: What raised it from outside the call, such as a guardrail that ended a request.
         """
         if self.recording:
             with guard("recording an exception"):
+                if cause:
+                    self._span.set_attribute("cancelled_by", cause)
                 self._span.add_event(_event(error, redact, self.content))
         description = _describe(error, redact, self.content)
+        if cause:
+            description = f"{description.rstrip(': ')}: {cause}"
         self._end(answer, SpanStatus(SpanStatusCode.ERROR, description))
 
     def _end(

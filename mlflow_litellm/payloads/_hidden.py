@@ -82,6 +82,9 @@ def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> di
     # From Router it is the deployment's setting, however often it was tried.
     if type(retries) is int and arguments.get("num_retries") and not arguments.get("model_info"):
         told.setdefault("attempted_retries", retries)
+    # LiteLLM's, by which it decides on retries and fallbacks: no answer may have come.
+    if type(code := getattr(error, "status_code", None)) is int:
+        told["error_code"] = code
     return told
 
 

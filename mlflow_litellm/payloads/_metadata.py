@@ -38,6 +38,7 @@ _LITELLMS = frozenset({
     "model_group_size", "model_info", "original_model_group", "previous_models",
     "proxy_server_request", "queue_time_seconds", "request_retry_count",
     "requester_custom_headers", "requester_ip_address", "requester_metadata", "rpm",
+    "standard_logging_guardrail_information",
     "target_agent_id", "tpm", "used_client_oauth_token", "user_agent",
     "user_api_end_user_max_budget", "verified_human_user_id",
 })  # fmt: skip

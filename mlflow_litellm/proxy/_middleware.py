@@ -82,6 +82,9 @@ class TracingMiddleware:
             return message
 
         async def sent(message: Message) -> None:
+            with guard("looking for the client"):
+                if request.may_have_been_left and await _has_left(receive):
+                    request.note_left()
             # The client's first.
             await send(message)
             with guard("reading an answer"):
@@ -99,6 +102,16 @@ class TracingMiddleware:
             _current.reset(token)
             with guard("ending the span of a request"):
                 request.end(raised)
+
+
+async def _has_left(receive: Receive) -> bool:
+    """Tell whether the client of a request that has come whole is gone, without waiting for it."""
+    import anyio
+
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        return bool((await receive())["type"] == "http.disconnect")
+    return False
 
 
 def _again(message: Message, receive: Receive) -> Receive:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
+from asyncio import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +31,13 @@ if TYPE_CHECKING:
 
 # In bytes. Longer requests, such as those with files, are told by the call that they lead to.
 _LONGEST = 1_000_000
+# Clients that leave have waited: looking whether one has takes a turn of the event loop.
+_LONG_S = 0.5
 _OWN = frozenset({"gen_ai.tool.name", "mcp.method.name", "metadata", "model"})
+# https://docs.litellm.ai/docs/proxy/logging_spec#standardloggingguardrailinformation
+_WORST_FIRST = (
+    "guardrail_intervened", "guardrail_failed_to_respond", "guardrail_flagged", "success",
+)  # fmt: skip
 _MODEL = re.compile(r"/models?/([^/:]+)")
 
 
@@ -50,8 +58,8 @@ class ProxiedRequest(Enclosing):
     """
 
     __slots__ = (
-        "_asked", "_body", "_error", "_headers", "_identity", "_is_routed", "_remote", "_scope",
-        "_size", "answer",
+        "_asked", "_body", "_error", "_headers", "_identity", "_is_received", "_is_routed", "_lost",
+        "_remote", "_scope", "_size", "_verdicts", "answer",
     )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any], door: Door) -> None:
@@ -62,7 +70,10 @@ class ProxiedRequest(Enclosing):
         # What steps give is not held.
         self.settle(None)
         self.answer = GatewayAnswer()
-        self._identity: dict[str, str] = {}
+        self._identity: dict[str, Any] = {}
+        self._verdicts: list[str] = []
+        self._lost: BaseException | None = None
+        self._is_received = False
         self._asked: Request | None = None
         self._is_routed = False
         self._body: list[bytes] = []
@@ -87,6 +98,28 @@ class ProxiedRequest(Enclosing):
             self._asked = request
             self._body.clear()
 
+    def note_guardrail(self, name: str, mode: str, status: str) -> None:
+        """Note the verdict of a guardrail, by which traces are searched."""
+        super().note_guardrail(name, mode, status)
+        self._verdicts.append(status)
+
+    def note_lost(self, error: BaseException) -> None:
+        """Note that the model's stream broke: a guardrail may end the client's as if it had not."""
+        if not isinstance(error, CancelledError):
+            self._lost = error
+
+    @property
+    def may_have_been_left(self) -> bool:
+        """Whether the client has waited long, for an answer to a request that has come whole."""
+        waited = time.perf_counter() - self.span.started_at
+        return self._is_received and self.answer.status is None and waited > _LONG_S
+
+    def note_left(self) -> None:
+        """Note that the client has gone before it was answered."""
+        if not self.answer.is_complete:
+            self._identity["client_disconnected"] = True
+            self.cancelled_by = self.cancelled_by or "the client left"
+
     def identify(self, key: Any, call_type: str | None = None) -> None:
         """
         Note who asked, and for what.
@@ -106,7 +139,11 @@ class ProxiedRequest(Enclosing):
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Take a message of ASGI's from the client."""
-        if message["type"] == "http.request" and not self._is_routed:
+        if message["type"] == "http.disconnect":
+            self.note_left()
+            return
+        self._is_received |= not message.get("more_body", False)
+        if not self._is_routed:
             self._size += len(message.get("body") or b"")
             if self._size <= _LONGEST:
                 self._body.append(message.get("body") or b"")
@@ -156,7 +193,7 @@ class ProxiedRequest(Enclosing):
     def _forget(self) -> None:
         """Let go of what was said: tasks that outlive the request have it in their context."""
         self.answer = GatewayAnswer()
-        self._asked = self._error = None
+        self._asked = self._error = self._lost = None
         self._body.clear()
         self.redactions.clear()
 
@@ -164,14 +201,15 @@ class ProxiedRequest(Enclosing):
         told = self._asked or self.door.payload.request(self._known())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+        verdict = _verdict(self._verdicts)
         http = {"http.request.method": self._scope["method"], "http.route": path}
         return replace(
             told,
             # Files are told once, by the call that they lead to.
             inputs=bounded(told.inputs),
             has_media=False,
-            attributes={**_own(told.attributes), **http, **self._identity},
-            tags={**told.tags, **_identity.tags(self._identity)},
+            attributes={**_own(told.attributes), **http, **self._identity, **verdict},
+            tags={**told.tags, **_identity.tags(self._identity), **verdict},
             user=told.user or _identity.user(self._identity),
         )
 
@@ -194,7 +232,7 @@ class ProxiedRequest(Enclosing):
             # Some of LiteLLM's exceptions have no text.
             told = RequestFailedError(f"{status}: {message_of(self.answer.body())}")
             return self._error if self._error and str(self._error) else told
-        return self.answer.error
+        return self.answer.error or self._lost
 
     def _known(self) -> dict[str, Any]:
         """Return the arguments of the call that the gateway passes on, as far as it is told."""
@@ -227,6 +265,12 @@ class ProxiedRequest(Enclosing):
         master_key = getattr(sys.modules.get("litellm.proxy.proxy_server"), "master_key", None)
         given = {"headers": secret, "api_key": keys, "master_key": master_key}
         return Redaction(given, frozenset(), self.redactions)
+
+
+def _verdict(statuses: list[str]) -> dict[str, str]:
+    """Return the worst verdict of a request's guardrails by its name; nothing if none ran."""
+    worst = next((status for status in _WORST_FIRST if status in statuses), None)
+    return {"guardrail_status": worst} if worst else {}
 
 
 def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from configurations import EXPERIMENT, configuration
 from custom_auth import VIRTUAL_KEY
+from custom_guardrails import GUARDRAILS
 from gateways import Gateway, Spans
 from processes import Provider, TrackingServer, running
 from tool_servers import ToolServer
@@ -38,7 +39,8 @@ def gateway(
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
     }
     folder = tmp_path_factory.mktemp("gateway")
-    config = {**configuration(), "mcp_servers": weather.configuration}
+    beside = {"mcp_servers": weather.configuration, "guardrails": GUARDRAILS}
+    config = {**configuration(), **beside}
     with running(Gateway(folder, config, environment)) as started:
         yield started.wait()
 

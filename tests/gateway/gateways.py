@@ -43,7 +43,8 @@ class Gateway(Process):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         # Beside the configuration, where LiteLLM looks for it.
-        (folder / "custom_auth.py").write_text((HERE / "custom_auth.py").read_text())
+        for name in ("custom_auth.py", "custom_guardrails.py"):
+            (folder / name).write_text((HERE / name).read_text())
         (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
         command = [
             str(Path(sys.executable).with_name("litellm")), "--config", "config.yaml",

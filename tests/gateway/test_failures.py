@@ -265,6 +265,20 @@ def test_broken_connection_to_the_provider_is_an_error(
     assert re.search("not completed|Connection error", exception(trace)["exception.message"])
 
 
+def test_stream_that_a_guardrail_ends_as_if_whole_is_an_error(
+    gateway: Gateway, recorded: Spans, tag: str
+) -> None:
+    """The client hears nothing of what the provider did not send; the root says it."""
+    asked = body("chat", "/break 2", tag, stream=True, guardrails=["quiet"])
+    answer = post(gateway, asked, VIRTUAL_KEY)
+    assert (answer.status_code, "error" in answer.text) == (200, False)
+    trace = recorded.tagged(tag)
+    assert {span.status.status_code for span in trace.data.spans} == {ERROR}
+    assert root(trace).attributes["stream_end"] == "failed"
+    assert "Connection error" in exception(trace)["exception.message"]
+    assert said(root(trace).outputs) == "w0 w1 "
+
+
 def test_broken_connection_of_a_passed_through_stream_is_an_error(
     vendor: Provider, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
@@ -306,4 +320,13 @@ def test_client_that_leaves_before_the_answer_has_one_trace(
     asked = body("chat", "/hold", tag)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{gateway.url}{PATH}", json=asked, headers=headers, timeout=1)
-    assert tree(recorded.tagged(tag)) == (f"POST {PATH}", ROUTED)
+    trace = recorded.tagged(tag)
+    assert tree(trace) == (f"POST {PATH}", ROUTED)
+    assert root(trace).attributes["client_disconnected"] is True
+
+
+def test_provider_that_refuses_says_its_code(gateway: Gateway, recorded: Spans, tag: str) -> None:
+    """Of the attempt and of the Router's call, as LiteLLM has it."""
+    post(gateway, body("chat", "/error 429 boom", tag), VIRTUAL_KEY)
+    calls = [span for span in recorded.tagged(tag).data.spans if span.parent_id]
+    assert [span.attributes["error_code"] for span in calls] == [429, 429]

@@ -223,19 +223,19 @@ def test_clients_own_functions_are_traced(tracing: Traces, weather: ToolServer) 
 def test_switched_off_the_originals_are_back(tracing: Traces, weather: ToolServer) -> None:
     """In each module and class that LiteLLM runs tools with."""
     mlflow.litellm.autolog(disable=True)
-    before = [patch.current for patch in _mcp_patches()]
+    before = [patch.current for patch in _late_patches()]
     mlflow.litellm.autolog()
-    assert all(patch.current is not old for patch, old in zip(_mcp_patches(), before, strict=True))
+    assert all(patch.current is not old for patch, old in zip(_late_patches(), before, strict=True))
     mlflow.litellm.autolog(disable=True)
-    assert [patch.current for patch in _mcp_patches()] == before
+    assert [patch.current for patch in _late_patches()] == before
     session_with(weather, lambda session: call_by(session, {"location": "Paris"}))
     assert tracing.all() == []
 
 
-def _mcp_patches() -> Any:
-    from mlflow_litellm import _mcp
+def _late_patches() -> Any:
+    from mlflow_litellm import _late_targets
 
-    return _mcp.patches()
+    return _late_targets.patches()
 
 
 def call_by(session: ClientSession, arguments: dict[str, Any]) -> Any:

@@ -1,8 +1,8 @@
 """
-Finds what LiteLLM runs tools of MCP servers with.
+Patches what LiteLLM runs guardrails and the tools of MCP servers with.
 
-LiteLLM loads these modules when it needs them, and has moved them: each is patched once it is
-imported, under either name. https://docs.litellm.ai/docs/mcp
+LiteLLM loads these modules when it needs them, and has moved some: each is patched once it is
+imported, under any of its names.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from mlflow_litellm import _mcp_calls
+from mlflow_litellm import _guardrails, _mcp_calls
 from mlflow_litellm._guard import guard
 from mlflow_litellm._patching import Patch, apply_all, holder_of
 
@@ -26,6 +26,13 @@ _SESSION = {
     "load_mcp_tools": _mcp_calls.load_tools,
 }
 _TURN = {"aresponses": _mcp_calls.take_turn}
+# The first is public, the second is not: it tells of guardrails that record nothing themselves.
+_RECORD = {
+    "CustomGuardrail.add_standard_logging_guardrail_information_to_request_data": (
+        _guardrails.record_run
+    )
+}
+_METRICS = {"ProxyLogging._emit_guardrail_metrics": _guardrails.record_metrics}
 _TARGETS: dict[str, dict[str, Any]] = {
     "litellm.responses.main": _TURN,
     # Holds the function under a name of its own.
@@ -36,6 +43,8 @@ _TARGETS: dict[str, dict[str, Any]] = {
     "litellm.mcp_client.client": _CLIENT,
     "litellm.experimental_mcp_client": _SESSION,
     "litellm.mcp_client": _SESSION,
+    "litellm.integrations.custom_guardrail": _RECORD,
+    "litellm.proxy.utils": _METRICS,
 }
 
 _patches: list[Patch] = []
@@ -61,7 +70,7 @@ def watch(is_on: Callable[[], bool], is_enabled: Callable[[], bool]) -> None:
     _is_watching = True
 
     def imported(module: ModuleType) -> None:
-        with guard("finding the tools of MCP servers"):
+        with guard("patching what has been imported"):
             found = _found(module, is_on)
             _patches.extend(found)
             if is_enabled():

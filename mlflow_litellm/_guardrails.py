@@ -1,0 +1,97 @@
+"""
+The span of each run of a guardrail, made as it ends: LiteLLM tells of it then.
+
+What a guardrail found is not recorded: texts, the answer of its provider, and maps that undo a
+mask. https://docs.litellm.ai/docs/proxy/guardrails/quick_start
+"""
+
+from __future__ import annotations
+
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+
+from mlflow_litellm import _nesting
+from mlflow_litellm._guard import guard
+from mlflow_litellm._spans import CallSpan
+from mlflow_litellm.payloads import Answer, Request, StreamError
+from mlflow_litellm.payloads._plain import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# LiteLLM's words for what was done. Any other response may quote what was said.
+_ACTIONS = frozenset({"allow", "block", "deny", "mask"})
+_FOR_LOGS = "logging_only"
+_FAILED = "guardrail_failed_to_respond"
+_INTERVENED = "guardrail_intervened"
+# By LiteLLM's metrics, which know an error's type alone.
+_BLOCKS = frozenset({
+    "BlockedPiiEntityError", "GuardrailRaisedException", "HTTPException", "ModifyResponseException",
+    "SensitiveDataRouteException",
+})  # fmt: skip
+# The names of guardrails that LiteLLM has recorded a run of.
+_recorded: set[str] = set()
+
+
+class GuardrailError(StreamError):
+    """What LiteLLM says of a guardrail that gave no verdict."""
+
+
+def record_run(wrapped: Any, guardrail: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Wrap ``CustomGuardrail.add_standard_logging_guardrail_information_to_request_data``."""
+    result = wrapped(*args, **kwargs)
+    with guard("recording a guardrail"):
+        names = inspect.signature(wrapped).parameters
+        told = {**dict(zip(names, args, strict=False)), **kwargs}
+        name = str(guardrail.guardrail_name or type(guardrail).__name__)
+        _recorded.add(name)
+        mode = plain(told.get("event_type") or guardrail.event_hook)
+        attributes = {
+            "guardrail_mode": mode,
+            "guardrail_status": told.get("guardrail_status"),
+            "guardrail_provider": told.get("guardrail_provider"),
+            "guardrail_action": _action(told.get("guardrail_json_response")),
+            "masked_entity_count": plain(told.get("masked_entity_count")) or None,
+        }
+        _record(name, attributes, told.get("duration"))
+    return result
+
+
+def record_metrics(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """Wrap ``ProxyLogging._emit_guardrail_metrics``, for guardrails that record nothing."""
+    result = wrapped(*args, **kwargs)
+    with guard("recording a guardrail"):
+        told = {**dict(zip(inspect.signature(wrapped).parameters, args, strict=False)), **kwargs}
+        if (name := str(told["guardrail_name"])) not in _recorded:
+            status = told["status"]
+            if status != "success":
+                status = _INTERVENED if told.get("error_type") in _BLOCKS else _FAILED
+            attributes = {"guardrail_mode": told["hook_type"], "guardrail_status": status}
+            _record(name, attributes, told.get("latency_seconds"))
+    return result
+
+
+def _action(response: Any) -> str | None:
+    return response if isinstance(response, str) and response in _ACTIONS else None
+
+
+def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
+    if attributes.get("guardrail_mode") == _FOR_LOGS or _nesting.is_late():
+        # It runs as the request ends or after, and its span would begin a trace of its own.
+        return
+    known = {key: value for key, value in attributes.items() if value is not None}
+    began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
+    outer = _nesting.enclosing()
+    with _nesting.around(outer):
+        span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
+    status = str(known.get("guardrail_status"))
+    span.record(Request({}, attributes={"guardrail_name": name, **known}))
+    if outer is not None:
+        outer.note_guardrail(name, str(known.get("guardrail_mode")), status)
+    if status == _FAILED:
+        span.fail(GuardrailError(status), Answer())
+    else:
+        span.finish(Answer())
