@@ -21,6 +21,7 @@ from mlflow_litellm import (
     _ending,
     _forks,
     _hops,
+    _interruptions,
     _late_targets,
     _notebook,
     _router,
@@ -172,6 +173,7 @@ def _enable(litellm: ModuleType) -> None:
     _callbacks.take_out(litellm)
     _notebook.attach()
     _forks.attach()
+    _interruptions.attach()
     _ending.attach()
     _on = True
 
@@ -191,6 +193,7 @@ def _disable() -> None:
     # Also where it was off: a wrapper that was covered then may be on top now.
     _revert()
     _notebook.detach()
+    _interruptions.detach()
     if _patched is not None:
         _callbacks.put_back(_patched)
     if _builtin_config is not None:

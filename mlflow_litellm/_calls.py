@@ -77,17 +77,15 @@ class Door:
     def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         if self._is_plumbing(kwargs):
             return wrapped(*args, **self._passed_on(args, kwargs))
-        call = Call(self, wrapped, owner, args, kwargs)
-        active = call.enclosing.active()
+        call = Call(self, kwargs)
         try:
-            with active:
+            call.begin(wrapped, owner, args, kwargs)
+            with call.active:
                 result = wrapped(*args, **call.sent(kwargs))
+            return call.deliver(result)
         except BaseException as error:
-            # Ctrl-C may come on the way in or out, and leave the span current for good.
-            active.__exit__(None, None, None)
             call.fail(error)
             raise
-        return call.deliver(result)
 
     def _wrap_async(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         # Asked here, as a task that the coroutine is given to has another stack.
@@ -96,16 +94,15 @@ class Door:
         return self._awaited(wrapped, owner, args, kwargs)
 
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        call = Call(self, wrapped, owner, args, kwargs)
-        active = call.enclosing.active()
+        call = Call(self, kwargs)
         try:
-            with active:
+            call.begin(wrapped, owner, args, kwargs)
+            with call.active:
                 result = await wrapped(*args, **call.sent(kwargs))
+            return call.deliver(result)
         except BaseException as error:
-            active.__exit__(None, None, None)
             call.fail(error)
             raise
-        return call.deliver(result)
 
     def _is_plumbing(self, kwargs: Mapping[str, Any]) -> bool:
         with guard("looking for the enclosing call"):
@@ -134,7 +131,11 @@ class Door:
         error = sys.exc_info()[1]
         if error is not None and not call.steps:
             call.steps.append(self)
-            Call(self, None, None, args, kwargs, call.span).fail(error)
+            first = Call(self, kwargs, call.span)
+            try:
+                first.begin(None, None, args, kwargs)
+            finally:
+                first.fail(error)
         function = kwargs.get("original_function")
         if function is None:
             return kwargs
@@ -144,41 +145,45 @@ class Door:
 class Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "enclosing", "span")
+    __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "active", "enclosing", "span")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - A call, and since when.
-        self,
-        door: Door,
-        wrapped: Any,
-        owner: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        since: CallSpan | None = None,
+    def __init__(
+        self, door: Door, kwargs: Mapping[str, Any], since: CallSpan | None = None
     ) -> None:
         self._door = door
         self._arguments: Mapping[str, Any] = kwargs
         with guard("ending streams that were left"):
             abandon_left(idle_s=LEFT_FOR_S)
         self._outer = _nesting.enclosing()
-        with _nesting.around(self._outer):
-            self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
+        self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
+        # Until the switches of the call are read.
+        self.span.content = Content.REDACTED
         self.enclosing = _nesting.Enclosing(self.span, door, self._outer)
+        self.active = _nesting.INACTIVE
+
+    def begin(
+        self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> None:
+        """Start the span, and take the request."""
+        _nesting.started(self.span, self._outer)
+        self.active = self.enclosing.active()
         if self.span.recording:
-            # Until the switches of the call are read.
-            self.span.content = Content.REDACTED
             with guard("reading a request"):
-                self._arguments = _by_name(door, wrapped, args, kwargs)
+                self._arguments = _by_name(self._door, wrapped, args, kwargs)
                 self._obey_switches()
-                request = door.payload.request(self._arguments)
-                if door.is_route:
-                    request.attributes.update(_routes.attributes(owner, self._arguments))
-                if self._outer is not None:
-                    self._outer.note(door, request)
-                if has_mcp(self._arguments.get("tools")):
-                    # Its turns have the tokens; what it gives is not what one of them gave.
-                    self.enclosing.runs_tools = self.enclosing.is_composite = True
-                # A deployment may say that its calls are not to be logged.
-                self.span.record(request, tags_trace=not door.is_route)
+                self._read_request(owner)
+
+    def _read_request(self, owner: Any) -> None:
+        request = self._door.payload.request(self._arguments)
+        if self._door.is_route:
+            request.attributes.update(_routes.attributes(owner, self._arguments))
+        if self._outer is not None:
+            self._outer.note(self._door, request)
+        if has_mcp(self._arguments.get("tools")):
+            # Its turns have the tokens; what it gives is not what one of them gave.
+            self.enclosing.runs_tools = self.enclosing.is_composite = True
+        # A deployment may say that its calls are not to be logged.
+        self.span.record(request, tags_trace=not self._door.is_route)
 
     def _obey_switches(self) -> None:
         last = _nesting.last()
@@ -221,7 +226,16 @@ class Call:
         return self._door.payload.answer(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
-        """End the span: the call raised `error`."""
+        """End the span: the call raised `error`, or what interrupted it did."""
+        # It may have come on the way in or out, and have left the span current.
+        self.active.restore()
+        try:
+            self._fail(error)
+        except BaseException as interruption:
+            self.span.fail(interruption, None, self._redaction(self._arguments))
+            raise
+
+    def _fail(self, error: BaseException) -> None:
         if not self.span.recording:
             self.enclosing.is_open = False
             return
@@ -270,13 +284,14 @@ class Call:
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         # What it gives may be a stream, which outlives it.
         self._unawaited.detach()
+        self.active = self.enclosing.active()
         try:
-            with self.enclosing.active():
+            with self.active:
                 result = await coroutine
+            return self.deliver(result)
         except BaseException as error:
             self.fail(error)
             raise
-        return self.deliver(result)
 
 
 class Redaction:

@@ -55,9 +55,11 @@ def expect(span: Any) -> None:
     """Count a span that MLflow is about to be given, to be sent."""
     global _ended
     with _lock:
-        if _is_watched:
+        expected = otel_span(span)
+        # It ends again, if its end is interrupted.
+        if _is_watched and expected not in _waiting:
+            _waiting.add(expected)
             _ended += 1
-            _waiting.add(otel_span(span))
 
 
 def waiting() -> int:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mlflow_litellm import _health
+from mlflow_litellm._interruptions import interruption_in, pass_on
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -26,7 +27,8 @@ class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending 
     An :class:`Exception` is logged, as a warning the first time that its type is seen while
     `doing` this and at debug level with its stack trace from then on, and swallowed. With
     ``MLFLOW_AUTOLOGGING_TESTING=true`` it is raised. ``KeyboardInterrupt`` and the like always
-    pass. Is thread-safe.
+    pass, and so does an :class:`Exception` that a signal's handler or another thread raises
+    here. Is thread-safe.
 
     Args:
         doing: What the block does, to stand behind "while" in a log line.
@@ -46,8 +48,13 @@ class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending 
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception) or _testing():
+        if not isinstance(error, Exception):
             return False
+        interruption = interruption_in(error)
+        if interruption is error or (interruption is None and _testing()):
+            return False
+        if interruption is not None:
+            pass_on(interruption)
         _tell(self._doing, error)
         return True
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import sys
 from asyncio import CancelledError
-from contextlib import nullcontext, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._callers import LIBRARIES_OF_LITELLM, litellm_caller
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm._patching import holder_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from contextvars import Token
 
     from mlflow_litellm._calls import Door
@@ -126,18 +125,23 @@ class Enclosing:
         # A helper's answer, such as a judge's, is not the call's own.
         self.is_composite |= any(result is given for given in results)
 
-    def active(self) -> AbstractContextManager[None]:
+    def active(self) -> Active:
         """Return a context manager that makes this the enclosing call, and its span current."""
         # MLflow takes 10 us to make a span current, even one that is none.
-        return Active(self, self.span.active()) if self.span.has_place else _NOTHING
+        return Active(self, self.span.active()) if self.span.has_place else INACTIVE
 
 
-_NOTHING = nullcontext()
+def started(span: CallSpan, outer: Enclosing | None) -> CallSpan:
+    """Start the span of a call that is made for another, if any; return it."""
+    if outer is None or not outer.is_streaming:
+        return span.start()
+    # In a context of its own, which need not be left.
+    return copy_context().run(_started_below, span, outer)
 
 
-def around(outer: Enclosing | None) -> AbstractContextManager[None]:
-    """Return a context manager in which to start the span of a call that another call makes."""
-    return outer.span.active() if outer is not None and outer.is_streaming else _NOTHING
+def _started_below(span: CallSpan, outer: Enclosing) -> CallSpan:
+    outer.span.active().__enter__()
+    return span.start()
 
 
 class Active:
@@ -155,12 +159,42 @@ class Active:
         self._token = current.set(self._enclosing)
 
     def __exit__(self, *_: object) -> None:
-        token, self._token = self._token, None
-        if token is not None:
-            # What the collector closes is left in another context than it was entered in.
-            with suppress(ValueError):
-                current.reset(token)
+        # Forgotten only then: left again, if this is interrupted.
+        if self._token is not None:
+            _reset(self._token)
+            self._token = None
         self._span.__exit__()
+
+    def restore(self) -> None:
+        """Leave it for good, if entering or leaving it was interrupted."""
+        if self._token is not None:
+            _reset(self._token)
+            self._token = None
+        self._span.restore()
+
+
+class _Inactive(Active):
+    """Leaves all as it is."""
+
+    def __init__(self) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def restore(self) -> None: ...
+
+
+INACTIVE: Active = _Inactive()
+
+
+def _reset(token: Token[Enclosing | None]) -> None:
+    try:
+        current.reset(token)
+    # What the collector closes is left in another context than it was entered in. The token may
+    # have been used, by what was interrupted then.
+    except (RuntimeError, ValueError) as error:
+        let_through(error)
 
 
 # Read and set by itself where streams are read, as a function takes longer than that.

@@ -17,6 +17,7 @@ import mlflow
 
 from mlflow_litellm import _health, _routes
 from mlflow_litellm._guard import guard
+from mlflow_litellm._interruptions import let_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +95,7 @@ class StreamRecord:
             if self._first_content_at is None and self._accumulator.has_content:
                 self._first_content_at = now
         except Exception as error:  # noqa: BLE001 - A guard around each chunk costs 0.5 us.
+            let_through(error)
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
@@ -129,6 +131,13 @@ class StreamRecord:
         # Taken for good: a lock to be left again may be found taken by what comes while it is left.
         if not self._only_end.acquire(blocking=False):
             return
+        try:
+            self._end_once(how, error)
+        except BaseException as interruption:
+            self._span.fail(interruption, None, self._redact)
+            raise
+
+    def _end_once(self, how: str, error: BaseException | None) -> None:
         self._ended = True
         _open.discard(self)
         _left.discard(self)

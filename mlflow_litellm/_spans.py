@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from contextvars import Context
+from contextvars import Context, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from mlflow.entities import SpanEvent, SpanStatus, SpanStatusCode
 from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
+from opentelemetry.context import Context as OTelContext
 
 from mlflow_litellm import _content, _delivery, _experiment, _health, _internals, _trace_info
 from mlflow_litellm._content import Content
@@ -29,7 +30,7 @@ class CallSpan:
     """
     The span of one call. Never raises; what fails is left out of the span.
 
-    Starts a child of the active span, or the root of a new trace. Ending it again does nothing.
+    Is a child of the active span, or the root of a new trace. Ending it again does nothing.
     Only the end writes content to it: until then a call below may be told not to log any.
 
     Args:
@@ -43,7 +44,16 @@ class CallSpan:
         started_at: When the call began, by ``time.perf_counter()``.
     """
 
-    __slots__ = ("_format", "_request", "_span", "_tags_at_end", "content", "started_at")
+    __slots__ = (
+        "_format",
+        "_is_late",
+        "_request",
+        "_span",
+        "_start",
+        "_tags_at_end",
+        "content",
+        "started_at",
+    )
 
     def __init__(
         self,
@@ -57,18 +67,23 @@ class CallSpan:
         self.started_at: float = (
             since.started_at if isinstance(since, CallSpan) else time.perf_counter()
         )
+        self._start = partial(_start, name, span_type, began)
+        self._is_late = is_late
         self._span: Any = None
         self._format: str | None = None
         self._request: Request | None = None
         self._tags_at_end = False
         self.content = Content.FULL
+
+    def start(self) -> CallSpan:
+        """Start it, once; return it."""
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
-            start = partial(_start, name, span_type, began)
             # MLflow starts no span below one of a trace that has been exported.
-            is_lost = is_late and mlflow.get_current_active_span() is None
-            self._span = Context().run(start) if is_lost else start()
+            is_lost = self._is_late and mlflow.get_current_active_span() is None
+            self._span = Context().run(self._start) if is_lost else self._start()
+        return self
 
     @property
     def started_ns(self) -> int | None:
@@ -117,8 +132,13 @@ class CallSpan:
 
     def _tag_trace(self, request: Request) -> None:
         if request.tags or request.trace_metadata or request.session or request.user:
-            with guard("tagging a trace"), self.active():
-                _trace_info.tell(self._span, request)
+            with guard("tagging a trace"):
+                # In a context of its own, which need not be left.
+                copy_context().run(self._tag, request)
+
+    def _tag(self, request: Request) -> None:
+        self.active().__enter__()
+        _trace_info.tell(self._span, request)
 
     def finish(self, answer: Answer | None = None) -> None:
         """End the span with an answer; MLflow makes its status OK."""
@@ -160,6 +180,9 @@ class CallSpan:
             redact: Takes the secrets out of a text of the exception.
             cause: What raised it from outside the call, such as a guardrail that ended a request.
         """
+        if self.recording and self._span.end_time_ns is not None:
+            # What interrupted its end came after that.
+            self._span = None
         if self.recording:
             with guard("recording an exception"):
                 if cause:
@@ -176,23 +199,27 @@ class CallSpan:
         status: SpanStatus | None = None,
         ended_ns: int | None = None,
     ) -> None:
-        if self.recording:
+        is_recording = self.recording
+        if is_recording:
             self._record_request()
             if answer is not None:
                 self._record_answer(answer, ended_ns)
-            _health.count_call()
             with guard("counting a span"):
                 _delivery.expect(self._span)
             with guard("completing a trace's experiment"):
                 _experiment.complete_if_known(self._span)
-        span, self._span = self._span, None
+        span = self._span
         if span is not None:
             with guard("ending a span"):
                 span.end(status=status, end_time_ns=ended_ns)
+        # Forgotten only then: it is ended again, if this is interrupted.
+        self._span = self._request = None
+        if is_recording:
+            _health.count_call()
 
     def _record_request(self) -> None:
         with guard("recording a request"):
-            request, self._request = self._request, None
+            request = self._request
             if request is None:
                 return
             request = _content.request_of(request, self.content)
@@ -263,23 +290,33 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
 class ActiveSpan:
     """Makes a span the current one, and after it that which was so before."""
 
-    __slots__ = ("_span", "_token")
+    __slots__ = ("_before", "_span", "_token")
 
     def __init__(self, span: Any) -> None:
         self._span = span
+        self._before: Context | None = None
         self._token: Any = None
 
     def __enter__(self) -> None:
         if self._span is not None:
+            self._before = copy_context()
             with guard("making a span current"):
                 self._token = set_span_in_context(self._span)
 
     def __exit__(self, *_: object) -> None:
-        # Forgotten only then, as Ctrl-C may come before.
         if self._token is not None:
             with guard("leaving a span"):
                 detach_span_from_context(self._token)
-            self._token = None
+        self._before = self._token = None
+
+    def restore(self) -> None:
+        """Make that current again which was so before, if entering or leaving was interrupted."""
+        before, self._before = self._before, None
+        if before is not None:
+            # MLflow's token may be lost, or used already.
+            for variable, value in copy_context().items():
+                if isinstance(value, OTelContext) and before.get(variable) is not value:
+                    variable.set(before.get(variable, OTelContext()))
 
 
 def _event(error: BaseException, redact: Callable[[str], str], content: Content) -> SpanEvent:

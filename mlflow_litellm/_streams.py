@@ -148,20 +148,24 @@ def _next(self: _Stream) -> Any:
     try:
         _nesting.current.set(call)
         record.is_left = False
-        if self._self_is_custom:
-            chunk = _nesting.run_below(call, self._self_stream.__next__)
-        else:
-            chunk = self._self_stream.__next__()
+        try:
+            if self._self_is_custom:
+                chunk = _nesting.run_below(call, self._self_stream.__next__)
+            else:
+                chunk = self._self_stream.__next__()
+        except StopIteration:
+            _nesting.leave(call, before)
+            record.finish()
+            raise
+        _nesting.leave(call, before)
+        record.add(chunk)
+        return chunk
     except StopIteration:
-        record.finish()
         raise
     except BaseException as error:
+        _nesting.leave(call, before)
         record.fail(error)
         raise
-    finally:
-        _nesting.leave(call, before)
-    record.add(chunk)
-    return chunk
 
 
 async def _anext(self: _Stream) -> Any:
@@ -171,21 +175,25 @@ async def _anext(self: _Stream) -> Any:
     try:
         _nesting.current.set(call)
         record.is_left = False
-        if self._self_is_custom:
-            with call.active():
+        try:
+            if self._self_is_custom:
+                with call.active():
+                    chunk = await self._self_stream.__anext__()
+            else:
                 chunk = await self._self_stream.__anext__()
-        else:
-            chunk = await self._self_stream.__anext__()
+        except StopAsyncIteration:
+            _nesting.leave(call, before)
+            record.finish()
+            raise
+        _nesting.leave(call, before)
+        record.add(chunk)
+        return chunk
     except StopAsyncIteration:
-        record.finish()
         raise
     except BaseException as error:
+        _nesting.leave(call, before)
         record.fail(error)
         raise
-    finally:
-        _nesting.leave(call, before)
-    record.add(chunk)
-    return chunk
 
 
 def _close(self: _Stream) -> Any:

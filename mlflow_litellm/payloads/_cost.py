@@ -10,6 +10,7 @@ import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._hidden import number
 
 if TYPE_CHECKING:
@@ -208,7 +209,8 @@ def _list_price(model: str, provider: str | None) -> Parts | None:
     try:
         listed = litellm.get_model_info(model, custom_llm_provider=provider)
         return listed["input_cost_per_token"], listed["output_cost_per_token"]
-    except Exception:  # noqa: BLE001 - LiteLLM raises plain Exception for a model without a price.
+    except Exception as error:  # noqa: BLE001 - LiteLLM raises plain Exception for a model without a price.
+        let_through(error)
         return None
 
 
@@ -233,5 +235,6 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
             completion_tokens=getattr(usage, "completion_tokens", None) or 0,
         )
         return parts
-    except Exception:  # noqa: BLE001 - As above.
+    except Exception as error:  # noqa: BLE001 - As above.
+        let_through(error)
         return None

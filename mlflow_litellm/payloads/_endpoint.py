@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._hidden import CACHED
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def endpoint(url: Any) -> str | None:
         host = parts.netloc.rpartition("@")[2]
         _ = parts.port  # Raises where a "/" in a password ends the host too early.
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
-    except ValueError:
+    except ValueError as error:
+        let_through(error)
         return None
 
 
@@ -103,7 +105,8 @@ def _default_base(provider: str) -> str | None:
         )
         base: str | None = known and known.get_api_base()
         return base
-    except Exception:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
+    except Exception as error:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
+        let_through(error)
         return None
 
 
@@ -113,6 +116,7 @@ def _look_up(model: Any) -> tuple[str | None, str | None]:
 
     try:
         _, provider, _, base = litellm.get_llm_provider(model)
-    except Exception:  # noqa: BLE001 - LiteLLM raises several types for what it does not know.
+    except Exception as error:  # noqa: BLE001 - LiteLLM raises several types for what it does not know.
+        let_through(error)
         return None, None
     return provider, base

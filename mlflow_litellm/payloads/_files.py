@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import os
 from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._media import cleaned_data, data_uri
 from mlflow_litellm.payloads._plain import plain
 
@@ -56,8 +56,10 @@ def picture_uri(text: str) -> str:
     if text.startswith("data:"):
         return str(cleaned_data(text))
     head = b""
-    with contextlib.suppress(ValueError):
+    try:
         head = base64.b64decode(text[:24])
+    except ValueError as error:
+        let_through(error)
     return data_uri(_image_type(head), text)
 
 

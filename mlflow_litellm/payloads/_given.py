@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._containers import entries, is_listed, listed
 from mlflow_litellm.payloads._endpoint import split_url
 from mlflow_litellm.payloads._redaction import KEY, PLAIN_WORDS
@@ -102,7 +102,8 @@ def _texts(
     except (MemoryError, RecursionError):
         # Not for the value's sake: whatever is left unread could be recorded.
         raise
-    except Exception:  # noqa: BLE001 - A class of the user's own may refuse to be read.
+    except Exception as error:  # noqa: BLE001 - A class of the user's own may refuse to be read.
+        let_through(error)
         return
 
 
@@ -180,7 +181,8 @@ def _of_json(name: str, text: str, depth: int) -> Iterator[str]:
     data = None
     try:
         data = json.loads(text)
-    except ValueError:
+    except ValueError as error:
+        let_through(error)
         return
     except RecursionError:
         # It nests too deep, or the stack has no room for it.
@@ -196,8 +198,10 @@ def _is_plain(text: str) -> bool:
 
 def _of_url(url: str, *, is_address: bool, nested: int) -> Iterator[str]:
     parts = None
-    with contextlib.suppress(ValueError):
+    try:
         parts = split_url(url)
+    except ValueError as error:
+        let_through(error)
     if parts is None or nested == _MOST_NESTED:
         yield from _keys(url, _ANY_PIECES, unquote(_ENCODED_AGAIN.sub("%", url)))
         return

@@ -7,6 +7,8 @@ import binascii
 from collections import defaultdict
 from typing import Any
 
+from mlflow_litellm._interruptions import let_through
+
 # Lists that LiteLLM sends whole each time they grow.
 _SNAPSHOTS = frozenset({
     "code_interpreter_results", "compaction_blocks", "tool_results", "web_search_calls",
@@ -74,7 +76,8 @@ def _base64_joined(parts: list[Any]) -> Any:
     """Join pieces of audio, each of which is encoded, and padded, on its own."""
     try:
         data = b"".join(base64.b64decode(part, validate=True) for part in parts if part)
-    except (binascii.Error, TypeError, ValueError):
+    except (binascii.Error, TypeError, ValueError) as error:
+        let_through(error)
         return joined(parts)
     return base64.b64encode(data).decode("ascii")
 

@@ -13,6 +13,7 @@ import mimetypes
 import re
 from typing import Any
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._redaction import without_parameters
 
 _TEXT_PARTS = frozenset({
@@ -144,7 +145,8 @@ def _mended(data: str) -> str:
 def _is_base64(text: str) -> bool:
     try:
         return bool(base64.b64decode(text, validate=True))
-    except ValueError:
+    except ValueError as error:
+        let_through(error)
         return False
 
 

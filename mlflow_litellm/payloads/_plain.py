@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._containers import entries, from_numpy, is_listed, listed
 
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath, UserString)
@@ -71,7 +72,8 @@ def _plain(value: Any, path: _Path) -> Any:
                 for key, item in value.items()
             }
         return [_plain(item, path) for item in value] if kind is list else _other(value, path)
-    except Exception:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
+    except Exception as error:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
+        let_through(error)
         return f"<{_type_name(value)}>"
     finally:
         path.discard(id(value))

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._endpoint import endpoint, split_url
 
 REDACTED = "[REDACTED]"
@@ -110,7 +111,8 @@ def _without_credentials(url: str) -> str:
         return url
     try:
         parts = split_url(url)
-    except ValueError:
+    except ValueError as error:
+        let_through(error)
         return REDACTED
     host = parts.netloc.rpartition("@")[2]
     query, fragment = _cleaned_query(parts.query), _cleaned_query(parts.fragment)

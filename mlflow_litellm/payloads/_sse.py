@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads._plain import plain
 
 # In bytes. What is longer is no event: a picture, the longest that models send, is a tenth of it.
@@ -85,6 +86,7 @@ def _object(data: bytes | bytearray) -> dict[str, Any] | None:
     try:
         found = json.loads(data)
     # Of one that nests too deep to be read.
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        let_through(error)
         return None
     return found if isinstance(found, dict) else None

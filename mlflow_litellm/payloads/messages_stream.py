@@ -10,6 +10,7 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._interruptions import let_through
 from mlflow_litellm.payloads import StreamError
 from mlflow_litellm.payloads._answers import describe
 from mlflow_litellm.payloads._plain import plain
@@ -123,5 +124,6 @@ def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
     # Of one that nests too deep to be read.
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
+        let_through(error)
         return text

@@ -83,11 +83,11 @@ class ProxiedRequest(Enclosing):
     def _start(self) -> CallSpan:
         name = f"{self._scope['method']} {self._scope['path']}"
         if self._remote is None:
-            return CallSpan(name, SpanType.CHAIN)
+            return CallSpan(name, SpanType.CHAIN).start()
         with guard("joining a caller's trace"):
             self._remote.join()
         with self._remote.active():
-            return CallSpan(name, SpanType.CHAIN)
+            return CallSpan(name, SpanType.CHAIN).start()
 
     def note(self, door: Door, request: Request) -> None:
         """Note what is asked for in a call that is made for this one: what came of the request."""
