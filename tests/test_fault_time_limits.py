@@ -1,0 +1,346 @@
+"""An exception that a signal's handler, or another thread, raises within tracing is the user's."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import signal
+import sqlite3
+import threading
+import zlib
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import litellm
+import pydantic
+import pytest
+from children import succeed
+from mlflow.exceptions import MlflowException
+
+from mlflow_litellm import health
+from mlflow_litellm._guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+needs_signals = pytest.mark.skipif(
+    not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals"
+)
+USR1 = getattr(signal, "SIGUSR1", 0)
+
+
+class TimeLimitError(Exception):
+    """What a job runner ends a job by."""
+
+
+@pytest.fixture(autouse=True)
+def _handlers_put_back(production: None) -> Iterator[None]:
+    """Have faults swallowed, as users have it, and signals handled as before afterwards."""
+    before = signal.getsignal(USR1) if USR1 else None
+    yield
+    if USR1:
+        signal.signal(USR1, before)
+
+
+def limit(*_: Any) -> NoReturn:
+    """Handle a signal."""
+    raise TimeLimitError
+
+
+def limit_without_arguments(signum: Any, frame: Any) -> NoReturn:
+    """Handle a signal, and forget what is known of it."""
+    signum = frame = None
+    limit(signum, frame)
+
+
+def limit_after_reset(signum: int, frame: Any) -> NoReturn:
+    """Handle a signal for the last time."""
+    signal.signal(signum, signal.SIG_DFL)
+    raise TimeLimitError(frame)
+
+
+class Limit:
+    """An object that handles signals."""
+
+    def __call__(self, signum: int, frame: Any) -> NoReturn:
+        limit()
+
+    def method(self, signum: int, frame: Any) -> NoReturn:
+        """Handle a signal, in a helper."""
+        limit()
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function within another."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return wrapper
+
+
+HANDLERS: dict[str, Callable[..., Any]] = {
+    "function": limit,
+    "lambda": lambda signum, frame: limit(),
+    "method": Limit().method,
+    "object": Limit(),
+    "partial": functools.partial(limit_without_arguments),
+    "partial with an argument": functools.partial(lambda _, signum, frame: limit(), 1),
+    "decorated": wrapped(limit),
+    "without its arguments": limit_without_arguments,
+    "no longer a handler": limit_after_reset,
+}
+
+
+@needs_signals
+@pytest.mark.parametrize("name", HANDLERS)
+def test_exception_of_any_handler_is_the_users(name: str) -> None:
+    """Be it a function, an object, or what calls others that raise."""
+    signal.signal(USR1, HANDLERS[name])
+    with pytest.raises(TimeLimitError), guard("being interrupted"):
+        signal.raise_signal(USR1)
+
+
+@needs_signals
+@pytest.mark.parametrize("kind", [TimeoutError, ValueError, RuntimeError, Exception])
+def test_exception_of_a_handler_is_the_users_whatever_its_type(kind: type[Exception]) -> None:
+    """Also one that Python itself raises."""
+
+    def handle(*_: Any) -> NoReturn:
+        raise kind
+
+    signal.signal(USR1, handle)
+    with pytest.raises(kind), guard("being interrupted"):
+        signal.raise_signal(USR1)
+
+
+@needs_signals
+def test_interruption_that_was_caught_and_raised_as_another_is_the_users() -> None:
+    """As MLflow and LiteLLM translate what they catch; its context stays as it was."""
+
+    def translating() -> NoReturn:
+        try:
+            signal.raise_signal(USR1)
+        except Exception as error:
+            msg = "translated"
+            raise MlflowException(msg) from error
+
+    signal.signal(USR1, limit)
+    with pytest.raises(TimeLimitError) as raised, guard("being interrupted"):
+        translating()
+    assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("kind", [TimeLimitError, TimeoutError])
+def test_exception_that_another_thread_has_raised_here_is_the_users(kind: type[Exception]) -> None:
+    """As libraries do that limit the time of functions in any thread."""
+    raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    me = ctypes.c_ulong(threading.get_ident())
+
+    working = [False]
+
+    def interrupt() -> None:
+        while not working[0]:
+            pass
+        raise_in(me, ctypes.py_object(kind))
+
+    def work() -> None:
+        working[0] = True
+        while True:
+            pass
+
+    threading.Thread(target=interrupt).start()
+
+    with pytest.raises(kind), guard("being interrupted"):
+        work()
+
+
+def raising_while_handling(error: Exception) -> None:
+    """Fail with an error of its own, in a guard, while the call's is handled."""
+    with guard("recording a failure"):
+        raise KeyError(str(error))
+
+
+@needs_signals
+def test_error_of_tracing_while_an_interruption_is_handled_is_swallowed() -> None:
+    """The call was interrupted, and recording that failed."""
+    signal.signal(USR1, limit)
+    try:
+        signal.raise_signal(USR1)
+    except TimeLimitError as error:
+        raising_while_handling(error)
+
+
+class Refusing:
+    """An object of the user's that cannot be read."""
+
+    def __str__(self) -> str:
+        raise TimeLimitError
+
+    def __getattr__(self, name: str) -> Any:
+        raise TimeLimitError
+
+
+class Model(pydantic.BaseModel):
+    """A model."""
+
+    number: int
+
+
+def throwing() -> None:
+    """Raise in a generator what was never raised before."""
+    generator = (each for each in range(3))
+    next(generator)
+    generator.throw(TimeLimitError())
+
+
+def reading_frames(number: int = 0, frame: Any = None) -> None:
+    """Fail with a frame at hand, which is not what was interrupted."""
+    if frame is None:
+        reading_frames(1, pytest)
+    raise KeyError(number)
+
+
+def recursing(depth: int) -> int:
+    """Call itself until Python ends that."""
+    return recursing(depth + 1) + 1
+
+
+FAULTS: dict[str, Callable[[], Any]] = {
+    "number": lambda: int("x"),
+    "JSON": lambda: json.loads("{"),
+    "key": lambda: {}["a"],
+    "text": b"\xff".decode,
+    "zlib": lambda: zlib.decompress(b"x"),
+    "database": lambda: sqlite3.connect(":memory:").execute("nonsense"),
+    "model": lambda: Model(number="x"),  # type: ignore[arg-type]
+    "LiteLLM": lambda: litellm.get_llm_provider("unknown"),
+    "str": lambda: str(Refusing()),
+    "attribute": lambda: Refusing().attribute,
+    "generator": throwing,
+    "callback": lambda: sorted([1, 2], key=lambda _: limit()),
+    "frames": reading_frames,
+    "recursion": lambda: recursing(1),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_error_of_tracing_stays_away_from_the_caller(name: str) -> None:
+    """Whoever raises it, in Python or in C."""
+    before = sum(health().faults.values())
+    with guard("failing"):
+        FAULTS[name]()
+    assert sum(health().faults.values()) == before + 1
+
+
+# Sends a signal at each line that a call passes in this package, so that its handler raises as soon
+# as Python looks for signals. That may be in a line after, of LiteLLM's, which swallows what it
+# swallows untraced.
+AT_EVERY_LINE = """
+    import contextvars, ctypes, functools, gc, json, os, signal, sys
+    from collections import Counter
+    import litellm, mlflow
+    from mlflow.entities import LiveSpan
+
+    gc.disable()  # Lines that pass as garbage is collected are nobody's.
+
+    class TimeLimit(Exception):
+        pass
+
+    fired, ended = [], []
+
+    def handle(signum, frame):
+        fired.append(frame.f_globals.get("__name__", "").partition(".")[0])
+        raise TimeLimit("time is up")
+
+    class Sender:
+        # Not a call, after which Python would look for signals here.
+        __neg__ = staticmethod(functools.partial(ctypes.PyDLL(None)["raise"], signal.SIGUSR1))
+
+    signal.signal(signal.SIGUSR1, handle)
+    sender = Sender()
+    mlflow.litellm.autolog()
+    mlflow.tracing.configure(span_processors=[ended.append])
+
+    def lines(way, wanted=None):
+        passed = []
+
+        def at_line(frame, event, _):
+            if event == "line":
+                line = frame.f_code.co_filename, frame.f_lineno
+                passed.append(line)
+                if (line, passed.count(line)) == wanted:
+                    sys.settrace(None)
+                    -sender
+            return at_line
+
+        def at_call(frame, *_):
+            above = frame
+            while above is not None and above.f_code.co_name != "__del__":
+                above = above.f_back
+            named = frame.f_globals.get("__name__", "").partition(".")[0]
+            return at_line if named == "mlflow_litellm" and above is None else None
+
+        sys.settrace(at_call)
+        try:
+            way()
+        except Exception as error:
+            return error if fired else passed
+        finally:
+            sys.settrace(None)
+        return passed
+
+    def outcome(way):
+        try:
+            return way()
+        except litellm.RateLimitError:
+            return None
+
+    MESSAGES = [{"role": "user", "content": "hi"}]
+    CALL = {"model": "gpt-4o-mini", "messages": MESSAGES, "mock_response": "hello"}
+    FAILING = {**CALL, "mock_response": litellm.RateLimitError("no", "openai", "gpt-4o-mini")}
+    ROUTER = litellm.Router([{"model_name": "m", "litellm_params": CALL}], num_retries=0)
+    WAYS = {
+        "sync": lambda: litellm.completion(**CALL),
+        "stream": lambda: list(litellm.completion(**CALL, stream=True)),
+        "failure": lambda: litellm.completion(**FAILING),
+        "router": lambda: ROUTER.completion(model="m", messages=MESSAGES),
+    }
+    LEFT = ("_calls.py", "_nesting.py", "_spans.py", "_streams.py")
+    SPANS = {"router": 2}
+    wrong, tried = [], set()
+    for name, way in WAYS.items():
+        lines(way), lines(way)  # Later calls pass fewer lines.
+        for (file, line), times in Counter(lines(way)).items():
+            for time in range(1, 1 + min(times, 2 if file.endswith(LEFT) else 1)):
+                at = file, line, time, file.endswith(LEFT) and name
+                if at in tried:
+                    continue
+                tried.add(at)
+                del fired[:], ended[:]
+                context = contextvars.copy_context()
+                told = context.run(lines, way, ((file, line), time))
+                by_litellm = fired == ["litellm"] or file.endswith("_takeover.py")
+                current = context.run(mlflow.get_current_active_span)
+                del fired[:], ended[:]
+                context.run(outcome, way)
+                is_through = isinstance(told, TimeLimit) or by_litellm
+                following = len({span.span_id for span in ended})
+                if not is_through or current or following != SPANS.get(name, 1):
+                    wrong.append((name, os.path.basename(file), line, repr(told)[:80], following))
+    is_open = [o for o in gc.get_objects() if type(o) is LiveSpan and o.end_time_ns is None]
+    print(json.dumps([len(tried), wrong, len(is_open)]), flush=True)
+    os._exit(0)  # Thousands of traces would have to be stored.
+"""
+
+
+@needs_signals
+def test_signal_at_any_line_of_the_package_reaches_the_caller(tmp_path: Path) -> None:
+    """It leaves no span current: the next call, in the same context, is traced."""
+    nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+    tried, wrong, still_open = json.loads(succeed(AT_EVERY_LINE, tmp_path, **nowhere))
+    assert wrong == []
+    assert still_open == 0
+    assert tried > 600
