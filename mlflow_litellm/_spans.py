@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from contextvars import Context, copy_context
 from functools import partial
@@ -18,6 +17,7 @@ from opentelemetry.context import Context as OTelContext
 from mlflow_litellm import _content, _delivery, _experiment, _health, _internals, _trace_info
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
+from mlflow_litellm._stack_traces import stack_trace
 from mlflow_litellm.payloads import shown
 
 if TYPE_CHECKING:
@@ -320,12 +320,13 @@ class ActiveSpan:
 
 
 def _event(error: BaseException, redact: Callable[[str], str], content: Content) -> SpanEvent:
-    # Not span.record_exception(): it refuses CancelledError, a BaseException.
-    event = SpanEvent.from_exception(error)  # type: ignore[arg-type]
-    told: dict[str, Any] = {key: redact(str(value)) for key, value in event.attributes.items()}
-    if content != Content.FULL:
-        told = {"exception.type": told["exception.type"]}
-    return dataclasses.replace(event, attributes=told)
+    # Not span.record_exception(): it refuses CancelledError, a BaseException, and records the
+    # frames of our wrappers.
+    attributes: dict[str, Any] = {"exception.type": redact(type(error).__name__)}
+    if content == Content.FULL:
+        attributes["exception.message"] = redact(str(error))
+        attributes["exception.stacktrace"] = redact(stack_trace(error))
+    return SpanEvent("exception", attributes=attributes)  # type: ignore[abstract]
 
 
 def _describe(error: BaseException, redact: Callable[[str], str], content: Content) -> str:

@@ -73,9 +73,12 @@ class _Stream:
         own(self, "_self_record", record)
         own(self, "_self_is_custom", is_custom)
         own(self, "_self_source", source)
+        # The last: without it, `__init__` was interrupted.
         own(self, "_self_read_before", record.chunks)
 
     def __del__(self) -> None:
+        if not _is_made(self):
+            return
         record = self._self_record
         if self._self_source is None:
             abandon_dropped(record)
@@ -121,6 +124,14 @@ class _Stream:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return self._self_stream.__reduce_ex__(protocol)
+
+
+def _is_made(stream: _Stream) -> bool:
+    try:
+        object.__getattribute__(stream, "_self_read_before")
+    except AttributeError:
+        return False
+    return True
 
 
 def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:

@@ -45,7 +45,7 @@ def _breakable() -> dict[str, tuple[Any, str]]:
     return {
         **{f"{holder.__name__}.{name}": (holder, name) for holder, name in functions},
         **{f"span.{name}": (LiveSpan, name) for name in sorted(of_spans)},
-        "SpanEvent.from_exception": (SpanEvent, "from_exception"),
+        "SpanEvent": (SpanEvent, "__init__"),
     }
 
 

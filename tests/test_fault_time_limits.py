@@ -281,7 +281,10 @@ AT_EVERY_LINE = """
             while above is not None and above.f_code.co_name != "__del__":
                 above = above.f_back
             named = frame.f_globals.get("__name__", "").partition(".")[0]
-            return at_line if named == "mlflow_litellm" and above is None else None
+            # Not the hook of imports: Python's own locks of modules bear no interruption.
+            is_hook = frame.f_code.co_filename.endswith("_takeover.py")
+            is_ours = named == "mlflow_litellm" and not is_hook and above is None
+            return at_line if is_ours else None
 
         sys.settrace(at_call)
         try:
@@ -322,7 +325,7 @@ AT_EVERY_LINE = """
                 del fired[:], ended[:]
                 context = contextvars.copy_context()
                 told = context.run(lines, way, ((file, line), time))
-                by_litellm = fired == ["litellm"] or file.endswith("_takeover.py")
+                by_litellm = fired == ["litellm"]
                 current = context.run(mlflow.get_current_active_span)
                 del fired[:], ended[:]
                 context.run(outcome, way)

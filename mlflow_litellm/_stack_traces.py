@@ -1,0 +1,36 @@
+"""The text of an exception's stack trace, without the frames of the wrappers round the call."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from traceback import TracebackException
+from typing import TYPE_CHECKING
+
+import wrapt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OURS = tuple(str(Path(file).parent) for file in (__file__, wrapt.__file__))
+
+
+def stack_trace(error: BaseException) -> str:
+    """
+    Return an exception's stack trace as Python prints it, with its causes.
+
+    Without the frames of this package and of wrapt: they are those of the wrappers, and would be
+    the first to be seen. The exception stays as it is.
+    """
+    formatted = TracebackException.from_exception(error)
+    for each in _with_causes(formatted):
+        each.stack[:] = [frame for frame in each.stack if not frame.filename.startswith(_OURS)]
+    return "".join(formatted.format()).strip()
+
+
+def _with_causes(error: TracebackException) -> Iterator[TracebackException]:
+    left: list[TracebackException | None] = [error]
+    while left:
+        each = left.pop()
+        if each is not None:
+            yield each
+            left += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
