@@ -79,7 +79,7 @@ class Door:
             return wrapped(*args, **self._passed_on(args, kwargs))
         call = Call(self, kwargs)
         try:
-            call.begin(wrapped, owner, args, kwargs)
+            call.begin(wrapped, owner, args)
             with call.active:
                 result = wrapped(*args, **call.sent(kwargs))
             return call.deliver(result)
@@ -96,7 +96,7 @@ class Door:
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         call = Call(self, kwargs)
         try:
-            call.begin(wrapped, owner, args, kwargs)
+            call.begin(wrapped, owner, args)
             with call.active:
                 result = await wrapped(*args, **call.sent(kwargs))
             return call.deliver(result)
@@ -133,7 +133,7 @@ class Door:
             call.steps.append(self)
             first = Call(self, kwargs, call.span)
             try:
-                first.begin(None, None, args, kwargs)
+                first.begin(None, None, args)
             finally:
                 first.fail(error)
         function = kwargs.get("original_function")
@@ -161,15 +161,13 @@ class Call:
         self.enclosing = _nesting.Enclosing(self.span, door, self._outer)
         self.active = _nesting.INACTIVE
 
-    def begin(
-        self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-    ) -> None:
+    def begin(self, wrapped: Any = None, owner: Any = None, args: tuple[Any, ...] = ()) -> None:
         """Start the span, and take the request."""
         _nesting.started(self.span, self._outer)
         self.active = self.enclosing.active()
         if self.span.recording:
             with guard("reading a request"):
-                self._arguments = _by_name(self._door, wrapped, args, kwargs)
+                self._arguments = _by_name(self._door, wrapped, args, self._arguments)
                 self._obey_switches()
                 self._read_request(owner)
 

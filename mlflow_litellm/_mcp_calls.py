@@ -51,7 +51,7 @@ class _ToolCall(Call):
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         door = _Method(mcp.CALL, SpanType.TOOL, mcp, target=str(arguments.get("name") or ""))
-        super().__init__(door, None, None, (), arguments)
+        super().__init__(door, arguments)
         self.is_sent = False
 
     def send(self, arguments: Mapping[str, Any]) -> None:
@@ -112,7 +112,7 @@ async def call_openai_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: 
 async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``experimental_mcp_client.load_mcp_tools``."""
     door = _Method(_LIST, SpanType.TOOL, mcp)
-    call = Call(door, None, None, (), {"jsonrpc": "2.0", "method": _LIST})
+    call = Call(door, {"jsonrpc": "2.0", "method": _LIST})
     return await _within(call, wrapped, args, kwargs)
 
 
@@ -126,20 +126,18 @@ def take_turn(wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> A
 
 def _tool(asked: Mapping[str, Any]) -> Call:
     door = _Method(mcp.CALL, SpanType.TOOL, mcp, target=str(asked.get("name") or ""))
-    return Call(door, None, None, (), asked)
+    return Call(door, asked)
 
 
 async def _within(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    active = call.enclosing.active()
     try:
-        with active:
+        call.begin()
+        with call.active:
             result = await wrapped(*args, **kwargs)
+        return call.deliver(result)
     except BaseException as error:
-        # Ctrl-C may come on the way in or out, and leave the span current for good.
-        active.__exit__(None, None, None)
         call.fail(error)
         raise
-    return call.deliver(result)
 
 
 def _decoded(arguments: Any) -> Any:

@@ -340,6 +340,7 @@ AT_EVERY_LINE = """
 
 
 @needs_signals
+@pytest.mark.timeout(300)
 def test_signal_at_any_line_of_the_package_reaches_the_caller(tmp_path: Path) -> None:
     """It leaves no span current: the next call, in the same context, is traced."""
     nowhere = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
