@@ -85,8 +85,8 @@ def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
     known = {key: value for key, value in attributes.items() if value is not None}
     began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
     outer = _nesting.enclosing()
-    with _nesting.around(outer):
-        span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
+    span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
+    _nesting.started(span, outer)
     status = str(known.get("guardrail_status"))
     span.record(Request({}, attributes={"guardrail_name": name, **known}))
     if outer is not None:
