@@ -23,7 +23,10 @@ from mlflow_litellm import (
     _hops,
     _interruptions,
     _late_targets,
+    _losses,
     _notebook,
+    _opening,
+    _retiring,
     _router,
     _takeover,
 )
@@ -163,7 +166,12 @@ def _enable(litellm: ModuleType) -> None:
         _patches[:] = [_patch(litellm, door) for door in DOORS]
         doors = list(zip(DOORS, _patches, strict=True))
         _inner_patches[:] = [*_router.patches(litellm, doors, _trace_next), _hops.patch()]
-        _export_patches[:] = [*_conventions.patches(), *_delivery.patches()]
+        _export_patches[:] = [
+            *_conventions.patches(),
+            *_delivery.patches(),
+            _opening.patch(),
+            _retiring.patch(),
+        ]
     _late_targets.watch(_trace_next, is_on)
     apply_all([*_patches, *_inner_patches, *_late_targets.patches()])
     for patch in _export_patches:
@@ -172,6 +180,7 @@ def _enable(litellm: ModuleType) -> None:
     _tell_missing()
     _callbacks.take_out(litellm)
     _notebook.attach()
+    _losses.attach()
     _forks.attach()
     _interruptions.attach()
     _ending.attach()
@@ -194,6 +203,7 @@ def _disable() -> None:
     _revert()
     _notebook.detach()
     _interruptions.detach()
+    _losses.detach()
     if _patched is not None:
         _callbacks.put_back(_patched)
     if _builtin_config is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlflow
 
-from mlflow_litellm import _delivery, _health
+from mlflow_litellm import _delivery, _health, _store
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._records import end_open_streams
 
@@ -57,5 +57,5 @@ def tell_losses() -> None:
                 "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Look after the server, "
                 "and at https://mlflow.org/docs/latest/genai/tracing/prod-tracing/ for MLflow's "
                 "queue; set the logger 'mlflow_litellm' to DEBUG to see each fault.",
-                health, lost, mlflow.get_tracking_uri(),
+                health, lost, _store.store_uri(),
             )  # fmt: skip

@@ -20,7 +20,7 @@ from mlflow.tracing import provider
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 
-from mlflow_litellm import _internals
+from mlflow_litellm import _internals, _opening
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def _lookup(name: str) -> _Lookup:
 
 
 def _get_or_create(name: str) -> str:
+    # MLflow would try a database that is down once more.
+    _opening.opened(mlflow.get_tracking_uri())
     client = _internals.client()
     if experiment := client.get_experiment_by_name(name):
         return str(experiment.experiment_id)

@@ -16,11 +16,16 @@ from typing import Any
 
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 
-from mlflow_litellm import _delivery, _health, _internals
+from mlflow_litellm import _delivery, _health, _internals, _opening
 from mlflow_litellm._guard import guard
 
 # Whose locks a call may meet.
-PACKAGES = ("mlflow_litellm", "mlflow.tracing", "mlflow.utils.autologging_utils")
+PACKAGES = (
+    "mlflow_litellm",
+    "mlflow.tracing",
+    "mlflow.tracking._tracking_service",
+    "mlflow.utils.autologging_utils",
+)
 _FRESH: dict[type, Any] = {
     type(threading.Lock()): threading.Lock,
     type(threading.RLock()): threading.RLock,
@@ -35,16 +40,21 @@ def attach() -> None:
     global _attached
     if not _attached and hasattr(os, "register_at_fork"):
         _attached = True
-        os.register_at_fork(
-            before=_pause, after_in_parent=_delivery.sending.open, after_in_child=_begin_anew
-        )
+        os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_begin_anew)
 
 
 def _pause() -> None:
     with guard("preparing a fork"):
+        _opening.hold()
         # To wait for a server that does not answer would be no use: nothing of it is shared.
         if _internals.store_engine():
             _delivery.sending.close()
+
+
+def _go_on() -> None:
+    with guard("going on after a fork"):
+        _opening.go_on()
+        _delivery.sending.open()
 
 
 def _begin_anew() -> None:
@@ -53,6 +63,7 @@ def _begin_anew() -> None:
         _renew_locks()
     with guard("giving a forked process an export of its own"):
         _renew_export()
+        _opening.forget_unfinished()
     _health.forget()
     _delivery.forget_all()
 
@@ -63,8 +74,9 @@ def _renew_locks() -> None:
             _renew_locks_of(module)
     _renew_locks_of(InMemoryTraceManager)
     _renew_locks_of(InMemoryTraceManager.get_instance())
-    _renew_locks_of(_internals.span_processor())
-    _renew_locks_of(_internals.trace_exporter())
+    for part in (*_internals.span_processors(), *_internals.trace_exporters()):
+        _renew_locks_of(part)
+    _renew_locks_of(_internals.sql_store_class())
 
 
 def _renew_locks_of(holder: Any) -> None:
@@ -74,10 +86,12 @@ def _renew_locks_of(holder: Any) -> None:
 
 
 def _renew_export() -> None:
-    _internals.forget_other_threads()
-    if queue := _internals.export_queue():
-        # As MLflow made it: without entries, and without threads until the first.
-        queue.__init__()
-    if engine := _internals.store_engine():
-        # https://docs.sqlalchemy.org/en/20/core/pooling.html#pooling-multiprocessing
-        engine.dispose(close=False)
+    for processor in _internals.span_processors():
+        _internals.forget_other_threads(processor)
+    for exporter in _internals.trace_exporters():
+        if queue := _internals.export_queue(exporter):
+            # As MLflow made it: without entries, and without threads until the first.
+            queue.__init__()
+        if engine := _internals.store_engine(exporter):
+            # https://docs.sqlalchemy.org/en/20/core/pooling.html#pooling-multiprocessing
+            engine.dispose(close=False)

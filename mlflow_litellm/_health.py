@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -20,32 +20,42 @@ class Health:
         spans_dropped: Spans of those calls that MLflow neither sent nor still has: its queue was
             full, or the server did not take them. None where that cannot be told, as with
             Databricks and with OpenTelemetry collectors.
+        calls_lost: Calls of which there is no trace, as MLflow could not start their span: the
+            type of the error, to how often. They are not among `calls`.
     """
 
     calls: int
     faults: dict[str, int]
     streams_abandoned: int
     spans_dropped: int | None
+    calls_lost: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_losses(self) -> bool:
         """Whether anything is missing in the traces."""
-        return bool(self.faults or self.spans_dropped)
+        return bool(self.faults or self.spans_dropped or self.calls_lost)
 
     def __str__(self) -> str:
         dropped = "unknown" if self.spans_dropped is None else self.spans_dropped
-        faults = ", ".join(f"{count} x {kind}" for kind, count in self.faults.items())
+        faults, lost = _listed(self.faults), _listed(self.calls_lost)
         return (
             f"{self.calls} calls traced, {self.streams_abandoned} streams abandoned, "
             f"{dropped} spans dropped by MLflow, "
-            f"{sum(self.faults.values())} faults of tracing" + (f" ({faults})" if faults else "")
+            f"{sum(self.faults.values())} faults of tracing"
+            + (f" ({faults})" if faults else "")
+            + (f", {sum(self.calls_lost.values())} calls lost ({lost})" if lost else "")
         )
+
+
+def _listed(counted: dict[str, int]) -> str:
+    return ", ".join(f"{count} x {kind}" for kind, count in counted.items())
 
 
 # Re-entrant, as a signal's handler may make a call while this is held.
 _lock = threading.RLock()
 _counts: Counter[str] = Counter()
 _faults: Counter[str] = Counter()
+_lost: Counter[str] = Counter()
 
 
 def health() -> Health:
@@ -58,7 +68,8 @@ def health() -> Health:
 
     dropped = _delivery.dropped()
     with _lock:
-        return Health(_counts["calls"], dict(_faults), _counts["streams abandoned"], dropped)
+        calls, abandoned = _counts["calls"], _counts["streams abandoned"]
+        return Health(calls, dict(_faults), abandoned, dropped, dict(_lost))
 
 
 def count_call() -> None:
@@ -76,6 +87,11 @@ def count_fault(doing: str, error: Exception) -> None:
     _count(_faults, f"{doing}: {type(error).__name__}")
 
 
+def count_lost(reason: str) -> None:
+    """Count a call whose span could not be started."""
+    _count(_lost, reason)
+
+
 def _count(counts: Counter[str], what: str) -> None:
     with _lock:
         counts[what] += 1
@@ -86,3 +102,4 @@ def forget() -> None:
     with _lock:
         _counts.clear()
         _faults.clear()
+        _lost.clear()

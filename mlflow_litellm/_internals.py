@@ -7,13 +7,20 @@ answers.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import mlflow
 from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
+from mlflow.tracing import fluent as tracing_fluent
 from mlflow.tracing import provider
+from mlflow.tracing.processor import base_mlflow
+from mlflow.tracing.trace_manager import InMemoryTraceManager
 from mlflow.tracing.utils import otlp
 from mlflow.tracking import fluent
+
+# The method of MLflow's provider of tracers that shuts down what another takes the place of.
+RETIRE = "_retire_current_batch_processors"
 
 
 def client() -> Any:
@@ -30,6 +37,13 @@ def has_experiment() -> bool:
     """Tell whether ``mlflow.set_experiment()`` has chosen one."""
     # Not through mlflow.set_experiment(), which is public but looks the experiment up.
     return getattr(fluent, "_active_experiment_id", None) is not None
+
+
+def is_off_here() -> bool:
+    """Tell whether ``mlflow.tracing.context(enabled=False)`` is around; True if that is unknown."""
+    context = getattr(tracing_fluent, "_USER_TRACE_CONTEXT", None)
+    chosen = context and context.get()
+    return context is None or (chosen is not None and chosen.enabled is False)
 
 
 def has_destination() -> bool:
@@ -55,30 +69,61 @@ def trace_exporter() -> Any:
     return getattr(provider, "_get_trace_exporter", lambda: None)()
 
 
-def export_queue() -> Any:
+def export_queue(exporter: Any = None) -> Any:
     """Return what MLflow's exporter sends from, in threads; None where it does without."""
-    return getattr(trace_exporter(), "_async_queue", None)
+    return getattr(exporter or trace_exporter(), "_async_queue", None)
 
 
 def span_processor() -> Any:
     """Return what ended spans wait in for MLflow's exporter; None where they go by another way."""
-    from mlflow.tracing.processor.base_mlflow import BaseMlflowSpanProcessor
-
     found = getattr(provider, "_get_span_processor", lambda: None)()
-    return found if isinstance(found, BaseMlflowSpanProcessor) else None
+    return found if isinstance(found, base_mlflow.BaseMlflowSpanProcessor) else None
 
 
-def forget_other_threads() -> None:
+def span_processors() -> list[Any]:
+    """Return `span_processor`, and those before it that may have open spans."""
+    found = list(getattr(base_mlflow, "_batch_processor_registry", ()))
+    current = span_processor()
+    return found if current is None or current in found else [*found, current]
+
+
+def trace_exporters() -> list[Any]:
+    """Return `trace_exporter`, and those before it that may have spans to send."""
+    found = [processor.span_exporter for processor in span_processors()]
+    current = trace_exporter()
+    return found if current is None or current in found else [*found, current]
+
+
+def forget_other_threads(processor: Any) -> None:
     """Have a flush not wait for spans that other threads were ending as the process was forked."""
-    processor = span_processor()
     if hasattr(processor, "_pending_on_end_count"):
         processor._pending_on_end_count = 0  # noqa: SLF001 - There is no other way to it.
 
 
-def store_engine() -> Any:
-    """Return what holds the connections of the SQL store that traces go to; None without one."""
-    client = getattr(trace_exporter(), "_client", None)
-    return getattr(getattr(client, "store", None), "engine", None)
+def open_traces() -> list[int]:
+    """Return the traces with open spans, by OpenTelemetry's id; none where that is not known."""
+    manager = InMemoryTraceManager.get_instance()
+    known = list(getattr(manager, "_otel_id_to_mlflow_trace_id", ()))
+    return [trace_id for trace_id in known if manager.has_open_spans(trace_id)]
+
+
+def store_engine(exporter: Any = None) -> Any:
+    """
+    Return what holds the connections of the SQL store that traces go to.
+
+    None without one, and while it is not open: opens nothing.
+    """
+    client = getattr(exporter or trace_exporter(), "_client", None)
+    # What this package has put there would open the store.
+    has_lazy_store = hasattr(type(client), "opened_store")
+    store = getattr(client, "opened_store" if has_lazy_store else "store", None)
+    return getattr(store, "engine", None)
+
+
+def sql_store_class() -> Any:
+    """Return MLflow's class of SQL stores, whose engines have one lock; None if it is unused."""
+    module = sys.modules.get("mlflow.store.tracking.sqlalchemy_store")
+    return getattr(module, "SqlAlchemyStore", None)
 
 
 def exports_to_otlp_only() -> bool:

@@ -14,7 +14,15 @@ from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
 from opentelemetry.context import Context as OTelContext
 
-from mlflow_litellm import _content, _delivery, _experiment, _health, _internals, _trace_info
+from mlflow_litellm import (
+    _content,
+    _delivery,
+    _experiment,
+    _health,
+    _internals,
+    _losses,
+    _trace_info,
+)
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
 from mlflow_litellm._stack_traces import stack_trace
@@ -279,12 +287,14 @@ class CallSpan:
 
 
 def _start(name: str, span_type: str, started_ns: int | None) -> Any:
-    return mlflow.start_span_no_context(
-        name,
-        span_type=span_type,
-        experiment_id=_experiment.root_experiment_id(),
-        start_time_ns=started_ns,
-    )
+    experiment_id = _experiment.root_experiment_id()
+    with _losses.watching():
+        span = mlflow.start_span_no_context(
+            name, span_type=span_type, experiment_id=experiment_id, start_time_ns=started_ns
+        )
+    if isinstance(span, NoOpSpan):
+        _losses.count(span)
+    return span
 
 
 class ActiveSpan:

@@ -7,7 +7,6 @@ A command must never end in the middle of a migration: MLflow cannot repair a ha
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import shlex
 import signal
@@ -17,10 +16,11 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from mlflow_litellm._report import REQUEST_S, ProblemError, one_line
+from mlflow_litellm._store_errors import ELSEWHERE, SERVERS, explain, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +31,6 @@ SQLITE = "sqlite:///"
 QUESTION = "mlflow-litellm-question"
 # Each request to a server ends by itself, after REQUEST_S; this is for what does not.
 PATIENCE_S = 60
-_SERVERS = ("http", "https", "databricks", "databricks-uc")
-FULL_MLFLOW = "pip install 'mlflow_litellm[mlflow]'"
 CHOOSE_EXPERIMENT = (
     "set MLFLOW_EXPERIMENT_ID to the id of one that exists, or MLFLOW_EXPERIMENT_NAME to any name"
 )
@@ -44,7 +42,6 @@ SERVER_VARIABLES = {
     # Else LiteLLM's fetch of its prices and MLflow's import hooks can wait for each other.
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
-ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
 
 
 def ask(question: Callable[[], T]) -> T:
@@ -63,7 +60,7 @@ def ask(question: Callable[[], T]) -> T:
     """
     uri = _tracking_uri()
     try:
-        if uri.partition(":")[0] in _SERVERS:
+        if uri.partition(":")[0] in SERVERS:
             return _ask_server(question)
         _check_address(uri)
         with _signals_postponed():
@@ -180,9 +177,7 @@ def store_uri() -> str:
     except ImportError:
         # The default is looked up in the local store, which mlflow-tracing alone does not have.
         return "MLflow's local store"
-    scheme, _, rest = uri.partition("://")
-    user, at, host = rest.rpartition("@")
-    return f"{scheme}://{user.partition(':')[0]}:***@{host}" if at and ":" in user else uri
+    return masked(uri)
 
 
 def place() -> str:
@@ -267,37 +262,3 @@ def _make_tables(path: Path) -> None:
 
     importlib.import_module("sqlalchemy")
     MlflowClient(f"{SQLITE}{path}").search_experiments(max_results=1)
-
-
-def explain(uri: str, error: Exception) -> ProblemError:
-    """Return what an error of MLflow's says about a store, and what to do."""
-    if isinstance(error, ImportError) or hasattr(error, "supported_uri_schemes"):
-        return _no_store(uri, error)
-    served = uri.startswith(("http:", "https:"))
-    remedy = f"start it with: mlflow server, or {ELSEWHERE}" if served else ELSEWHERE
-    if isinstance(error, TimeoutError):
-        return ProblemError(f"{uri} did not answer in time", remedy)
-    reasons = [each for each in _causes(error) if isinstance(each, OSError)]
-    if served and reasons:
-        reason = reasons[-1].strerror or one_line(reasons[-1], 80)
-        return ProblemError(f"the tracking server {uri} does not answer ({reason})", remedy)
-    sentence = one_line(error, 200).partition(". ")[0].rstrip(".")
-    return ProblemError(f"{uri} cannot be used ({sentence})", f"mend that, or {ELSEWHERE}")
-
-
-def _no_store(uri: str, error: Any) -> ProblemError:
-    if importlib.util.find_spec("sqlalchemy") is None and uri.partition(":")[0] not in _SERVERS:
-        what = f"{uri} cannot be used, as that needs MLflow in full and only a part is installed"
-        return ProblemError(what, f"{FULL_MLFLOW}, or {ELSEWHERE}")
-    if isinstance(error, ImportError):
-        what = f"{uri} needs the module {error.name}, which is not installed"
-        return ProblemError(what, f"install it with pip, or {ELSEWHERE}")
-    schemes = ", ".join(sorted(filter(None, error.supported_uri_schemes)))
-    what = f"MLflow cannot store anything in {uri!r}, only under {schemes}"
-    return ProblemError(what, ELSEWHERE)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

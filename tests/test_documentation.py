@@ -58,7 +58,9 @@ PAGES = {
     "docs/getting-started.md": Seen(('"jobID": "42"', '"mlflow.trace.session": "chat-7"')),
     "docs/index.md": Seen(()),
     "docs/notebooks.md": Seen(()),
-    "docs/production.md": Seen(("Charge [card], please.",), ("4111111111111111",)),
+    "docs/production.md": Seen(
+        ("Charge [card], please.", "You said: Hello"), ("4111111111111111",)
+    ),
     "docs/router.md": Seen(("You said: What is a fallback?", "Another attempt."), printed=ROUTED),
     "docs/streaming.md": Seen(('"stream_end": "\\"finished\\""', "You said: Count to ten.")),
 }

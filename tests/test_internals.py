@@ -28,6 +28,9 @@ if TYPE_CHECKING:
         ("mlflow.tracing.utils.otlp", "should_use_otlp_exporter"),
         ("mlflow.tracing.provider", "_get_trace_exporter"),
         ("mlflow.tracing.provider", "_get_span_processor"),
+        ("mlflow.tracing.export.mlflow_v3", "TracingClient"),
+        ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
+        ("mlflow.tracking._tracking_service.registry", "_building_store_lock"),
     ],
 )
 def test_private_name_is_where_mlflow_keeps_it(holder: str, name: str) -> None:
