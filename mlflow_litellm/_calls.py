@@ -155,7 +155,7 @@ class Call:
         with guard("ending streams that were left"):
             abandon_left(idle_s=LEFT_FOR_S)
         self._outer = _nesting.enclosing()
-        self.span = CallSpan(door.span_name, door.span_type, since, is_late=_nesting.is_late())
+        self.span = CallSpan(door.span_name, door.span_type, since)
         # Until the switches of the call are read.
         self.span.content = Content.REDACTED
         self.enclosing = _nesting.Enclosing(self.span, door, self._outer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextvars import Context, copy_context
 from functools import partial
@@ -11,8 +12,13 @@ import mlflow
 from mlflow.entities import SpanEvent, SpanStatus, SpanStatusCode
 from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
-from mlflow.tracing.provider import detach_span_from_context, set_span_in_context
+from mlflow.tracing.provider import (
+    detach_span_from_context,
+    get_current_otel_span,
+    set_span_in_context,
+)
 from opentelemetry.context import Context as OTelContext
+from opentelemetry.trace import format_span_id
 
 from mlflow_litellm import (
     _content,
@@ -45,7 +51,6 @@ class CallSpan:
         name: Its name.
         span_type: MLflow's type of it.
         since: A span that it began with, and not now; or when it began, by ``time.time_ns()``.
-        is_late: Whether the active span, and with it the trace, may have ended.
 
     Attributes:
         content: How much of the call may be recorded.
@@ -54,7 +59,6 @@ class CallSpan:
 
     __slots__ = (
         "_format",
-        "_is_late",
         "_request",
         "_span",
         "_start",
@@ -63,20 +67,12 @@ class CallSpan:
         "started_at",
     )
 
-    def __init__(
-        self,
-        name: str,
-        span_type: str,
-        since: CallSpan | int | None = None,
-        *,
-        is_late: bool = False,
-    ) -> None:
+    def __init__(self, name: str, span_type: str, since: CallSpan | int | None = None) -> None:
         began = since.started_ns if isinstance(since, CallSpan) else since
         self.started_at: float = (
             since.started_at if isinstance(since, CallSpan) else time.perf_counter()
         )
         self._start = partial(_start, name, span_type, began)
-        self._is_late = is_late
         self._span: Any = None
         self._format: str | None = None
         self._request: Request | None = None
@@ -88,10 +84,19 @@ class CallSpan:
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
-            # MLflow starts no span below one of a trace that has been exported.
-            is_lost = self._is_late and mlflow.get_current_active_span() is None
-            self._span = Context().run(self._start) if is_lost else self._start()
+            if (ended := _parent_that_was_sent()) is None:
+                self._span = self._start()
+            else:
+                self._span = copy_context().run(_below_nothing, self._start)
+                self._link(ended)
         return self
+
+    def _link(self, ended: Any) -> None:
+        """Say which span, of a trace that was sent, this one would have been below."""
+        if self.recording:
+            trace_id = json.loads(ended.attributes[SpanAttributeKey.REQUEST_ID])
+            span_id = format_span_id(ended.context.span_id)
+            self._span.set_attributes({"ended_trace_id": trace_id, "ended_span_id": span_id})
 
     @property
     def started_ns(self) -> int | None:
@@ -165,7 +170,8 @@ class CallSpan:
         if self.recording:
             with guard("recording that a stream was left"):
                 if at is not None:
-                    ended_ns = self._span.start_time_ns + round((at - self.started_at) * 1e9)
+                    # Not from the span's start, which MLflow notes later than `started_at`.
+                    ended_ns = time.time_ns() - round((time.perf_counter() - at) * 1e9)
                 event = SpanEvent(  # type: ignore[abstract]
                     "abandoned", timestamp=ended_ns or time.time_ns(), attributes={"chunks": chunks}
                 )
@@ -295,6 +301,25 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
     if isinstance(span, NoOpSpan):
         _losses.count(span)
     return span
+
+
+def _parent_that_was_sent() -> Any:
+    """
+    Return OpenTelemetry's current span if it has ended, and MLflow has sent its trace; else None.
+
+    A task or a thread that goes on has such a span in its context. MLflow starts no span below it.
+    """
+    current = get_current_otel_span()
+    # Asked first, as it takes a tenth of the time.
+    if getattr(current, "end_time", None) is None:
+        return None
+    return current if mlflow.get_current_active_span() is None else None
+
+
+def _below_nothing(start: Callable[[], Any]) -> Any:
+    # All else in the context, such as the experiment of a thread, is to be kept.
+    set_span_in_context(NoOpSpan())
+    return start()
 
 
 class ActiveSpan:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import pytest
-from callers import SERVER_ERROR, AsyncCaller, SyncCaller
+from callers import MODEL, SERVER_ERROR, AsyncCaller, SyncCaller, user
 from litellm.llms.openai import openai
 from mlflow.entities import SpanStatusCode
 
@@ -19,7 +19,7 @@ from mlflow_litellm import _autolog
 from mlflow_litellm._patching import Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from callers import Caller
     from mlflow.entities import Trace
@@ -177,6 +177,86 @@ def test_coroutine_takes_its_parent_where_it_is_awaited(
     caller.run(late)
     root, call = tracing.one().data.spans
     assert call.parent_id == root.span_id
+
+
+def by_decorator(work: Callable[[], Any]) -> Any:
+    """Do work in a traced function."""
+    return mlflow.trace(name="parent")(work)()
+
+
+def by_hand(work: Callable[[], Any]) -> Any:
+    """Do work below a span that is started by hand."""
+    with mlflow.start_span("parent"):
+        return work()
+
+
+def by_call(work: Callable[[], Any]) -> Any:
+    """Do work in a callback of LiteLLM's, in a call."""
+    results: list[Any] = []
+    asked = {"model": MODEL, "messages": user("parent"), "mock_response": "hello"}
+    litellm.completion(**asked, logger_fn=lambda _: results.append(work()))
+    return results[0]
+
+
+@pytest.mark.parametrize("below", [by_decorator, by_hand, by_call])
+def test_work_that_outlives_its_trace_has_traces_that_say_so(
+    below: Callable[[Callable[[], Any]], Any], tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """MLflow has sent the trace by then, and starts no span below a span of it."""
+    context = below(contextvars.copy_context)
+    [parent] = tracing.one().data.spans
+    caller = SyncCaller(provider)
+    for _ in range(2):
+        context.run(caller.complete, "late")
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(context.run, by_hand, lambda: caller.complete("nested")).result()
+    late = [span for span in tracing.calls() if "late" in str(span.inputs)]
+    assert [span.parent_id for span in late] == [None, None]
+    assert len({span.trace_id for span in late}) == 2
+    for span in late:
+        assert span.attributes["ended_trace_id"] == parent.trace_id
+        assert span.attributes["ended_span_id"] == parent.span_id
+    assert "ended_trace_id" not in parent.attributes
+
+
+def test_task_that_outlives_its_endpoint_is_traced(
+    tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """A background task of a server, which makes its first call after the answer."""
+    caller = AsyncCaller(provider)
+
+    async def serve() -> None:
+        answered = asyncio.Event()
+
+        async def work() -> None:
+            await answered.wait()
+            await litellm.acompletion(**caller.arguments("late"))
+
+        with mlflow.start_span("endpoint"):
+            task = asyncio.create_task(work())
+            await litellm.acompletion(**caller.arguments("early"))
+        mlflow.flush_trace_async_logging()
+        answered.set()
+        await task
+
+    caller.run(serve)
+    endpoint, late = sorted(tracing.all(), key=lambda trace: len(trace.data.spans), reverse=True)
+    assert len(endpoint.data.spans) == 2
+    [span] = late.data.spans
+    assert span.attributes["ended_trace_id"] == endpoint.info.trace_id
+
+
+def test_context_of_late_work_is_kept(tracing: Traces, provider: LoopbackProvider) -> None:
+    """All but the span: here tracing is switched off in it."""
+
+    def work() -> Any:
+        with mlflow.tracing.context(enabled=False):
+            return contextvars.copy_context()
+
+    context = by_hand(work)
+    mlflow.flush_trace_async_logging()
+    context.run(SyncCaller(provider).complete, "late")
+    assert [span.name for span in tracing.one().data.spans] == ["parent"]
 
 
 def test_span_is_active_during_the_call(tracing: Traces, caller: Caller) -> None:

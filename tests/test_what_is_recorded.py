@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import litellm
+import mlflow
 import pytest
 from callers import MODEL, SyncCaller, user
 from exchanges import EXCHANGES
@@ -78,6 +80,10 @@ def calls(provider: LoopbackProvider) -> None:
     details = {"prompt_tokens_details": AUDIO, "completion_tokens_details": AUDIO}
     litellm.completion(MODEL, user("hi"), mock_response=answer({**usage, **details}))
     through_router(caller)
+    with mlflow.start_span("parent"):
+        context = contextvars.copy_context()
+    mlflow.flush_trace_async_logging()
+    context.run(caller.complete, "after its parent")
     for service in (EMBEDDING, MODERATION, TRANSCRIPTION, OCR):
         service.call(caller)
 
