@@ -57,7 +57,7 @@ _KINDS = (
     ("/search/[^/]+", SpanType.RETRIEVER, search),
     ("/ocr", SpanType.PARSER, ocr),
     ("/rag/query", SpanType.CHAIN, chat),
-    ("/videos", SpanType.LLM, other),
+    ("/videos(?:/edits|/extensions|/[^/]+/remix)?", SpanType.LLM, other),
     ("/decisions", SpanType.LLM, other),
     ("/systemone", SpanType.LLM, other),
     ("/extraction", SpanType.LLM, other),
@@ -70,6 +70,8 @@ _DOORS = [
 MCP = Door("/mcp", SpanType.CHAIN, mcp, is_route=True)
 _MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
 _MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
+# What opens, counts or ends a call, which LiteLLM answers itself also where it passes others on.
+_ABOUT_A_CALL = re.compile(r"^/openai/v1/(?:realtime/|responses/(?:input_tokens|[^/]+/cancel))")
 _PASSED_THROUGH = Door("pass-through", SpanType.LLM, other, is_route=True)
 # By a field of theirs, where a path of the gateway's own says nothing.
 _FIELDS = {
@@ -89,6 +91,8 @@ def door_of(path: str) -> Door | None:
         Its span type is that of a call that the gateway passes through, without LiteLLM's
         functions. None of a request for no model, such as one for a key.
     """
+    if _ABOUT_A_CALL.search(path):
+        return None
     found = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
     if found is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
         return MCP
@@ -125,7 +129,13 @@ def door_passed(door: Door, body: Mapping[str, Any]) -> Door:
 @lru_cache(maxsize=1024)
 def _known(path: str) -> Door | None:
     found = next((door for pattern, door in _DOORS if pattern.search(path)), None)
-    return found if found and (_is_for_models(path) or _is_passed_through(path)) else None
+    # LiteLLM does not count its queue among the routes for models.
+    is_queued = path.startswith("/queue/")
+    return found if is_queued or (found and _is_reached(path)) else None
+
+
+def _is_reached(path: str) -> bool:
+    return _is_for_models(path) or _is_passed_through(path)
 
 
 def _is_for_models(path: str) -> bool:
