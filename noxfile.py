@@ -4,8 +4,9 @@ CI checks beyond that, ``nox -t bench`` measures. Each session also runs by its 
 
 - plain: ``lint``, ``types``, ``unit`` (no LiteLLM, no server: seconds) and ``tests``.
 - ci: ``pythons``, the core tests on another Python; ``versions(oldest)``, the same with the oldest
-  LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today; ``frameworks``;
-  ``gateway``; ``installs``; ``readers``; ``docs``; ``quick``, short forms of the measurements.
+  LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today; ``differential``,
+  programs untraced and traced; ``frameworks``; ``gateway``; ``installs``; ``readers``; ``docs``;
+  ``quick``, short forms of the measurements.
 - bench: ``bench``, ``endurance``, ``scale`` and ``load``; each takes a quarter of an hour or more.
 - by name: ``coverage``, ``canary`` (pre-releases), ``comparison`` (other tracers), and other
   ``pythons`` and ``versions``.
@@ -154,6 +155,13 @@ def coverage(session: nox.Session) -> None:
 def run_pytest(session: nox.Session, *arguments: str, **options: Any) -> None:
     """Test what is installed, without the warnings of what it is tested with."""
     session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs, **options)
+
+
+@nox.session(tags=CI)
+def differential(session: nox.Session) -> None:
+    """Run programs with tracing off and on, and compare all that they can see."""
+    install(session, "mlflow", "tests")
+    run_pytest(session, str(Path("tests", "differential")))
 
 
 @nox.session(allow_parallel=True, tags=CI)

@@ -21,6 +21,7 @@ from mlflow_litellm import (
     _ending,
     _forks,
     _hops,
+    _ids,
     _interruptions,
     _late_targets,
     _losses,
@@ -169,6 +170,7 @@ def _enable(litellm: ModuleType) -> None:
         _export_patches[:] = [
             *_conventions.patches(),
             *_delivery.patches(),
+            *_ids.patches(),
             _opening.patch(),
             _retiring.patch(),
         ]
@@ -179,6 +181,7 @@ def _enable(litellm: ModuleType) -> None:
     _delivery.watch()
     _tell_missing()
     _callbacks.take_out(litellm)
+    _ids.isolate()
     _notebook.attach()
     _losses.attach()
     _forks.attach()

@@ -91,7 +91,7 @@ class Door:
         # Asked here, as a task that the coroutine is given to has another stack.
         if self._is_plumbing(kwargs):
             return wrapped(*args, **self._passed_on(args, kwargs))
-        return self._awaited(wrapped, owner, args, kwargs)
+        return _named_as(wrapped, self._awaited(wrapped, owner, args, kwargs))
 
     async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         call = Call(self, kwargs)
@@ -211,6 +211,9 @@ class Call:
         return given
 
     def _delivered(self, result: Any) -> Any:
+        if _is_mock(result):
+            self._end(None)
+            return result
         with guard("opening a stream"):
             if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
                 return self._stream(result)
@@ -255,6 +258,7 @@ class Call:
         else:
             cause = self.enclosing.cause_of(error)
             self.span.fail(error, answer, self._redaction(self._arguments), cause)
+        self.enclosing.release()
 
     def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
         shown = self._door.payload.RECORDED
@@ -311,6 +315,21 @@ class Redaction:
         if self._secrets is None:
             self._secrets = frozenset(secrets(self._arguments, self._shown))
         return self._secrets.union(*(redaction.known() for redaction in self._below))
+
+
+def _named_as(function: Any, coroutine: Any) -> Any:
+    """Return a coroutine with a function's name, by which warnings, tasks and debuggers call it."""
+    # A mock in the place of a function may have another name, or none.
+    name, qualname = getattr(function, "__name__", None), getattr(function, "__qualname__", None)
+    if type(name) is str and type(qualname) is str:
+        coroutine.__name__, coroutine.__qualname__ = name, qualname
+    return coroutine
+
+
+def _is_mock(result: Any) -> bool:
+    """Tell whether a test has put a mock in an answer's place, which counts each look at it."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and issubclass(type(result), mock.NonCallableMock)
 
 
 def _by_name(

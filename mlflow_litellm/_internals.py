@@ -64,6 +64,11 @@ def otel_span(span: Any) -> Any:
     return getattr(span, "_span", span)
 
 
+def isolated_tracer_provider() -> Any:
+    """Return the provider of tracers that is MLflow's alone; None before its first span."""
+    return getattr(getattr(provider, "provider", None), "_isolated_tracer_provider", None)
+
+
 def trace_exporter() -> Any:
     """Return what MLflow sends traces by; None where that has moved, or there is none."""
     return getattr(provider, "_get_trace_exporter", lambda: None)()

@@ -125,6 +125,16 @@ class Enclosing:
         # A helper's answer, such as a judge's, is not the call's own.
         self.is_composite |= any(result is given for given in results)
 
+    def release(self) -> None:
+        """
+        Let the arguments of inner calls go, after the span has ended.
+
+        LiteLLM's threads and tasks keep copies of the context for as long as they like, and the
+        arguments hold exceptions, whose frames hold the caller's own objects.
+        """
+        # Not clear(): the enclosing call may have yet to use the list.
+        self.redactions = []
+
     def active(self) -> Active:
         """Return a context manager that makes this the enclosing call, and its span current."""
         # MLflow takes 10 us to make a span current, even one that is none.

@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
+# wrapt's proxies have these, so that a function would be a context manager, and have a length.
+# Python asks the class, and takes None there for "has none"; programs ask the object.
+_NO_FUNCTION_HAS = frozenset({
+    "__aenter__", "__aexit__", "__aiter__", "__anext__", "__await__", "__bytes__", "__complex__",
+    "__contains__", "__delitem__", "__enter__", "__exit__", "__float__", "__getitem__",
+    "__index__", "__int__", "__iter__", "__len__", "__next__", "__reversed__", "__round__",
+    "__setitem__",
+})  # fmt: skip
 # Other Pythons may lack it.
 _getframe: Any = getattr(sys, "_getframe", None)
 
@@ -55,12 +63,22 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
         leaves to ``__reduce_ex__``.
         https://github.com/cloudpipe/cloudpickle/blob/master/cloudpickle/cloudpickle.py
         """
-        caller = _getframe(1).f_globals.get("__name__", "") if _getframe else ""
+        # Past __getattribute__().
+        caller = _getframe(2).f_globals.get("__name__", "") if _getframe else ""
         if "cloudpickle" in str(caller):
             return PatchedFunction
         # Not type(): what is wrapped may be another library's proxy.
         function_type: type = self.__wrapped__.__class__
         return function_type
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in _NO_FUNCTION_HAS:
+            msg = f"'function' object has no attribute {name!r}"
+            raise AttributeError(msg)
+        return wrapt.FunctionWrapper.__getattribute__(self, name)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
 
     def __copy__(self) -> PatchedFunction:
         return self
@@ -70,6 +88,10 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return pkgutil.resolve_name, (self._self_name,)
+
+
+for _name in _NO_FUNCTION_HAS:
+    setattr(PatchedFunction, _name, None)
 
 
 def _patched_method(original: Any, wrapper: Wrapper, is_on: Callable[[], bool]) -> Any:

@@ -164,6 +164,7 @@ class StreamRecord:
         else:
             self._span.finish(answer)
         abandon_left(below=self.enclosing)
+        self.enclosing.release()
 
     def _attributes(self, how: str) -> dict[str, Any]:
         attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}

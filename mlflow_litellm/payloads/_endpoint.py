@@ -56,7 +56,7 @@ def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | N
     told = hidden.get("custom_llm_provider")
     if told and told != CACHED:
         return str(told)
-    return named_provider(arguments) or _look_up(arguments.get("model"))[0]
+    return named_provider(arguments) or _provider_of(arguments.get("model"))
 
 
 def named_provider(arguments: Mapping[str, Any]) -> str | None:
@@ -108,6 +108,15 @@ def _default_base(provider: str) -> str | None:
     except Exception as error:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
         let_through(error)
         return None
+
+
+def _provider_of(model: Any) -> str | None:
+    import litellm
+
+    # Asked about another name, such as that of a Router's models, LiteLLM prints where to look.
+    name = str(model)
+    is_known = name in litellm.model_cost or name.startswith("ft:")
+    return _look_up(name)[0] if is_known else None
 
 
 def _look_up(model: Any) -> tuple[str | None, str | None]:

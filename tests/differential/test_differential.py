@@ -1,0 +1,58 @@
+"""One program, run with tracing off and on: all that it can see must be the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from differential.corpus import CORPUS
+from differential.grammar import programs
+from differential.pair import Pair, pair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What differs is made smaller step by step, which takes minutes.
+pytestmark = pytest.mark.timeout(900)
+
+
+@pytest.fixture(scope="session")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Start the two processes once."""
+    with pair(tmp_path_factory.mktemp("pair")) as started:
+        yield started
+
+
+def alike(both: Pair, program: str) -> None:
+    """Fail with the program and what differs, if its two runs do."""
+    found = both.differences(program)
+    assert not found, "\n\n".join([program, *found])
+
+
+@pytest.mark.parametrize("name", CORPUS)
+def test_a_written_program_sees_the_same(both: Pair, name: str) -> None:
+    """Each is what one user does."""
+    alike(both, CORPUS[name])
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(program=programs())
+def test_a_drawn_program_sees_the_same(both: Pair, program: str) -> None:
+    """The same ones in each run: ``--hypothesis-seed`` draws others."""
+    alike(both, program)
+
+
+def test_the_traced_runs_were_traced(both: Pair) -> None:
+    """Else all of them would agree."""
+    calls = both.calls
+    alike(both, "def program(see):\n    see(litellm.completion(**mocked()))")
+    assert both.calls > calls
