@@ -187,6 +187,7 @@ class Call:
         last = _nesting.last()
         content = _content.allowed(self._arguments)
         self.span.content = min(content, last.span.content) if last else content
+        self.span.withheld = last.span.withheld if last else None
         if self._outer is not None:
             self._outer.restrict(content)
 

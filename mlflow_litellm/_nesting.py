@@ -84,6 +84,13 @@ class Enclosing:
         self.redactions: list[Any] = []
         self._results: list[Any] | None = []
 
+    def is_below(self, other: Enclosing) -> bool:
+        """Return whether the call was made for another."""
+        call = self.outer
+        while call is not None and call is not other:
+            call = call.outer
+        return call is other
+
     def restrict(self, content: Content) -> None:
         """Have no more than `content` recorded of the call and of those that it is part of."""
         call: Enclosing | None = self

@@ -204,6 +204,17 @@ def watch(record: StreamRecord) -> None:
         gc.callbacks.append(_note_collection)
 
 
+def abandon_below(call: Enclosing) -> None:
+    """
+    End the spans of the streams that were opened for a call and that nobody reads any more.
+
+    LiteLLM may drop such a stream in a cycle of references, which is collected late or never.
+    """
+    for record in _members(_open):
+        if record.enclosing.is_below(call):
+            record.abandon()
+
+
 def end_open_streams() -> None:
     """End the spans of the streams that are open, and send them."""
     _end_dropped()

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.entities import SpanEvent, SpanStatus, SpanStatusCode
+from mlflow.entities import SpanEvent
 from mlflow.entities.span import NoOpSpan
 from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.provider import (
@@ -20,23 +20,16 @@ from mlflow.tracing.provider import (
 from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id
 
-from mlflow_litellm import (
-    _content,
-    _delivery,
-    _experiment,
-    _health,
-    _internals,
-    _losses,
-    _trace_info,
-)
+from mlflow_litellm import _content, _experiment, _internals, _losses, _span_end
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
+from mlflow_litellm._span_end import Failure, SpanEnd
 from mlflow_litellm._stack_traces import stack_trace
-from mlflow_litellm.payloads import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mlflow_litellm._span_end import Holder
     from mlflow_litellm.payloads import Answer, Request
 
 
@@ -55,16 +48,17 @@ class CallSpan:
     Attributes:
         content: How much of the call may be recorded.
         started_at: When the call began, by ``time.perf_counter()``.
+        withheld: Where its end waits for a verdict on what may be recorded; None if it does not.
     """
 
     __slots__ = (
-        "_format",
         "_request",
         "_span",
         "_start",
         "_tags_at_end",
         "content",
         "started_at",
+        "withheld",
     )
 
     def __init__(self, name: str, span_type: str, since: CallSpan | int | None = None) -> None:
@@ -74,10 +68,10 @@ class CallSpan:
         )
         self._start = partial(_start, name, span_type, began)
         self._span: Any = None
-        self._format: str | None = None
         self._request: Request | None = None
         self._tags_at_end = False
         self.content = Content.FULL
+        self.withheld: Holder | None = None
 
     def start(self) -> CallSpan:
         """Start it, once; return it."""
@@ -137,21 +131,11 @@ class CallSpan:
             tags_trace: Whether to do that now, and not as the span ends.
         """
         with guard("recording a request"):
-            self._format = request.message_format
             self._request = request
             self._tags_at_end = not tags_trace
             if tags_trace:
-                self._tag_trace(_content.request_of(request, self.content))
-
-    def _tag_trace(self, request: Request) -> None:
-        if request.tags or request.trace_metadata or request.session or request.user:
-            with guard("tagging a trace"):
-                # In a context of its own, which need not be left.
-                copy_context().run(self._tag, request)
-
-    def _tag(self, request: Request) -> None:
-        self.active().__enter__()
-        _trace_info.tell(self._span, request)
+                allowed = _content.request_of(request, self.content)
+                _span_end.tag_trace(self._span, allowed, self.active)
 
     def finish(self, answer: Answer | None = None) -> None:
         """End the span with an answer; MLflow makes its status OK."""
@@ -197,91 +181,42 @@ class CallSpan:
         if self.recording and self._span.end_time_ns is not None:
             # What interrupted its end came after that.
             self._span = None
+        failure = None
         if self.recording:
-            with guard("recording an exception"):
-                if cause:
+            failure = _failure(error, redact, self.content)
+            if cause:
+                with guard("recording what ended a call"):
                     self._span.set_attribute("cancelled_by", cause)
-                self._span.add_event(_event(error, redact, self.content))
-        description = _describe(error, redact, self.content)
-        if cause:
-            description = f"{description.rstrip(': ')}: {cause}"
-        self._end(answer, SpanStatus(SpanStatusCode.ERROR, description))
+                failure.description = f"{failure.description.rstrip(': ')}: {cause}"
+                failure.cause = cause
+        self._end(answer, failure)
 
     def _end(
         self,
         answer: Answer | None,
-        status: SpanStatus | None = None,
+        failure: Failure | None = None,
         ended_ns: int | None = None,
     ) -> None:
-        is_recording = self.recording
-        if is_recording:
-            self._record_request()
-            if answer is not None:
-                self._record_answer(answer, ended_ns)
-            with guard("counting a span"):
-                _delivery.expect(self._span)
-            with guard("completing a trace's experiment"):
-                _experiment.complete_if_known(self._span)
         span = self._span
-        if span is not None:
+        if self.recording:
+            if answer is not None:
+                with guard("timing an answer"):
+                    self._time(answer, ended_ns)
+            active = self.active()
+            end = SpanEnd(
+                span, self.content, self._request, answer, failure,
+                tags_trace=self._tags_at_end, active=lambda: active, ended_ns=ended_ns,
+            )  # fmt: skip
+            if self.withheld is None:
+                end.write()
+            else:
+                end.ended_ns = ended_ns or time.time_ns()
+                self.withheld.hold(end)
+        elif span is not None:
             with guard("ending a span"):
-                span.end(status=status, end_time_ns=ended_ns)
+                span.end(end_time_ns=ended_ns)
         # Forgotten only then: it is ended again, if this is interrupted.
         self._span = self._request = None
-        if is_recording:
-            _health.count_call()
-
-    def _record_request(self) -> None:
-        with guard("recording a request"):
-            request = self._request
-            if request is None:
-                return
-            request = _content.request_of(request, self.content)
-            if self._tags_at_end:
-                self._tag_trace(request)
-            attributes = dict(request.attributes)
-            if self._format is not None:
-                attributes[SpanAttributeKey.MESSAGE_FORMAT] = self._format
-            if request.model is not None:
-                attributes[SpanAttributeKey.MODEL] = request.model
-            if request.tools:
-                attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
-            if not request.has_media:
-                attributes[SpanAttributeKey.INPUTS] = self._shown(shown.inputs, request.inputs)
-            self._span.set_attributes(attributes)
-            if request.has_media:
-                self._span.set_inputs(request.inputs)
-                self._reshow(SpanAttributeKey.INPUTS, shown.inputs)
-
-    def _record_answer(self, answer: Answer, ended_ns: int | None) -> None:
-        with guard("recording an answer"):
-            self._time(answer, ended_ns)
-            answer = _content.answer_of(answer, self.content)
-            # MLflow reads these as they are; a None in them would cost the trace its totals.
-            own = {
-                SpanAttributeKey.CHAT_USAGE: answer.usage,
-                SpanAttributeKey.LLM_COST: answer.cost,
-                SpanAttributeKey.MODEL: answer.model,
-                SpanAttributeKey.MODEL_PROVIDER: answer.provider,
-            }
-            attributes = {key: value for key, value in own.items() if value}
-            if not answer.has_media and answer.outputs is not None:
-                attributes[SpanAttributeKey.OUTPUTS] = self._shown(shown.outputs, answer.outputs)
-            self._span.set_attributes({**answer.attributes, **attributes})
-            if answer.has_media:
-                self._span.set_outputs(answer.outputs)
-                self._reshow(SpanAttributeKey.OUTPUTS, shown.outputs)
-
-    def _shown(self, show: Callable[[str | None, Any], Any], told: Any) -> Any:
-        with guard("making a chat of what was said"):
-            return show(self._format, told)
-        return told
-
-    def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
-        # Only now are pictures what the UI shows: references to attachments.
-        told = self._span.get_attribute(key)
-        if (again := self._shown(show, told)) is not told:
-            self._span.set_attribute(key, again)
 
     def _time(self, answer: Answer, ended_ns: int | None) -> None:
         said = (answer.usage or {}).get("output_tokens")
@@ -354,18 +289,18 @@ class ActiveSpan:
                     variable.set(before.get(variable, OTelContext()))
 
 
-def _event(error: BaseException, redact: Callable[[str], str], content: Content) -> SpanEvent:
+def _failure(error: BaseException, redact: Callable[[str], str], content: Content) -> Failure:
+    kind = type(error).__name__
+    failure = Failure(kind, kind, None)
     # Not span.record_exception(): it refuses CancelledError, a BaseException, and records the
     # frames of our wrappers.
-    attributes: dict[str, Any] = {"exception.type": redact(type(error).__name__)}
-    if content == Content.FULL:
-        attributes["exception.message"] = redact(str(error))
-        attributes["exception.stacktrace"] = redact(stack_trace(error))
-    return SpanEvent("exception", attributes=attributes)  # type: ignore[abstract]
-
-
-def _describe(error: BaseException, redact: Callable[[str], str], content: Content) -> str:
+    with guard("recording an exception"):
+        attributes: dict[str, Any] = {"exception.type": redact(kind)}
+        if content == Content.FULL:
+            attributes["exception.message"] = redact(str(error))
+            attributes["exception.stacktrace"] = redact(stack_trace(error))
+        failure.event = SpanEvent("exception", attributes=attributes)  # type: ignore[abstract]
     with guard("describing an exception"):
         if content == Content.FULL:
-            return redact(f"{type(error).__name__}: {error}")
-    return type(error).__name__
+            failure.description = redact(f"{kind}: {error}")
+    return failure

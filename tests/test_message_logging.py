@@ -223,6 +223,23 @@ def test_rule_of_our_own_says_what_litellms_does(
     assert _message_logging.is_redacted(switch, obeys_global=True) is theirs
 
 
+def test_tokens_of_a_masker_are_not_recorded(tracing: Traces, caller: Caller) -> None:
+    """They undo the masking of the messages beside them."""
+    caller.complete("/say | hello", metadata={"pii_tokens": {"<EMAIL_1>": WORD}, "note": "kept"})
+    assert WORD not in text_of(tracing)
+    assert tracing.span().attributes["metadata"] == {"note": "kept"}
+
+
+@pytest.mark.parametrize("hides", [False, True])
+def test_user_of_a_key_is_hidden_as_litellm_hides_it(
+    hides: bool, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``redact_user_api_key_info``."""
+    monkeypatch.setattr(litellm, "redact_user_api_key_info", hides)
+    caller.complete("/say | hello", metadata={"user_api_key_end_user_id": WORD})
+    assert (WORD in text_of(tracing)) is not hides
+
+
 def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
     """If this fails, LiteLLM's rule has moved, and ours must follow its changes."""
     assert _message_logging._function(*_message_logging._RULE) is not None

@@ -17,8 +17,9 @@ _NO_LOG = "no-log"
 _METADATA = ("litellm_metadata", "metadata")
 # A call with none of these arguments is decided by LiteLLM's global switch alone.
 _SWITCHES = frozenset({_TURN_OFF, _NO_LOG, "litellm_params", "litellm_logging_obj", *_METADATA})
+# Headers that show and hide a call's content.
 _DISABLE = "litellm-disable-message-redaction"
-_ENABLE = ("litellm-enable-message-redaction", "x-litellm-enable-message-redaction")
+ENABLE = ("litellm-enable-message-redaction", "x-litellm-enable-message-redaction")
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 # Where LiteLLM has its rule, and since when it reads the switch in metadata too.
@@ -104,7 +105,7 @@ def _should_redact(details: Mapping[str, Any], *, by_default: bool) -> bool:
     dynamic = details.get("standard_callback_dynamic_params")
     if dynamic:
         return bool(dynamic[_TURN_OFF])
-    return by_default or any(headers.get(name) for name in _ENABLE)
+    return by_default or any(headers.get(name) for name in ENABLE)
 
 
 def _is_true(value: Any) -> bool:

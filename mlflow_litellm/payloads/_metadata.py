@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ _LITELLMS = frozenset({
     "caching_groups", "caller_tags", "deployment_model_name", "endpoint",
     "global_max_parallel_requests", "headers", "hidden_params", "inherited_tags",
     "kubernetes_pod_routing", "llm_api_timing_windows", "max_retries", "model_group_alias",
-    "model_group_size", "model_info", "original_model_group", "previous_models",
+    "model_group_size", "model_info", "original_model_group", "pii_tokens", "previous_models",
     "proxy_server_request", "queue_time_seconds", "request_retry_count",
     "requester_custom_headers", "requester_ip_address", "requester_metadata", "rpm",
     "standard_logging_guardrail_information",
@@ -92,12 +93,18 @@ def user(arguments: Mapping[str, Any]) -> str | None:
     return _first(
         *(source.get("trace_user_id") for source in _dicts(arguments)),
         arguments.get("user"),
-        *(
-            source.get(key)
-            for source in _dicts(arguments)
-            for key in ("user_id", "user_api_key_end_user_id")
-        ),
+        *(source.get(key) for source in _dicts(arguments) for key in ("user_id", *_keys_user())),
     )
+
+
+def _keys_user() -> tuple[str, ...]:
+    """Return the name of the user whom LiteLLM's proxy knows of by the key, if it may be told."""
+    return () if redacts_key_info() else ("user_api_key_end_user_id",)
+
+
+def redacts_key_info() -> bool:
+    """Return whether LiteLLM's switch hides whose key a request of its proxy has."""
+    return bool(getattr(sys.modules.get("litellm"), "redact_user_api_key_info", False))
 
 
 def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from mlflow_litellm import _autolog
 from mlflow_litellm._experiment import root_experiment_id
 from mlflow_litellm._guard import guard
 from mlflow_litellm._patching import Patch, apply_all
-from mlflow_litellm.proxy import _export, _middleware
+from mlflow_litellm.proxy import _export, _middleware, _verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,12 +48,19 @@ class _Handler(CustomLogger):  # type: ignore[misc]
 
     # LiteLLM gives these by name.
     async def async_pre_call_hook(
-        self, *, user_api_key_dict: Any, call_type: Any, **_: object
+        self, *, user_api_key_dict: Any, call_type: Any, data: Mapping[str, Any], **_: object
     ) -> None:
         """Note who asked, and for what."""
         with guard("noting who asked"):
             if (request := _middleware.current()) is not None:
                 request.identify(user_api_key_dict, call_type)
+                request.note_data(data)
+
+    async def async_log_success_event(
+        self, kwargs: dict[str, Any], *_: object, **__: object
+    ) -> None:
+        """Note what LiteLLM logs of a call: what may be recorded of a request that is guarded."""
+        _verdict.take(kwargs)
 
     async def async_post_call_failure_hook(
         self,

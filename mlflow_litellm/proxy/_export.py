@@ -16,6 +16,7 @@ import mlflow
 
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._internals import export_queue
+from mlflow_litellm.proxy import _verdict
 
 # A trace takes a few places: one for itself, and one for each batch of its spans.
 _FULL = 0.8
@@ -62,6 +63,7 @@ def _tell(queue: Any) -> None:
 
 async def flush() -> None:
     """Send what waits to be sent, for ten seconds at most. Blocks no event loop."""
+    _verdict.release_all()
     # Not the loop's own threads, which it would wait for as it ends.
     thread = threading.Thread(target=_flush, name="mlflow-litellm-flush", daemon=True)
     thread.start()

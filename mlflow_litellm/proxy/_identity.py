@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlflow_litellm.payloads._metadata import redacts_key_info
+
 # Span attributes by LiteLLM's name of the key's field, as its own logs have them. Not the key's
 # hash. https://docs.litellm.ai/docs/proxy/logging_spec#standardlogginguserapikeymetadata
 _ATTRIBUTES = {
@@ -22,6 +24,9 @@ _NOBODY = "default_user_id"
 
 def attributes(key: Any) -> dict[str, str]:
     """Return the span attributes that tell who asked, from a ``UserAPIKeyAuth``."""
+    # https://docs.litellm.ai/docs/proxy/logging#redact-userapikeyinfo
+    if redacts_key_info():
+        return {}
     known = {told: getattr(key, name, None) for name, told in _ATTRIBUTES.items()}
     return {
         name: value

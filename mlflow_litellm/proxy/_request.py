@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
+from mlflow_litellm import _content
 from mlflow_litellm._calls import Redaction
+from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
 from mlflow_litellm._nesting import Enclosing
+from mlflow_litellm._records import abandon_below
 from mlflow_litellm._remote import remote_trace
 from mlflow_litellm._spans import CallSpan
 from mlflow_litellm.payloads._bounded import bounded
+from mlflow_litellm.payloads._message_logging import ENABLE
 from mlflow_litellm.payloads._secrets import is_secret_name
-from mlflow_litellm.proxy import _identity
+from mlflow_litellm.proxy import _guardrails, _identity
 from mlflow_litellm.proxy._answer import GatewayAnswer, message_of
 from mlflow_litellm.proxy._paths import door_passed
+from mlflow_litellm.proxy._verdict import RootEnd, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from mlflow_litellm._calls import Door
     from mlflow_litellm.payloads import Answer, Request
 
+_FIRST_ERROR = 400
+_FIRST_SERVER_ERROR = 500
 # In bytes. Longer requests, such as those with files, are told by the call that they lead to.
 _LONGEST = 1_000_000
 # Clients that leave have waited: looking whether one has takes a turn of the event loop.
@@ -58,8 +65,8 @@ class ProxiedRequest(Enclosing):
     """
 
     __slots__ = (
-        "_asked", "_body", "_error", "_headers", "_identity", "_is_received", "_is_routed", "_lost",
-        "_remote", "_scope", "_size", "_verdicts", "answer",
+        "_allowed", "_asked", "_body", "_error", "_headers", "_identity", "_is_received",
+        "_is_routed", "_lost", "_remote", "_scope", "_size", "_verdict", "_verdicts", "answer",
     )  # fmt: skip
 
     def __init__(self, scope: MutableMapping[str, Any], door: Door) -> None:
@@ -67,6 +74,8 @@ class ProxiedRequest(Enclosing):
         self._headers: dict[str, str] = _decoded(scope["headers"])
         self._remote = remote_trace(self._headers)
         super().__init__(self._start(), door)
+        self._allowed: Content | None = None
+        self._verdict = self._guarded()
         # What steps give is not held.
         self.settle(None)
         self.answer = GatewayAnswer()
@@ -88,6 +97,18 @@ class ProxiedRequest(Enclosing):
             self._remote.join()
         with self._remote.active():
             return CallSpan(name, SpanType.CHAIN).start()
+
+    def _guarded(self) -> Verdict | None:
+        with guard("looking for guardrails"):
+            guards = _guardrails.guards()
+            if guards is None:
+                return None
+            verdict = Verdict(guards)
+            self.span.withheld = verdict.withheld
+            return verdict
+        # What cannot be known must be taken for the worst.
+        self.span.content = Content.REDACTED
+        return None
 
     def note(self, door: Door, request: Request) -> None:
         """Note what is asked for in a call that is made for this one: what came of the request."""
@@ -132,9 +153,20 @@ class ProxiedRequest(Enclosing):
         if call_type is not None:
             self._identity["call_type"] = str(getattr(call_type, "value", call_type))
 
+    def note_data(self, data: Mapping[str, Any]) -> None:
+        """Note what LiteLLM made of the request: what hides its content, and what it is called."""
+        self._allowed = _content.allowed(data)
+        call_id = data.get("litellm_call_id")
+        if isinstance(call_id, str):
+            # An error's answer has no header with it.
+            self._identity["litellm_call_id"] = call_id
+            if self._verdict is not None:
+                self._verdict.expect(call_id)
+
     def note_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
         """Note why the request failed, and what had become of it by then."""
         self._error = error
+        self.note_data(data)
         self._asked = self._asked or self.door.payload.request({**self._known(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
@@ -170,6 +202,7 @@ class ProxiedRequest(Enclosing):
             return
         self.is_open = False
         answer = None
+        self._obey_switches()
         if isinstance(error, Exception) and self.answer.status is None:
             # What every server of ASGI answers.
             self.answer.status = 500
@@ -181,14 +214,56 @@ class ProxiedRequest(Enclosing):
             with guard("reading what the gateway answered"):
                 answer = self._answered(error)
                 error = error or answer.error
+        if error is not None:
+            with guard("ending the streams of a failed request"):
+                abandon_below(self)
+        if self._verdict is not None:
+            self.span.withheld = RootEnd(
+                self._verdict,
+                self._leave,
+                is_routed=self._is_routed,
+                shows_error=self._says_why(),
+            )
         if error is None:
             self.span.finish(answer)
         else:
             self.span.fail(error, answer, self._redaction())
+        if self._verdict is None:
+            self._leave()
+        else:
+            self.span.withheld = self._verdict.withheld
+        self._forget()
+
+    def _leave(self) -> None:
         if self._remote is not None:
             with guard("leaving a caller's trace"):
                 self._remote.leave()
-        self._forget()
+
+    def _obey_switches(self) -> None:
+        content = Content.REDACTED
+        with guard("reading the switches of a request"):
+            content = self._read_switches() if self._allowed is None else self._allowed
+        self.restrict(content)
+
+    def _read_switches(self) -> Content:
+        """Return how much may be recorded of a request that LiteLLM has not read."""
+        body = self._read_body()
+        metadata = body.get("metadata")
+        # Who is not known yet can hide content, and not show what the operator hides.
+        headers = {key: self._headers[key] for key in ENABLE if key in self._headers}
+        metadata = {**(metadata if isinstance(metadata, dict) else {}), "headers": headers}
+        return min(
+            _content.allowed({}),
+            _content.allowed(body),
+            _content.allowed({**body, "metadata": metadata}),
+        )
+
+    def _says_why(self) -> bool:
+        """Return whether the request's error may be recorded: a verdict is, and not a fault."""
+        status = self.answer.status or 0
+        if _FIRST_SERVER_ERROR > status >= _FIRST_ERROR:
+            return True
+        return type(self._error).__module__.startswith("litellm.")
 
     def _forget(self) -> None:
         """Let go of what was said: tasks that outlive the request have it in their context."""
@@ -201,7 +276,7 @@ class ProxiedRequest(Enclosing):
         told = self._asked or self.door.payload.request(self._known())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
-        verdict = _verdict(self._verdicts)
+        verdict = _worst(self._verdicts)
         http = {"http.request.method": self._scope["method"], "http.route": path}
         return replace(
             told,
@@ -267,7 +342,7 @@ class ProxiedRequest(Enclosing):
         return Redaction(given, frozenset(), self.redactions)
 
 
-def _verdict(statuses: list[str]) -> dict[str, str]:
+def _worst(statuses: list[str]) -> dict[str, str]:
     """Return the worst verdict of a request's guardrails by its name; nothing if none ran."""
     worst = next((status for status in _WORST_FIRST if status in statuses), None)
     return {"guardrail_status": worst} if worst else {}

@@ -11,6 +11,7 @@ MASTER_KEY = "sk-master-secret-0123456789"
 VIRTUAL_KEY = "sk-virtual-secret-0123456789"
 JUDGED_KEY = "sk-judged-secret-0123456789"
 SPENT_KEY = "sk-spent-secret-0123456789"
+PRIVATE_KEY = "sk-private-secret-0123456789"
 
 
 async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
@@ -30,6 +31,9 @@ async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
             user_id="alice",
             metadata={"tags": ["of-the-key"]},
         )
+    if api_key == PRIVATE_KEY:
+        told = {"callback_name": "none-such", "callback_vars": {"turn_off_message_logging": True}}
+        return UserAPIKeyAuth(api_key=api_key, metadata={"logging": [told]})
     if api_key == MASTER_KEY:
         return UserAPIKeyAuth(api_key=api_key, user_id="default_user_id", user_role="proxy_admin")
     message = f"Invalid key: {api_key}"

@@ -43,7 +43,7 @@ class Gateway(Process):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         # Beside the configuration, where LiteLLM looks for it.
-        for name in ("custom_auth.py", "custom_guardrails.py"):
+        for name in ("custom_auth.py", "custom_guardrails.py", "wardens.py"):
             (folder / name).write_text((HERE / name).read_text())
         (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
         command = [

@@ -542,6 +542,7 @@ class Silenced(NamedTuple):
 
 
 BESIDE = {
+    "redact_user_api_key_info": True,
     "turn_off_message_logging": True,
     "success_callback": ["mlflow"],
     "failure_callback": ["mlflow"],
@@ -591,6 +592,12 @@ def silenced(
 def test_without_content_nothing_that_was_said_is_recorded(silenced: Silenced) -> None:
     """Asked, answered, or quoted in an error."""
     assert silenced.word not in str([trace.to_dict() for trace in silenced.traces])
+
+
+def test_without_key_info_nobody_is_named(silenced: Silenced) -> None:
+    """Neither key nor team nor user, in attributes and tags."""
+    text = str([trace.to_dict() for trace in silenced.traces])
+    assert [name for name in ("research-key", "team-1", "Research", "alice") if name in text] == []
 
 
 def test_without_content_each_request_has_one_trace(silenced: Silenced) -> None:

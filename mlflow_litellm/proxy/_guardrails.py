@@ -1,0 +1,128 @@
+"""
+Which callbacks of the proxy may change or stop a request's content, and what they mask in logs.
+
+https://docs.litellm.ai/docs/proxy/guardrails/quick_start
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from litellm.integrations.custom_guardrail import CustomGuardrail
+from litellm.integrations.custom_logger import CustomLogger
+
+from mlflow_litellm import _autolog
+from mlflow_litellm._patching import Patch, apply_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_LISTS = ("callbacks", "_async_success_callback", "success_callback")
+_LOGGING = ("async_logging_hook", "logging_hook")
+_HOOKS = (
+    "async_pre_call_hook",
+    "async_pre_call_deployment_hook",
+    "async_moderation_hook",
+    "async_post_call_success_hook",
+    "async_post_call_success_deployment_hook",
+    "async_post_call_streaming_hook",
+    "async_post_call_streaming_iterator_hook",
+    *_LOGGING,
+)
+# LiteLLM's own callbacks, which count, limit and log. Its guardrails stand elsewhere.
+_HARMLESS = ("litellm.integrations.", "litellm.proxy.hooks.", "litellm.router", "mlflow_litellm.")
+_NOT_HARMLESS = ("azure_content_safety",)
+
+
+@dataclass(frozen=True)
+class Guards:
+    """
+    The callbacks that may change or stop what a request says.
+
+    Attributes:
+        masking: Those of them that mask what is logged.
+        unmasks: Whether one puts back what it masked, before the client gets the answer.
+    """
+
+    masking: tuple[Any, ...]
+    unmasks: bool
+
+    def expected(self, details: Mapping[str, Any]) -> list[Any]:
+        """Return the callbacks whose logging hook LiteLLM runs for a call, by its details."""
+        return [each for each in self.masking if _runs(each, details)]
+
+
+def guards() -> Guards | None:
+    """Return what guards the proxy's requests now; None if nothing does."""
+    found = [each for each in _callbacks() if _is_guard(each)]
+    if not found:
+        return None
+    masking = tuple(each for each in found if _masks_logs(each))
+    unmasks = any(getattr(each, "output_parse_pii", False) for each in found)
+    return Guards(masking, unmasks)
+
+
+def observe(callbacks: tuple[Any, ...], note: Callable[[Any, Any, Any], None]) -> None:
+    """
+    Have `note` told what the logging hooks of these callbacks answer. Is idempotent.
+
+    Args:
+        callbacks: LiteLLM's callbacks.
+        note: Is given a callback, the details that it got, and what it answered.
+    """
+
+    async def observed(wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        answered = await wrapped(*args, **kwargs)
+        note(callback, kwargs.get("kwargs") or next(iter(args), None), answered)
+        return answered
+
+    for callback in callbacks:
+        holder = next(each for each in type(callback).__mro__ if _LOGGING[0] in vars(each))
+        if holder not in _observed:
+            _observed.add(holder)
+            apply_all([Patch(holder, _LOGGING[0], observed, _autolog.is_on)])
+
+
+_observed: set[type] = set()
+
+
+def _callbacks() -> Iterator[Any]:
+    litellm = sys.modules["litellm"]
+    seen = set()
+    for name in _LISTS:
+        for callback in getattr(litellm, name, ()):
+            if isinstance(callback, CustomLogger) and id(callback) not in seen:
+                seen.add(id(callback))
+                yield callback
+
+
+def _is_guard(callback: Any) -> bool:
+    if isinstance(callback, CustomGuardrail):
+        return True
+    kind = type(callback)
+    module = str(kind.__module__)
+    is_harmless = module.startswith(_HARMLESS) and not module.endswith(_NOT_HARMLESS)
+    return not is_harmless and any(_overrides(kind, hook) for hook in _HOOKS)
+
+
+def _masks_logs(callback: Any) -> bool:
+    if not any(_overrides(type(callback), hook) for hook in _LOGGING):
+        return False
+    event = getattr(callback, "event_hook", None)
+    # One without a mode runs in each.
+    return event is None or "logging_only" in str(event)
+
+
+def _runs(callback: Any, details: Mapping[str, Any]) -> bool:
+    if not isinstance(callback, CustomGuardrail):
+        return True
+    from litellm.types.guardrails import GuardrailEventHooks
+
+    event = GuardrailEventHooks.logging_only
+    return callback.should_run_guardrail(data=details, event_type=event) is True
+
+
+def _overrides(kind: type, hook: str) -> bool:
+    return getattr(kind, hook, None) is not getattr(CustomLogger, hook, None)
