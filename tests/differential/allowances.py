@@ -12,7 +12,7 @@ from __future__ import annotations
 THREADS = ("MLflow", "Mlflow", "mlflow", "OtelBatch")
 # MLflow's store.
 OPEN_FILES = ("mlflow.db",)
-# What mlflow.get_last_active_trace_id() reads.
-CONTEXT_VARIABLES = frozenset({"last_active_trace_id"})
+# What mlflow.get_last_active_trace_id() reads; and the call under way, None after a stream's chunk.
+CONTEXT_VARIABLES = frozenset({"last_active_trace_id", "mlflow_litellm_enclosing"})
 # Whose frames stand in tracebacks, between the caller's and LiteLLM's.
 WRAPPERS = ("mlflow_litellm", "wrapt")
