@@ -33,7 +33,8 @@ _NO_CONTENT = frozenset({
     "created_at", "finish_reason", "id", "item_id", "model", "object", "previous_response_id",
     "role", "service_tier", "status", "stop_reason", "system_fingerprint", "tool_call_id", "type",
 })  # fmt: skip
-_LONGEST_NO_CONTENT = 200
+# An id of a response may hold which deployment made it, encrypted.
+_LONGEST_NO_CONTENT = 1000
 # Texts that are looked for within others; more of them cost too much.
 _MOST_SEARCHES = 100
 
