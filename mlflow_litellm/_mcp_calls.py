@@ -14,6 +14,7 @@ from mlflow.entities import SpanType
 from mlflow_litellm import _nesting
 from mlflow_litellm._calls import Call, Door
 from mlflow_litellm._guard import guard
+from mlflow_litellm._patching import PatchedFunction
 from mlflow_litellm.payloads import mcp, responses
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ async def send_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) ->
 
 async def call_openai_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``experimental_mcp_client.call_openai_tool``."""
+    if _is_patched(wrapped):
+        return await wrapped(*args, **kwargs)
     asked: dict[str, Any] = {}
     with guard("reading a call of a tool"):
         function = _by_name(wrapped, args, kwargs)["openai_tool"]["function"]
@@ -111,6 +114,8 @@ async def call_openai_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: 
 
 async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``experimental_mcp_client.load_mcp_tools``."""
+    if _is_patched(wrapped):
+        return await wrapped(*args, **kwargs)
     door = _Method(_LIST, SpanType.TOOL, mcp)
     call = Call(door, {"jsonrpc": "2.0", "method": _LIST})
     return await _within(call, wrapped, args, kwargs)
@@ -122,6 +127,12 @@ def take_turn(wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> A
     if call is None or not call.runs_tools:
         return wrapped(*args, **kwargs)
     return _TURN.wrapper(wrapped)(wrapped, owner, args, kwargs)
+
+
+def _is_patched(function: Any) -> bool:
+    """Tell whether a function is traced already: LiteLLM has it under an old name as well."""
+    # Not isinstance(): it claims to be a function.
+    return type(function) is PatchedFunction
 
 
 def _tool(asked: Mapping[str, Any]) -> Call:
