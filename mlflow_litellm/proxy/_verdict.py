@@ -137,7 +137,10 @@ class Verdict:
         if end.answer is None:
             return
         if self._masked is not None:
-            outputs = _masked_outputs(end.answer.outputs, self._masked[1])
+            outputs = end.answer.outputs
+            # The hook's answer lacks fields that are empty.
+            if payload.only(outputs) != outputs:
+                outputs = _masked_outputs(outputs, self._masked[1])
         elif served is None or self._guards.unmasks:
             outputs = end.answer.outputs
         elif self._keeps_raw:
