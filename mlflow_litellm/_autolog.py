@@ -183,9 +183,10 @@ def _enable(litellm: ModuleType) -> None:
     _callbacks.take_out(litellm)
     _ids.isolate()
     _notebook.attach()
+    # Before what keeps MLflow from logging: a filter after that one is not asked.
+    _interruptions.attach()
     _losses.attach()
     _forks.attach()
-    _interruptions.attach()
     _ending.attach()
     _on = True
 

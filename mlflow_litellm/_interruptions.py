@@ -54,6 +54,19 @@ def let_through(error: BaseException) -> None:
         pass_on(found)
 
 
+class errors_ignored:  # noqa: N801 - reads as ``contextlib.suppress(Exception)``, whose place it takes.
+    """Ignore each :class:`Exception` of the block, but for one that interrupts this thread."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        let_through(error)
+        return True
+
+
 def pass_on(interruption: BaseException) -> NoReturn:
     """Raise it again, as the user raised it: that it was caught on its way is no part of it."""
     context = interruption.__context__

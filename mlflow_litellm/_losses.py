@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import suppress
 from typing import Any
 
 from mlflow.exceptions import MlflowException
 
 from mlflow_litellm import _health, _internals
 from mlflow_litellm._guard import guard, logger
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm._opening import ELSEWHERE, StoreUnavailableError
 
 _FAILED_TO_START = logging.getLogger("mlflow.tracing.fluent")
@@ -113,7 +113,7 @@ def _explain(error: BaseException | None) -> tuple[str, str]:
     from mlflow_litellm import _store, _store_errors
 
     if isinstance(error, (ImportError, MlflowException)):
-        with suppress(Exception):
+        with errors_ignored():
             problem = _store_errors.explain(_store.store_uri(), error, ELSEWHERE)
             return problem.what, problem.remedy
     cause = "" if error is None else f" ({type(error).__name__}: {error})"

@@ -13,9 +13,10 @@ import sys
 from collections import UserString
 from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from itertools import islice
 from typing import Any
+
+from mlflow_litellm._interruptions import errors_ignored
 
 _TEXTS = (str, bytes, bytearray, memoryview, UserString)
 _LISTS = (AbstractSet, Sequence, ValuesView)
@@ -50,7 +51,7 @@ def listed(value: Any) -> list[Any]:
 
 def items(value: Any) -> list[Any] | None:
     """Return the items of a container that can be read again; None of what cannot, or raises."""
-    with suppress(Exception):
+    with errors_ignored():
         return listed(value) if is_listed(value) else None
     return None
 

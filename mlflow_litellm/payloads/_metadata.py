@@ -12,10 +12,10 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._containers import entries, items
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._redaction import redacted
@@ -137,7 +137,7 @@ def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _as_dict(value: Any) -> dict[str, Any] | None:
     if _is(value, Mapping):
         # One of the user's own may refuse to be read.
-        with suppress(Exception):
+        with errors_ignored():
             return entries(value)
     return None
 
