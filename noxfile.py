@@ -3,10 +3,10 @@ Sessions: plain ``nox`` checks the code and runs the tests on one Python. ``nox 
 CI checks beyond that, ``nox -t bench`` measures. Each session also runs by its name.
 
 - plain: ``lint``, ``types``, ``unit`` (no LiteLLM, no server: seconds) and ``tests``.
-- ci: ``pythons``, the core tests on another Python; ``versions(oldest)``, the same with the oldest
-  LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today; ``differential``,
-  programs untraced and traced; ``frameworks``; ``gateway``; ``installs``; ``readers``; ``docs``;
-  ``quick``, short forms of the measurements.
+- ci: ``pythons``, the tests of mechanisms on another Python; ``versions(oldest)``, the core with
+  the oldest LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today;
+  ``differential``, programs untraced and traced; ``frameworks``; ``gateway``; ``installs``;
+  ``readers``; ``docs``; ``quick``, short forms of the measurements.
 - bench: ``bench``, ``endurance``, ``scale`` and ``load``; each takes a quarter of an hour or more.
 - by name: ``coverage``, ``canary`` (pre-releases), ``comparison`` (other tracers), and other
   ``pythons`` and ``versions``.
@@ -205,15 +205,24 @@ VERSIONS = {
     "1.109": ("1.109.1", "3.17.2", "2.5.2"),
     "1.110": ("1.110.2", "3.17.2", "2.5.2"),
 }
+
+
+def files(*names: str) -> list[str]:
+    """Return the paths of test files."""
+    return [str(Path("tests", f"test_{name}.py")) for name in names]
+
+
+# What may end otherwise on another Python.
+MECHANISMS = files(
+    "attempts", "callbacks", "calls", "experiment", "nesting", "privacy", "propagation", "router",
+    "stream_endings", "streams", "switch", "takeover",
+)  # fmt: skip
 # What the package does, and what LiteLLM, MLflow and wrapt do for it: not each payload.
 CORE = [
-    str(Path("tests", f"test_{name}.py"))
-    for name in (
-        "attempts", "callbacks", "calls", "embedding", "every_door", "experiment", "messages",
-        "nesting", "patching", "privacy", "propagation", "responses", "router", "router_kinds",
-        "stream_endings", "streams", "switch", "takeover", "text_completion", "usage",
-    )
-]  # fmt: skip
+    *MECHANISMS,
+    *files("embedding", "every_door", "messages", "responses", "router_kinds", "text_completion"),
+    *files("usage"),
+]
 
 
 def install_beside(session: nox.Session, *versions: str) -> None:
@@ -225,10 +234,10 @@ def install_beside(session: nox.Session, *versions: str) -> None:
     install(session, "mlflow", "tests", beside=beside, constraints="")
 
 
-def test_core(session: nox.Session) -> None:
-    """Test the core with what is installed, and tell what that is."""
+def core(session: nox.Session, files: Sequence[str]) -> None:
+    """Run the unit tests and some others with what is installed, and print its versions."""
     session.run("uv", "pip", "list", "--quiet")
-    run_pytest(session, "-n", "2", *CORE)
+    run_pytest(session, "-n", "2", str(Path("tests", "unit")), *files)
 
 
 # uv would download a Python that is not here.
@@ -237,9 +246,9 @@ def test_core(session: nox.Session) -> None:
     "python", [nox.param(each, id=each, tags=CI if each == OTHER else []) for each in OTHERS]
 )
 def pythons(session: nox.Session) -> None:
-    """Test the core on a Python that is not the one of all tests."""
+    """Test what depends on Python on another one than that of all tests."""
     install(session, "mlflow", "tests")
-    test_core(session)
+    core(session, MECHANISMS)
 
 
 @nox.session(python=MAIN, tags=CI)
@@ -264,7 +273,7 @@ def versions(session: nox.Session, name: str) -> None:
     """Test the core with older and newer versions of LiteLLM, MLflow and wrapt."""
     litellm, mlflow, wrapt = VERSIONS[name]
     install_beside(session, f"litellm=={litellm}", f"mlflow=={mlflow}", f"wrapt=={wrapt}")
-    test_core(session)
+    core(session, CORE)
 
 
 @nox.session(default=False)
@@ -274,7 +283,7 @@ def canary(session: nox.Session) -> None:
     install_beside(session, "--upgrade", "litellm>=1.72.dev0", "mlflow>=3.13.dev0",
                    "mlflow-skinny>=3.13.dev0", "mlflow-tracing>=3.13.dev0",
                    "wrapt>=1.17.dev0")  # fmt: skip
-    test_core(session)
+    core(session, CORE)
 
 
 @nox.session(allow_parallel=True)

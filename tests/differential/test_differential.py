@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,8 @@ from differential.pair import Pair, pair
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# How many programs are drawn. A program takes about a second.
+DRAWN = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "60"))
 # What differs is made smaller step by step, which takes minutes.
 pytestmark = pytest.mark.timeout(900)
 
@@ -38,7 +41,7 @@ def test_a_written_program_sees_the_same(both: Pair, name: str) -> None:
 
 
 @settings(
-    max_examples=200,
+    max_examples=DRAWN,
     deadline=None,
     derandomize=True,
     print_blob=True,
