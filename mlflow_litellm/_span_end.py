@@ -27,6 +27,13 @@ if TYPE_CHECKING:
     Verdict = Callable[["SpanEnd"], None]
 
 
+def has_ended(span: Any) -> bool:
+    """Return whether one of MLflow's spans has ended; False if it cannot say so."""
+    with guard("asking whether a span has ended"):
+        return span.end_time_ns is not None
+    return False
+
+
 @dataclass(slots=True)
 class Failure:
     """
@@ -82,7 +89,7 @@ class SpanEnd:
 
     def write(self) -> None:
         """Record all that may be recorded, and end the span, if it has not ended."""
-        if self.span.end_time_ns is not None:
+        if has_ended(self.span):
             return
         with guard("recording a request"):
             self._write_request()

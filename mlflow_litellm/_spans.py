@@ -23,7 +23,7 @@ from opentelemetry.trace import format_span_id
 from mlflow_litellm import _content, _experiment, _internals, _losses, _span_end
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
-from mlflow_litellm._span_end import Failure, SpanEnd
+from mlflow_litellm._span_end import Failure, SpanEnd, has_ended
 from mlflow_litellm._stack_traces import stack_trace
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class CallSpan:
             redact: Takes the secrets out of a text of the exception.
             cause: What raised it from outside the call, such as a guardrail that ended a request.
         """
-        if self.recording and self._span.end_time_ns is not None:
+        if self.recording and has_ended(self._span):
             # What interrupted its end came after that.
             self._span = None
         failure = None
@@ -210,8 +210,9 @@ class CallSpan:
             if self.withheld is None:
                 end.write()
             else:
-                end.ended_ns = ended_ns or time.time_ns()
-                self.withheld.hold(end)
+                with guard("withholding a span"):
+                    end.ended_ns = ended_ns or time.time_ns()
+                    self.withheld.hold(end)
         elif span is not None:
             with guard("ending a span"):
                 span.end(end_time_ns=ended_ns)
