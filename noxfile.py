@@ -4,12 +4,12 @@ CI checks beyond that, ``nox -t bench`` measures. Each session also runs by its 
 
 - plain: ``lint``, ``types``, ``unit`` (no LiteLLM, no server: seconds) and ``tests``.
 - ci: ``pythons``, the tests of mechanisms on another Python; ``versions(oldest)``, the core with
-  the oldest LiteLLM, MLflow and wrapt; ``today``, the same with the newest of today;
-  ``differential``, programs untraced and traced; ``frameworks``; ``gateway``; ``installs``;
-  ``readers``; ``docs``; ``quick``, short forms of the measurements.
+  the oldest LiteLLM, MLflow and wrapt; ``frameworks``; ``gateway``; ``installs``; ``readers``;
+  ``docs``.
 - bench: ``bench``, ``endurance``, ``scale`` and ``load``; each takes a quarter of an hour or more.
-- by name: ``coverage``, ``canary`` (pre-releases), ``comparison`` (other tracers), and other
-  ``pythons`` and ``versions``.
+- by name: ``quick``, short forms of the measurements; ``differential``, programs untraced and
+  traced; ``today``, the core with the newest versions of today; ``coverage``; ``canary``
+  (pre-releases); ``comparison`` (other tracers); other ``pythons`` and ``versions``.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def run_pytest(session: nox.Session, *arguments: str, **options: Any) -> None:
     session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs, **options)
 
 
-@nox.session(tags=CI)
+@nox.session
 def differential(session: nox.Session) -> None:
     """Run programs with tracing off and on, and compare all that they can see."""
     install(session, "mlflow", "tests")
@@ -251,7 +251,7 @@ def pythons(session: nox.Session) -> None:
     core(session, MECHANISMS)
 
 
-@nox.session(python=MAIN, tags=CI)
+@nox.session(python=MAIN)
 def today(session: nox.Session) -> None:
     """Test the core with the newest versions of today, and report failures without failing."""
     install(session, "mlflow", "tests", constraints="")
@@ -317,7 +317,7 @@ def readers(session: nox.Session) -> None:
     run_pytest(session, "--timeout=200", *SIDE_BY_SIDE, str(Path("tests", "readers")))
 
 
-@nox.session(tags=CI)
+@nox.session
 def quick(session: nox.Session) -> None:
     """Check the budgets, the endurance and a store at scale, each by its quick form."""
     install(session, "mlflow", "bench", "scale")
