@@ -33,16 +33,30 @@ def gateway(
     weather: ToolServer,
 ) -> Iterator[Gateway]:
     """Run the gateway that most tests ask, traced into the experiment ``gateway``."""
-    environment = {
+    config = {**configuration(), "mcp_servers": weather.configuration}
+    folder = tmp_path_factory.mktemp("gateway")
+    with running(Gateway(folder, config, traced(vendor, tracking))) as started:
+        yield started.wait()
+
+
+@pytest.fixture(scope="session")
+def guarded_gateway(
+    tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
+) -> Iterator[Gateway]:
+    """Run a gateway with guardrails: they change what is recorded of each request."""
+    config = {**configuration(), "guardrails": GUARDRAILS}
+    folder = tmp_path_factory.mktemp("guarded-gateway")
+    with running(Gateway(folder, config, traced(vendor, tracking))) as started:
+        yield started.wait()
+
+
+def traced(vendor: Provider, tracking: TrackingServer) -> dict[str, str]:
+    """Return the environment of a gateway that is traced into the experiment ``gateway``."""
+    return {
         **vendor.environment,
         "MLFLOW_TRACKING_URI": tracking.uri,
         "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
     }
-    folder = tmp_path_factory.mktemp("gateway")
-    beside = {"mcp_servers": weather.configuration, "guardrails": GUARDRAILS}
-    config = {**configuration(), **beside}
-    with running(Gateway(folder, config, environment)) as started:
-        yield started.wait()
 
 
 @pytest.fixture

@@ -266,17 +266,15 @@ def test_broken_connection_to_the_provider_is_an_error(
 
 
 def test_stream_that_a_guardrail_ends_as_if_whole_is_an_error(
-    gateway: Gateway, recorded: Spans, tag: str
+    guarded_gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
     """The client hears nothing of what the provider did not send; the root says it."""
     asked = body("chat", "/break 2", tag, stream=True, guardrails=["quiet"])
-    answer = post(gateway, asked, VIRTUAL_KEY)
+    answer = post(guarded_gateway, asked, VIRTUAL_KEY)
     assert (answer.status_code, "error" in answer.text) == (200, False)
     trace = recorded.tagged(tag)
     assert {span.status.status_code for span in trace.data.spans} == {ERROR}
     assert root(trace).attributes["stream_end"] == "failed"
-    assert "Connection error" in exception(trace)["exception.message"]
-    assert said(root(trace).outputs) == "w0 w1 "
 
 
 def test_broken_connection_of_a_passed_through_stream_is_an_error(

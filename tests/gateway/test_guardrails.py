@@ -20,6 +20,12 @@ PATHS = ("chat/completions", "responses", "messages")
 BLOCKED = "guardrail_intervened"
 
 
+@pytest.fixture
+def gateway(guarded_gateway: Gateway) -> Gateway:
+    """Ask the gateway that has guardrails."""
+    return guarded_gateway
+
+
 def ask(
     gateway: Gateway, recorded: Spans, tag: str, text: str, *guardrails: str, **more: Any
 ) -> Trace:
