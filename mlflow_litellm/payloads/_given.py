@@ -187,7 +187,20 @@ def _of_json(name: str, text: str, depth: int) -> Iterator[str]:
     except RecursionError:
         # It nests too deep, or the stack has no room for it.
         yield from _keys(text, _ANY_PIECES, text)
+    if _nests_below(data, depth):
+        # Below that depth nothing is looked at by name.
+        yield from _keys(text, _ANY_PIECES, text)
     yield from _texts(name, data, is_hidden=True, depth=depth)
+
+
+def _nests_below(data: Any, depth: int) -> bool:
+    """Return whether data of JSON nests deeper than a number of levels."""
+    if not isinstance(data, (dict, list)):
+        return False
+    if not depth:
+        return True
+    items = data.values() if isinstance(data, dict) else data
+    return any(_nests_below(item, depth - 1) for item in items)
 
 
 def _is_plain(text: str) -> bool:

@@ -289,8 +289,9 @@ def test_secret_of_another_alphabet_is_found_however_it_is_escaped(secret: str) 
     assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
 
 
-def test_secret_in_an_object_that_nests_too_deep_is_found() -> None:
-    """Where JSON cannot be read, what looks like a key in its text is one."""
-    text = '{"a":' * 5_000 + '"x7Kq2mZv9w"' + "}" * 5_000
+@pytest.mark.parametrize("levels", [20, 5_000])
+def test_secret_in_an_object_that_nests_too_deep_is_found(levels: int) -> None:
+    """What looks like a key in its text is one, also if Python can read the JSON."""
+    text = '{"a":' * levels + '"x7Kq2mZv9w"' + "}" * levels
     found = secrets({"vertex_credentials": text}, RECORDED)
     assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"
