@@ -55,13 +55,23 @@ def let_through(error: BaseException) -> None:
 
 
 class errors_ignored:  # noqa: N801 - reads as ``contextlib.suppress(Exception)``, whose place it takes.
-    """Ignore each :class:`Exception` of the block, but for one that interrupts this thread."""
+    """
+    Ignore errors of the block, but for what interrupts this thread.
+
+    Args:
+        kinds: The types of errors; each :class:`Exception` unless given.
+    """
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self, *kinds: type[Exception]) -> None:
+        self._kinds = kinds or (Exception,)
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, self._kinds):
             return False
         let_through(error)
         return True

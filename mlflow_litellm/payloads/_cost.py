@@ -10,7 +10,7 @@ import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._interruptions import let_through
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._hidden import number
 
 if TYPE_CHECKING:
@@ -206,12 +206,11 @@ def _custom_price(arguments: Mapping[str, Any]) -> Parts | None:
 def _list_price(model: str, provider: str | None) -> Parts | None:
     import litellm
 
-    try:
+    # LiteLLM raises plain Exception for a model without a price.
+    with errors_ignored():
         listed = litellm.get_model_info(model, custom_llm_provider=provider)
         return listed["input_cost_per_token"], listed["output_cost_per_token"]
-    except Exception as error:  # noqa: BLE001 - LiteLLM raises plain Exception for a model without a price.
-        let_through(error)
-        return None
+    return None
 
 
 def _product(price: Parts | None, usage: Any) -> Parts | None:
@@ -225,7 +224,8 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
     """Return what LiteLLM's price list asks for a ``Usage``, input and output. 70 us."""
     import litellm
 
-    try:
+    # As above.
+    with errors_ignored():
         parts: Parts = litellm.cost_per_token(
             model=model,
             custom_llm_provider=provider,
@@ -235,6 +235,4 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
             completion_tokens=getattr(usage, "completion_tokens", None) or 0,
         )
         return parts
-    except Exception as error:  # noqa: BLE001 - As above.
-        let_through(error)
-        return None
+    return None

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from mlflow_litellm._interruptions import let_through
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._hidden import CACHED
 
 if TYPE_CHECKING:
@@ -36,14 +36,12 @@ def endpoint(url: Any) -> str | None:
     """Return a URL without credentials, query and fragment, which may hold keys."""
     if not isinstance(url, str) or not url:
         return None
-    try:
+    with errors_ignored(ValueError):
         parts = split_url(url)
         host = parts.netloc.rpartition("@")[2]
         _ = parts.port  # Raises where a "/" in a password ends the host too early.
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
-    except ValueError as error:
-        let_through(error)
-        return None
+    return None
 
 
 def given_base(arguments: Mapping[str, Any]) -> str | None:
@@ -96,7 +94,8 @@ def _configured_base(provider: str, *_: str | None) -> str | None:
 
 
 def _default_base(provider: str) -> str | None:
-    try:
+    # Each provider's own, some of which refuse to answer.
+    with errors_ignored():
         from litellm.types.utils import LlmProviders
         from litellm.utils import ProviderConfigManager
 
@@ -105,9 +104,7 @@ def _default_base(provider: str) -> str | None:
         )
         base: str | None = known and known.get_api_base()
         return base
-    except Exception as error:  # noqa: BLE001 - Each provider's own, some of which refuse to answer.
-        let_through(error)
-        return None
+    return None
 
 
 def _provider_of(model: Any) -> str | None:
@@ -123,9 +120,8 @@ def _look_up(model: Any) -> tuple[str | None, str | None]:
     """Return a model's provider and where that is configured to be; None where unknown."""
     import litellm
 
-    try:
+    # LiteLLM raises several types for what it does not know.
+    with errors_ignored():
         _, provider, _, base = litellm.get_llm_provider(model)
-    except Exception as error:  # noqa: BLE001 - LiteLLM raises several types for what it does not know.
-        let_through(error)
-        return None, None
-    return provider, base
+        return provider, base
+    return None, None

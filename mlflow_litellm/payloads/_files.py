@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
-from mlflow_litellm._interruptions import let_through
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._media import cleaned_data, data_uri
 from mlflow_litellm.payloads._plain import plain
 
@@ -56,10 +56,8 @@ def picture_uri(text: str) -> str:
     if text.startswith("data:"):
         return str(cleaned_data(text))
     head = b""
-    try:
+    with errors_ignored(ValueError):
         head = base64.b64decode(text[:24])
-    except ValueError as error:
-        let_through(error)
     return data_uri(_image_type(head), text)
 
 

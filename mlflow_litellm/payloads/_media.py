@@ -13,7 +13,7 @@ import mimetypes
 import re
 from typing import Any
 
-from mlflow_litellm._interruptions import let_through
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._redaction import without_parameters
 
 _TEXT_PARTS = frozenset({
@@ -143,11 +143,9 @@ def _mended(data: str) -> str:
 
 
 def _is_base64(text: str) -> bool:
-    try:
+    with errors_ignored(ValueError):
         return bool(base64.b64decode(text, validate=True))
-    except ValueError as error:
-        let_through(error)
-        return False
+    return False
 
 
 def _media_type(around: tuple[dict[str, Any], ...]) -> str:
