@@ -220,9 +220,11 @@ MECHANISMS = files(
 # What the package does, and what LiteLLM, MLflow and wrapt do for it: not each payload.
 CORE = [
     *MECHANISMS,
-    *files("embedding", "every_door", "messages", "responses", "router_kinds", "text_completion"),
-    *files("usage"),
-]
+    *files(
+        "embedding", "every_door", "messages", "responses", "router_kinds", "text_completion",
+        "usage",
+    ),
+]  # fmt: skip
 
 
 def install_beside(session: nox.Session, *versions: str) -> None:
@@ -234,10 +236,10 @@ def install_beside(session: nox.Session, *versions: str) -> None:
     install(session, "mlflow", "tests", beside=beside, constraints="")
 
 
-def core(session: nox.Session, files: Sequence[str]) -> None:
+def core(session: nox.Session, files: Sequence[str], **options: Any) -> None:
     """Run the unit tests and some others with what is installed, and print its versions."""
     session.run("uv", "pip", "list", "--quiet")
-    run_pytest(session, "-n", "2", str(Path("tests", "unit")), *files)
+    run_pytest(session, "-n", "2", str(Path("tests", "unit")), *files, **options)
 
 
 # uv would download a Python that is not here.
@@ -259,8 +261,7 @@ def today(session: nox.Session) -> None:
     newest = session.run("uv", "pip", "freeze", "--quiet", silent=True).splitlines()
     if changed := sorted(set(pinned) - set(newest)):
         session.warn(f"Newer today than tested: {', '.join(changed)}.")
-        session.run("uv", "pip", "list", "--quiet")
-        run_pytest(session, "-n", "2", *CORE, success_codes=range(256))
+        core(session, CORE, success_codes=range(256))
     else:
         session.skip("The newest versions of today are the tested ones.")
 
