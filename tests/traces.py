@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -25,8 +26,21 @@ class Traces:
 
     def one(self) -> Trace:
         """Return the only trace."""
-        [trace] = self.all()
+        [trace] = self.all() or self.after_collection()
         return trace
+
+    def after_collection(self) -> list[Trace]:
+        """
+        Collect garbage, and return every trace as soon as there is one.
+
+        LiteLLM and its HTTP clients may leave a dropped stream in a cycle of references. Its span
+        ends when the cycle is collected, in another thread.
+        """
+        gc.collect()
+        for _ in range(100):
+            if traces := self.all():
+                return traces
+        return []
 
     def span(self) -> Span:
         """Return the only span of the only trace."""
