@@ -48,7 +48,7 @@ def record_run(wrapped: Any, guardrail: Any, args: tuple[Any, ...], kwargs: Any)
         told = {**dict(zip(names, args, strict=False)), **kwargs}
         name = str(guardrail.guardrail_name or type(guardrail).__name__)
         _recorded.add(name)
-        mode = plain(told.get("event_type") or guardrail.event_hook)
+        mode = plain(told.get("event_type") or _mode(guardrail.event_hook))
         attributes = {
             "guardrail_mode": mode,
             "guardrail_status": told.get("guardrail_status"),
@@ -74,24 +74,37 @@ def record_metrics(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> 
     return result
 
 
+def _mode(configured: Any) -> Any:
+    """Return the mode that a guardrail runs in, of several if it does not say which."""
+    return _FOR_LOGS if _FOR_LOGS in str(plain(configured)) and _nesting.is_late() else configured
+
+
 def _action(response: Any) -> str | None:
     return response if isinstance(response, str) and response in _ACTIONS else None
 
 
 def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
-    if attributes.get("guardrail_mode") == _FOR_LOGS or _nesting.is_late():
-        # It runs as the request ends or after, and its span would begin a trace of its own.
-        return
     known = {key: value for key, value in attributes.items() if value is not None}
     began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
-    outer = _nesting.enclosing()
-    span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
-    _nesting.started(span, outer)
     status = str(known.get("guardrail_status"))
-    span.record(Request({}, attributes={"guardrail_name": name, **known}))
+    if known.get("guardrail_mode") == _FOR_LOGS or _nesting.is_late():
+        # Its span would begin a trace of its own, if the request's has been sent.
+        if (last := _nesting.last()) is not None:
+            last.record_late(status, lambda: _write(name, known, began, None))
+        return
+    outer = _nesting.enclosing()
+    _write(name, known, began, outer)
     if outer is not None:
         outer.note_guardrail(name, str(known.get("guardrail_mode")), status)
-    if status == _FAILED:
+
+
+def _write(
+    name: str, known: Mapping[str, Any], began: int | None, outer: _nesting.Enclosing | None
+) -> None:
+    span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
+    _nesting.started(span, outer)
+    span.record(Request({}, attributes={"guardrail_name": name, **known}))
+    if (status := str(known.get("guardrail_status"))) == _FAILED:
         span.fail(GuardrailError(status), Answer())
     else:
         span.finish(Answer())

@@ -118,6 +118,17 @@ class Enclosing:
         if status in STOPPING:
             self.cancelled_by = f"{status}: {name} ({mode})"
 
+    def record_late(self, status: str, record: Callable[[], None]) -> None:
+        """
+        Record what ran for the call after it had ended, if what it is part of is still open.
+
+        Args:
+            status: The verdict of a guardrail.
+            record: Makes a span below the current one.
+        """
+        if self.outer is not None:
+            self.outer.record_late(status, record)
+
     def note_lost(self, error: BaseException) -> None:
         """Note that a stream of a call made for this one broke, of which a reader may not hear."""
 

@@ -29,7 +29,7 @@ from mlflow_litellm.proxy._paths import door_passed
 from mlflow_litellm.proxy._verdict import RootEnd, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     from mlflow_litellm._calls import Door
     from mlflow_litellm.payloads import Answer, Request
@@ -124,6 +124,15 @@ class ProxiedRequest(Enclosing):
         super().note_guardrail(name, mode, status)
         self._verdicts.append(status)
 
+    def record_late(self, status: str, record: Callable[[], None]) -> None:
+        """Record a guardrail's run below the request, which may wait for what LiteLLM logs."""
+        self._verdicts.append(status)
+        if self.is_open:
+            with self.active():
+                record()
+        elif self._verdict is not None:
+            self._verdict.record_late(record, _worst(self._verdicts))
+
     def note_lost(self, error: BaseException) -> None:
         """Note that the model's stream broke: a guardrail may end the client's as if it had not."""
         if not isinstance(error, CancelledError):
@@ -156,7 +165,11 @@ class ProxiedRequest(Enclosing):
     def note_data(self, data: Mapping[str, Any]) -> None:
         """Note what LiteLLM made of the request: what hides its content, and what it is called."""
         self._allowed = _content.allowed(data)
-        call_id = data.get("litellm_call_id")
+        # The second of a request that is passed through.
+        logged = getattr(data.get("litellm_logging_obj"), "litellm_call_id", None)
+        self._note_call_id(data.get("litellm_call_id") or logged)
+
+    def _note_call_id(self, call_id: Any) -> None:
         if isinstance(call_id, str):
             # An error's answer has no header with it.
             self._identity["litellm_call_id"] = call_id

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -10,6 +12,7 @@ from weakref import WeakValueDictionary
 from mlflow_litellm import _switches
 from mlflow_litellm._content import Content, answer_of, request_of
 from mlflow_litellm._guard import guard
+from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm._span_end import Withheld
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.proxy import _guardrails
@@ -38,6 +41,9 @@ _LONGEST_NO_CONTENT = 1000
 # Texts that are looked for within others; more of them cost too much.
 _MOST_SEARCHES = 100
 
+# What JSON of more than one text begins with.
+_OPENINGS = ("{", "[")
+
 _known: WeakValueDictionary[str, Verdict] = WeakValueDictionary()
 _waiting: set[Verdict] = set()
 
@@ -60,12 +66,14 @@ class Verdict:
         self._ran: set[int] = set()
         self._masked: tuple[Any, Any] | None = None
         self._payload: Texts | None = None
+        self._is_expected = False
         self._root: SpanEnd | None = None
         self._place: RootEnd | None = None
         _guardrails.observe(guards.masking, note_masked)
 
     def expect(self, call_id: str) -> None:
         """Have the payload of a call be this request's."""
+        self._is_expected = True
         _known[call_id] = self
 
     def note_masked(self, callback: Any, answered: Any) -> None:
@@ -91,12 +99,33 @@ class Verdict:
     def end(self, root: SpanEnd, place: RootEnd) -> None:
         """Take the end of the request's own span, and give the verdict as soon as may be."""
         self._root, self._place = root, place
-        if root.failure is None and self._payload is None:
+        # LiteLLM gives its callbacks nothing of a request that must not be logged.
+        is_logged = self._is_expected and root.content > Content.NOTHING
+        if root.failure is None and self._payload is None and is_logged:
             with guard("waiting for what LiteLLM logs"):
                 asyncio.get_running_loop().call_later(WAIT_S, self.release)
                 _waiting.add(self)
                 return
         self.release()
+
+    def record_late(self, record: Callable[[], None], verdict: Mapping[str, str]) -> None:
+        """
+        Record a guardrail that ran for logs, if the request still waits.
+
+        Args:
+            record: Makes a span below the current one.
+            verdict: The worst verdict of the request's guardrails by its name.
+        """
+        root = self._root
+        if root is None:
+            return
+        if root.request is not None:
+            attributes = {**root.request.attributes, **verdict}
+            tags = {**root.request.tags, **verdict}
+            root.request = replace(root.request, attributes=attributes, tags=tags)
+            root.tags_trace = True
+        # In a context of its own, which need not be left.
+        copy_context().run(_record_below, root, record)
 
     def release(self) -> None:
         """Write all spans by what is known now. Does nothing the second time."""
@@ -231,15 +260,28 @@ class Texts:
         return value if is_short and key in _NO_CONTENT else self.only(value)
 
 
+def _record_below(root: SpanEnd, record: Callable[[], None]) -> None:
+    root.active().__enter__()
+    record()
+
+
 def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
+        if data[:1] in _OPENINGS:
+            # What is passed through is logged as it was sent.
+            yield from _texts_of_json(data)
     elif isinstance(data, dict):
         for value in data.values():
             yield from _texts(value)
     elif isinstance(data, (list, tuple)):
         for item in data:
             yield from _texts(item)
+
+
+def _texts_of_json(text: str) -> Iterator[str]:
+    with errors_ignored():
+        yield from _texts(json.loads(text))
 
 
 def _masked_outputs(outputs: Any, masked: Any) -> Any:

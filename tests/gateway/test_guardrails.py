@@ -8,7 +8,7 @@ import httpx
 import pytest
 from custom_auth import VIRTUAL_KEY
 from custom_guardrails import EMAIL, FORBIDDEN
-from gateways import root, spans, tree
+from gateways import root, spans
 from mlflow.entities import SpanStatusCode
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 KEY = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
 PATHS = ("chat/completions", "responses", "messages")
 BLOCKED = "guardrail_intervened"
+FOR_LOGS = "logging_only"
 
 
 @pytest.fixture
@@ -40,7 +41,12 @@ def ask(
 
 
 def ran(trace: Trace) -> list[Span]:
-    """Return the spans of guardrails, in order of time."""
+    """Return the spans of the guardrails that a request asks for, in order of time."""
+    return [span for span in guardrail_spans(trace) if said(span, "mode") != [FOR_LOGS]]
+
+
+def guardrail_spans(trace: Trace) -> list[Span]:
+    """Return the spans of guardrails, and of those for logs, which run on each request."""
     found = [span for span in trace.data.spans if span.span_type == "GUARDRAIL"]
     return sorted(found, key=lambda span: span.end_time_ns)
 
@@ -124,11 +130,26 @@ def test_calls_that_a_guardrail_ends_name_it(
         assert call.attributes["cancelled_by"] == cause
 
 
-def test_guardrails_for_logs_leave_the_trace_as_it_is(
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_guardrail_for_logs_is_a_span_below_the_request(
+    gateway: Gateway, recorded: Spans, tag: str, stream: bool
+) -> None:
+    """LiteLLM runs it twice, once the request has been answered: on what was asked and answered."""
+    trace = ask(gateway, recorded, tag, f"mail {EMAIL}", stream=stream)
+    asked, answered = guardrail_spans(trace)
+    for span in (asked, answered):
+        assert said(span, "name", "mode") == ["masking-logging_only", FOR_LOGS]
+        assert span.parent_id == root(trace).span_id
+    assert asked.attributes["masked_entity_count"] == {"EMAIL_ADDRESS": 1}
+    assert trace.info.tags["guardrail_status"] == "success"
+    assert root(trace).attributes["guardrail_status"] == "success"
+
+
+def test_guardrail_for_logs_that_fails_tags_the_trace(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """LiteLLM runs them once the request has been answered, for its own callbacks."""
-    trace = ask(gateway, recorded, tag, "hello", "masking-logging_only")
-    attempt = ("litellm-acompletion", [])
-    below = [("litellm-Router.acompletion", [attempt])]
-    assert tree(trace) == ("POST /v1/chat/completions", below)
+    """The client has its answer."""
+    trace = ask(gateway, recorded, tag, FORBIDDEN)
+    assert BLOCKED in [*map(lambda span: said(span, "status")[0], guardrail_spans(trace))]
+    assert root(trace).status.status_code == SpanStatusCode.OK
+    assert trace.info.tags["guardrail_status"] == BLOCKED
