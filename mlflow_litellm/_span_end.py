@@ -189,6 +189,11 @@ class Withheld:
         end.content = min(end.content, Content.REDACTED)
         end.write()
 
+    def waiting(self) -> list[SpanEnd]:
+        """Return what waits, in the order in which it came."""
+        with self._lock:
+            return list(self._ends)
+
     def release(self, verdict: Verdict) -> None:
         """
         Write all that waits, in the order in which it came.

@@ -167,14 +167,12 @@ class ProxiedRequest(Enclosing):
         self._allowed = _content.allowed(data)
         # The second of a request that is passed through.
         logged = getattr(data.get("litellm_logging_obj"), "litellm_call_id", None)
-        self._note_call_id(data.get("litellm_call_id") or logged)
-
-    def _note_call_id(self, call_id: Any) -> None:
+        call_id = data.get("litellm_call_id") or logged
         if isinstance(call_id, str):
             # An error's answer has no header with it.
             self._identity["litellm_call_id"] = call_id
             if self._verdict is not None:
-                self._verdict.expect(call_id)
+                self._verdict.expect(call_id, data)
 
     def note_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
         """Note why the request failed, and what had become of it by then."""

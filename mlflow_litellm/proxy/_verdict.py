@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextvars import copy_context
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -67,13 +68,16 @@ class Verdict:
         self._masked: tuple[Any, Any] | None = None
         self._payload: Texts | None = None
         self._is_expected = False
+        self._originals: dict[str, str] = {}
+        self._data: Mapping[str, Any] = {}
         self._root: SpanEnd | None = None
         self._place: RootEnd | None = None
         _guardrails.observe(guards.masking, note_masked)
 
-    def expect(self, call_id: str) -> None:
-        """Have the payload of a call be this request's."""
+    def expect(self, call_id: str, data: Mapping[str, Any]) -> None:
+        """Have the payload of a call be this request's, of which LiteLLM has made this data."""
         self._is_expected = True
+        self._data = data
         _known[call_id] = self
 
     def note_masked(self, callback: Any, answered: Any) -> None:
@@ -90,7 +94,10 @@ class Verdict:
         expected = self._guards.expected(details)
         if not expected:
             self._masked = None
-            self._payload = Texts(details["standard_logging_object"])
+            self._originals = _originals(details["litellm_params"], self._data)
+            self._payload = Texts(
+                _masked_again(details["standard_logging_object"], self._originals)
+            )
         elif self._ran.issuperset(map(id, expected)):
             self._payload = Texts(self._masked)
         if self._root is not None:
@@ -136,11 +143,17 @@ class Verdict:
             return
         self.withheld.release(self._decision(root, place))
         self._payload = self._masked = None
+        self._data, self._originals = {}, {}
         place.on_release()
 
     def _decision(self, root: SpanEnd, place: RootEnd) -> Callable[[SpanEnd], None]:
         if root.failure is not None:
             return lambda end: self._decide_failed(end, place, is_root=end is root)
+        if self._guards.unmasks:
+            # Of what the client got, what the provider had said before masks were undone.
+            ends = [end for end in self.withheld.waiting() if end is not root]
+            said = Texts([end.answer.outputs for end in ends if end.answer is not None])
+            return lambda end: self._decide(end, said)
         served = Texts(root.answer and root.answer.outputs)
         return lambda end: self._decide(end, None if end is root else served)
 
@@ -148,7 +161,7 @@ class Verdict:
         if self._guards.masking:
             return
         end.content = Content.FULL
-        if end.request is not None and not place.is_routed:
+        if end.request is not None and not (place.is_routed and place.shows_error):
             end.request = request_of(end.request, Content.REDACTED)
         if end.failure is not None and not place.shows_error:
             end.failure = end.failure.without_text()
@@ -156,7 +169,7 @@ class Verdict:
         if end.answer is not None and not keeps:
             end.answer = answer_of(end.answer, Content.REDACTED)
 
-    def _decide(self, end: SpanEnd, served: Texts | None) -> None:
+    def _decide(self, end: SpanEnd, shown: Texts | None) -> None:
         payload = self._payload
         if payload is None:
             return
@@ -170,12 +183,12 @@ class Verdict:
             # The hook's answer lacks fields that are empty.
             if payload.only(outputs) != outputs:
                 outputs = _masked_outputs(outputs, self._masked[1])
-        elif served is None or self._guards.unmasks:
+        elif shown is None:
             outputs = end.answer.outputs
-        elif self._keeps_raw:
+        elif self._keeps_raw and not self._guards.unmasks:
             return
         else:
-            outputs = served.only(end.answer.outputs)
+            outputs = shown.only(_masked_again(end.answer.outputs, self._originals))
         end.answer = replace(end.answer, outputs=payload.only(outputs))
 
     def _request(self, request: Request, payload: Texts) -> Request:
@@ -282,6 +295,30 @@ def _texts(data: Any) -> Iterator[str]:
 def _texts_of_json(text: str) -> Iterator[str]:
     with errors_ignored():
         yield from _texts(json.loads(text))
+
+
+def _originals(*sources: Mapping[str, Any]) -> dict[str, str]:
+    """Return the masks by what they stand for, as LiteLLM's guardrails keep them in metadata."""
+    found: dict[str, str] = {}
+    for source, name in product(sources, ("metadata", "litellm_metadata")):
+        tokens = (source.get(name) or {}).get("pii_tokens") or {}
+        found.update({original: token for token, original in tokens.items() if original})
+    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+
+
+def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
+    """Return plain data with masks in the place of what was masked."""
+    if not originals:
+        return data
+    data = plain(data)
+    if isinstance(data, dict):
+        return {key: _masked_again(value, originals) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_masked_again(item, originals) for item in data]
+    if isinstance(data, str):
+        for original, token in originals.items():
+            data = data.replace(original, token)
+    return data
 
 
 def _masked_outputs(outputs: Any, masked: Any) -> Any:

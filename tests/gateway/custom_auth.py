@@ -12,6 +12,8 @@ VIRTUAL_KEY = "sk-virtual-secret-0123456789"
 JUDGED_KEY = "sk-judged-secret-0123456789"
 SPENT_KEY = "sk-spent-secret-0123456789"
 PRIVATE_KEY = "sk-private-secret-0123456789"
+TEAM_KEY = "sk-team-secret-0123456789"
+OPEN_KEY = "sk-open-secret-0123456789"
 
 
 async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
@@ -31,9 +33,13 @@ async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
             user_id="alice",
             metadata={"tags": ["of-the-key"]},
         )
-    if api_key == PRIVATE_KEY:
+    if api_key in {PRIVATE_KEY, TEAM_KEY}:
         told = {"callback_name": "none-such", "callback_vars": {"turn_off_message_logging": True}}
-        return UserAPIKeyAuth(api_key=api_key, metadata={"logging": [told]})
+        holder = "metadata" if api_key == PRIVATE_KEY else "team_metadata"
+        return UserAPIKeyAuth(api_key=api_key, **{holder: {"logging": [told]}})
+    if api_key == OPEN_KEY:
+        permitted = {"allow_client_message_redaction_opt_out": True}
+        return UserAPIKeyAuth(api_key=api_key, metadata=permitted)
     if api_key == MASTER_KEY:
         return UserAPIKeyAuth(api_key=api_key, user_id="default_user_id", user_role="proxy_admin")
     message = f"Invalid key: {api_key}"

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import httpx
 import pytest
-from configurations import configuration
-from custom_auth import MASTER_KEY, PRIVATE_KEY
-from gateways import Gateway, Spans, is_whole, root
-from processes import running
+from collectors import over_http
+from gateways import TRACING_S, Gateway, Spans, root
+from guarded_cases import (
+    ACTIONS,
+    BROKEN,
+    CASES,
+    HIDDEN,
+    LOGS,
+    PASSED,
+    PRESIDIO,
+    RAW,
+    SHOWN,
+    Case,
+    Seen,
+    ask,
+    configurations,
+)
+from mlflow.entities import TraceState
+from presidio_server import presidio
+from processes import running, until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlflow.entities import Trace
     from processes import Provider, TrackingServer
 
@@ -23,127 +41,121 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(400)
 
 MADE = "served from the prompt cache"
-MODES = ("pre_call", "during_call", "post_call", "logging_only")
-ACTIONS = ("ALLOW", "MASK", "BLOCK", "RAISE")
-PATHS = {
-    "chat": ("/v1/chat/completions", "chat"),
-    "messages": ("/v1/messages", "claude"),
-    "responses": ("/v1/responses", "chat"),
-}
+RAW_ANSWERS = {"silent": {"MLFLOW_LITELLM_LOG_RAW_ANSWERS": "true"}}
 
 
-class Case(NamedTuple):
-    """One request: which guardrail is to do what, and what else the request says."""
+class Guarded(NamedTuple):
+    """A gateway of the tests, where it writes what LiteLLM logs, and where its traces are."""
 
-    kind: str
-    stream: bool
-    mode: str = ""
-    action: str = "ALLOW"
-    body: dict[str, Any] = {}  # noqa: RUF012 - Never changed.
-    headers: dict[str, str] = {}  # noqa: RUF012
+    gateway: Gateway
+    folder: Path
+    traces: Spans
 
-    @property
-    def name(self) -> str:
-        """What the test is called."""
-        way = "stream" if self.stream else "whole"
-        more = "".join([*self.body, *self.headers])
-        return "-".join(filter(None, (self.mode, self.action, self.kind, way, more)))
+    def payloads(self) -> list[Any]:
+        """Return call id and payload of each call that LiteLLM has logged."""
+        return [json.loads(line) for line in (self.folder / "payloads.jsonl").open()]
 
 
-class Seen(NamedTuple):
-    """A request's trace, as text and as it is, and LiteLLM's payloads of it as text."""
+class Seens(NamedTuple):
+    """What was seen of each case, and what a collector of OTLP got."""
 
-    given: str
-    status: int
-    answer: str
-    trace: Trace
-    text: str
-    payloads: str
-
-
-GUARDED = [
-    Case(kind, stream, mode, action)
-    for mode, action, kind, stream in product(MODES, ACTIONS, PATHS, (False, True))
-]
-NONSENSE = [Case("chat", stream, "logging_only", "NONSENSE") for stream in (False, True)]
-SWITCHED = [
-    case
-    for kind, stream in product(PATHS, (False, True))
-    for case in (
-        Case(kind, stream, body={"no-log": True}),
-        Case(kind, stream, headers={"x-litellm-enable-message-redaction": "true"}),
-        Case(kind, stream, headers={"Authorization": f"Bearer {PRIVATE_KEY}"}),
-    )
-]
-CASES = {case.name: case for case in (*GUARDED, *NONSENSE, *SWITCHED)}
-
-
-def guardrails() -> list[dict[str, Any]]:
-    """Return a warden for each mode, to be asked for by its name."""
-    return [
-        {"guardrail_name": mode, "litellm_params": {"guardrail": "wardens.Warden", "mode": mode}}
-        for mode in MODES
-    ]
-
-
-def ask(case: Case, given: str, call_id: str, url: str) -> httpx.Response:
-    """Make a case's request and read its answer."""
-    path, model = PATHS[case.kind]
-    said = [{"role": "user", "content": text} for text in (f"{given} {case.action}", "/cached")]
-    body = {"model": model, "input" if case.kind == "responses" else "messages": said}
-    body |= {"max_tokens": 50} if case.kind == "messages" else {}
-    body |= {"stream": True} if case.stream else {}
-    body |= {"guardrails": [case.mode]} if case.mode else {}
-    known = {"Authorization": f"Bearer {MASTER_KEY}", "x-litellm-call-id": call_id}
-    headers = {**known, **case.headers}
-    return httpx.post(f"{url}{path}", json={**body, **case.body}, headers=headers, timeout=60)
+    cases: dict[str, Seen]
+    exported: str
 
 
 @pytest.fixture(scope="module")
-def seen(
+def seens(
     tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
+) -> Seens:
+    """Make all requests, stop the gateways, and return what was seen."""
+    with over_http() as collector, presidio() as presidio_url, ExitStack() as stack:
+        environment = {
+            **vendor.environment,
+            "MLFLOW_TRACKING_URI": tracking.uri,
+            "MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT": "true",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint,
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": collector.protocol,
+        }
+        gateways = {}
+        for name, config in configurations(presidio_url).items():
+            folder, experiment = tmp_path_factory.mktemp(name), f"{name}-{uuid4().hex}"
+            told = {
+                **environment,
+                "MLFLOW_EXPERIMENT_NAME": experiment,
+                **RAW_ANSWERS.get(name, {}),
+            }
+            gateway = stack.enter_context(running(Gateway(folder, config, told)))
+            gateways[name] = Guarded(gateway, folder, Spans(tracking.uri, experiment))
+        ids = {name: (given(case), str(uuid4())) for name, case in CASES.items()}
+        answers = asked(gateways, ids)
+        for each in gateways.values():
+            each.gateway.end()
+        stack.close()
+        exported = "\n".join(map(str, collector.spans))
+    return Seens(seen_of(gateways, ids, answers), exported)
+
+
+def asked(
+    gateways: dict[str, Guarded], ids: dict[str, tuple[str, str]]
+) -> dict[str, httpx.Response]:
+    """Make all requests, eight at a time, wait for their traces, and return the answers."""
+    for each in gateways.values():
+        each.gateway.wait()
+
+    def answer(name: str) -> httpx.Response:
+        case = CASES[name]
+        return ask(case, *ids[name], gateways[case.gateway].gateway.url)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = dict(zip(CASES, pool.map(answer, CASES), strict=True))
+    until(lambda: sum(map(ended, gateways.values())) == len(CASES), TRACING_S, "traces", every=1)
+    return answers
+
+
+def ended(guarded: Guarded) -> int:
+    """Return how many traces of a gateway have ended."""
+    # Without spans: the store is read often, and they are many.
+    traces = guarded.traces.all(include_spans=False)
+    return sum(trace.info.state != TraceState.IN_PROGRESS for trace in traces)
+
+
+def seen_of(
+    gateways: dict[str, Guarded],
+    ids: dict[str, tuple[str, str]],
+    answers: dict[str, httpx.Response],
 ) -> dict[str, Seen]:
-    """Make all requests to one gateway, stop it, and return what was seen of each."""
-    config = configuration()
-    config["guardrails"] = guardrails()
-    config["litellm_settings"]["callbacks"] += ["wardens.log"]
-    experiment = f"guarded-{uuid4().hex}"
-    traced = {"MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_EXPERIMENT_NAME": experiment}
-    folder = tmp_path_factory.mktemp("guarded")
-    ids = {name: (f"given-{uuid4().hex}", str(uuid4())) for name in CASES}
-    with running(Gateway(folder, config, {**vendor.environment, **traced})) as gateway:
-        url = gateway.wait().url
-        with ThreadPoolExecutor(8) as pool:
-            answers = dict(
-                zip(
-                    CASES,
-                    pool.map(lambda name: ask(CASES[name], *ids[name], url), CASES),
-                    strict=True,
-                )
-            )
-    lines = (folder / "payloads.jsonl").read_text().splitlines()
-    logged = [json.loads(line) for line in lines]
+    """Return what is seen of each request, of gateways that have stopped."""
+    payloads = [found for each in gateways.values() for found in each.payloads()]
     traces = {
-        root(trace).attributes.get("litellm_call_id"): trace
-        for trace in Spans(tracking.uri, experiment).when(is_whole, len(CASES))
+        root(trace).attributes["litellm_call_id"]: trace
+        for each in gateways.values()
+        for trace in each.traces.all()
     }
-    return {
-        name: Seen(
-            given,
-            answers[name].status_code,
-            answers[name].text,
-            traces[call_id],
-            json.dumps(traces[call_id].to_dict()),
-            json.dumps([payload for known, payload in logged if known == call_id]),
-        )
-        for name, (given, call_id) in ids.items()
-    }
+    found = {}
+    for name, (text, call_id) in ids.items():
+        # Of what is passed through, LiteLLM makes the id.
+        known = answers[name].headers.get("x-litellm-call-id", call_id)
+        found[name] = seen(text, answers[name], traces[known], payloads, known)
+    return found
+
+
+def given(case: Case) -> str:
+    """Return what a request says that is to be masked."""
+    return f"given-{uuid4().hex}" + ("@example.com" if case.mode == "presidio" else "")
+
+
+def seen(
+    text: str, answer: httpx.Response, trace: Trace, payloads: list[Any], call_id: str
+) -> Seen:
+    """Return what there is to see of a request."""
+    logged = json.dumps([payload for known, payload in payloads if known == call_id])
+    return Seen(text, answer.status_code, answer.text, trace, json.dumps(trace.to_dict()), logged)
 
 
 @pytest.fixture
-def one(request: pytest.FixtureRequest, seen: dict[str, Seen]) -> Seen:
+def one(request: pytest.FixtureRequest, seens: Seens) -> Seen:
     """Return what was seen of a case."""
-    return seen[request.param]
+    return seens.cases[request.param]
 
 
 def names(**wanted: Any) -> list[str]:
@@ -155,17 +167,49 @@ def names(**wanted: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("one", CASES, indirect=True)
+def of(cases: list[Case]) -> list[str]:
+    """Return the names of cases."""
+    return [case.name for case in cases]
+
+
+def shown(one: Seen) -> list[str]:
+    """Return what of a request's texts its trace holds."""
+    return [text for text in (one.given, MADE) if text in one.text]
+
+
+@pytest.mark.parametrize("one", [name for name in CASES if name not in of(RAW)], indirect=True)
 def test_text_that_the_payload_lacks_is_in_no_span(one: Seen) -> None:
     """Neither in inputs and outputs, nor in exceptions, tags and previews."""
-    shown = [text for text in (one.given, MADE) if text in one.text]
-    assert [text for text in shown if text not in one.payloads] == []
+    assert [text for text in shown(one) if text not in one.payloads] == []
 
 
-@pytest.mark.parametrize("one", names(action=("ALLOW",), body=({},), headers=({},)), indirect=True)
+def test_text_that_no_trace_holds_is_not_exported(seens: Seens) -> None:
+    """What a collector of OTLP gets is no more than what MLflow's server gets."""
+    hidden = [one.given for one in seens.cases.values() if one.given not in one.text]
+    assert [text for text in hidden if text in seens.exported] == []
+    assert len(hidden) < len(seens.cases)
+    shown = [one.given for one in seens.cases.values() if one.given in one.text]
+    assert [text for text in shown if text not in seens.exported] == []
+
+
+PASSING = names(
+    gateway=("guarded", "logged"),
+    action=("ALLOW",),
+    mode=("pre_call", "during_call", "post_call", *LOGS),
+)
+
+
+@pytest.mark.parametrize("one", [*PASSING, *of(SHOWN)], indirect=True)
 def test_what_a_guardrail_lets_pass_is_recorded(one: Seen) -> None:
     """The guardrail costs the trace nothing."""
-    assert [text for text in (one.given, MADE) if text not in one.text] == []
+    assert shown(one) == [one.given, MADE]
+
+
+@pytest.mark.parametrize("one", of(PASSED), indirect=True)
+def test_request_that_is_passed_through_is_recorded(one: Seen) -> None:
+    """LiteLLM logs it under an id that it makes itself; a stream it logs in its pieces."""
+    assert shown(one)[:1] == [one.given]
+    assert (MADE in one.text) == ("data:" not in one.answer)
 
 
 @pytest.mark.parametrize("one", names(mode=("pre_call",), action=ACTIONS[1:]), indirect=True)
@@ -174,40 +218,77 @@ def test_text_that_is_masked_or_stopped_before_the_call_is_nowhere(one: Seen) ->
     assert one.given not in one.text
 
 
-@pytest.mark.parametrize("one", names(mode=("post_call",), action=ACTIONS[1:]), indirect=True)
+STOPPED = names(gateway=("guarded",), mode=("post_call",), action=ACTIONS[1:])
+
+
+@pytest.mark.parametrize("one", STOPPED, indirect=True)
 def test_answer_that_the_client_may_not_see_is_nowhere(one: Seen) -> None:
     """The attempt and the Router had it from the provider."""
     assert MADE not in one.text
 
 
-@pytest.mark.parametrize(
-    "one", names(mode=("logging_only",), action=(*ACTIONS[1:], "NONSENSE")), indirect=True
-)
+@pytest.mark.parametrize("one", [*names(mode=LOGS, action=ACTIONS[1:]), *of(BROKEN)], indirect=True)
 def test_text_that_is_masked_for_logs_is_nowhere(one: Seen) -> None:
-    """Also if the hook that masks it raises or answers nonsense; the client has its answer."""
+    """Also if the hook that masks raises, hangs or answers nonsense; the client has its answer."""
     assert one.status == httpx.codes.OK
-    assert [text for text in (one.given, MADE) if text in one.text] == []
+    assert "prompt" in one.answer
+    assert shown(one) == []
 
 
-@pytest.mark.parametrize(
-    "one", names(mode=("logging_only",), action=("MASK",), kind=("chat",)), indirect=True
-)
+@pytest.mark.parametrize("one", names(mode=LOGS, action=("MASK",), kind=("chat",)), indirect=True)
 def test_what_the_logging_hook_answers_is_recorded(one: Seen) -> None:
     """In each span of the request."""
-    spans = one.trace.data.spans
-    assert [span for span in spans if "MASKED" not in str(span.inputs)] == []
+    calls = [span for span in one.trace.data.spans if span.span_type != "GUARDRAIL"]
+    assert [span for span in calls if "MASKED" not in str(span.inputs)] == []
 
 
-@pytest.mark.parametrize("one", [case.name for case in SWITCHED], indirect=True)
+@pytest.mark.parametrize("one", of(HIDDEN), indirect=True)
 def test_switch_hides_content_and_keeps_tokens(one: Seen) -> None:
-    """Of the body, a header, or the key's own settings."""
-    assert [text for text in (one.given, MADE) if text in one.text] == []
+    """Of the body, a header, the key, its team or the operator, who may let a key overrule it."""
+    assert shown(one) == []
     assert one.status == httpx.codes.OK
     assert one.trace.info.token_usage["total_tokens"] > 0
 
 
-def test_request_is_answered_as_its_guardrail_says(seen: dict[str, Seen]) -> None:
+@pytest.mark.parametrize("one", of(RAW), indirect=True)
+def test_providers_answer_is_kept_if_the_operator_wants_it(one: Seen) -> None:
+    """In the calls, and not in what the client was sent."""
+    assert MADE not in str(root(one.trace).outputs)
+    attempts = [span for span in one.trace.data.spans if span.span_type == "LLM"]
+    assert [span.name for span in attempts if MADE not in str(span.outputs)] == []
+
+
+@pytest.mark.parametrize("one", of(PRESIDIO), indirect=True)
+def test_what_undoes_a_mask_is_nowhere(one: Seen) -> None:
+    """LiteLLM keeps it in the request's metadata."""
+    assert "pii_tokens" not in one.text
+
+
+@pytest.mark.parametrize("one", names(gateway=("masked",)), indirect=True)
+def test_address_that_presidio_masks_is_nowhere(one: Seen) -> None:
+    """The client has it in its answer."""
+    assert one.given not in one.text
+    assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).inputs)
+    assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).outputs)
+
+
+@pytest.mark.parametrize("one", names(gateway=("masked",), stream=(False,)), indirect=True)
+def test_client_gets_the_address_that_presidio_masked(one: Seen) -> None:
+    """LiteLLM puts it back; in streams only where it is in one chunk."""
+    assert one.given in one.answer
+
+
+@pytest.mark.parametrize(
+    "one", names(gateway=("logged",), mode=("presidio",), kind=("chat",)), indirect=True
+)
+def test_address_that_presidio_masks_for_logs_is_nowhere(one: Seen) -> None:
+    """LiteLLM's hook does so for chats alone."""
+    assert one.given not in one.text
+    assert one.given in one.answer
+
+
+def test_request_is_answered_as_its_guardrail_says(seens: Seens) -> None:
     """A block is a 400, also where the trace has no content."""
-    blocked = [seen[name] for name in names(mode=("pre_call",), action=("BLOCK",))]
+    blocked = [seens.cases[name] for name in names(mode=("pre_call",), action=("BLOCK",))]
     assert {one.status for one in blocked} == {400}
     assert {root(one.trace).status.description for one in blocked} != {""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -53,17 +54,43 @@ def masked(value: Any, pattern: re.Pattern[str]) -> Any:
     return value
 
 
+def act(name: str, data: Any, value: Any, pattern: re.Pattern[str]) -> Any:
+    """Do what a request's text tells the callback of this name: mask, block, raise, or nothing."""
+    asked = str(data.get("messages") or data.get("input"))
+    if name not in asked:
+        return value
+    if "BLOCK" in asked:
+        raise HTTPException(400, "a warden says no")
+    if "RAISE" in asked:
+        message = f"a warden is broken by {value} {asked}"
+        raise ValueError(message)
+    return masked(value, pattern) if "MASK" in asked else value
+
+
+async def act_on_log(name: str, kwargs: Any, result: Any) -> Any:
+    """Do on what is logged what the request's text says."""
+    asked = str(kwargs.get("messages"))
+    if name in asked and "NONSENSE" in asked:
+        return None
+    if name in asked and "HANG" in asked:
+        await asyncio.Event().wait()
+    logged = {**kwargs, "messages": act(name, kwargs, kwargs["messages"], GIVEN)}
+    return logged, act(name, kwargs, result, MADE)
+
+
+class Logger(CustomLogger):
+    """No guardrail: changes what is logged by the hook that any callback may have."""
+
+    async def async_logging_hook(self, kwargs: Any, result: Any, call_type: str) -> Any:
+        """Act on what is logged."""
+        return await act_on_log("logger", kwargs, result)
+
+
 class Warden(CustomGuardrail):
     """Does what the request's text says: ``MASK``, ``BLOCK`` or ``RAISE``; else nothing."""
 
     def _act(self, data: Any, value: Any, pattern: re.Pattern[str]) -> Any:
-        asked = str(data.get("messages") or data.get("input"))
-        if "BLOCK" in asked:
-            raise HTTPException(400, "a warden says no")
-        if "RAISE" in asked:
-            message = f"a warden is broken by {value} {asked}"
-            raise ValueError(message)
-        return masked(value, pattern) if "MASK" in asked else value
+        return act(str(self.guardrail_name), data, value, pattern)
 
     async def async_pre_call_hook(
         self, user_api_key_dict: Any, cache: Any, data: Any, call_type: Any
@@ -92,11 +119,8 @@ class Warden(CustomGuardrail):
 
     async def async_logging_hook(self, kwargs: Any, result: Any, call_type: str) -> Any:
         """Act on what is logged."""
-        asked = str(kwargs.get("messages"))
-        if "NONSENSE" in asked:
-            return None
-        logged = {**kwargs, "messages": self._act(kwargs, kwargs["messages"], GIVEN)}
-        return logged, self._act(kwargs, result, MADE)
+        return await act_on_log(str(self.guardrail_name), kwargs, result)
 
 
 log = Log()
+logger = Logger()
