@@ -299,6 +299,8 @@ def _rebind(replacements: Mapping[int, Any], outside: frozenset[str]) -> None:
         replacements: What to put in the place of an object, by that object's ``id``.
         outside: Packages to leave alone.
     """
+    if not replacements:
+        return
     for module_name, module in sys.modules.copy().items():
         # By type(), as some objects there only claim to be modules.
         if not issubclass(type(module), ModuleType) or _package(module_name) in outside:

@@ -20,13 +20,22 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 # What a first call imports, and no name of it: programs import what they use.
-IMPORTED = ["litellm", "mlflow.litellm", "mlflow.store.tracking.sqlalchemy_store"]
+IMPORTED = [
+    "litellm",
+    "litellm.proxy._types",
+    "mlflow.litellm",
+    "mlflow.pyfunc",
+    "mlflow.store.tracking.sqlalchemy_store",
+]
 # Without the command git, importing its package fails, and MLflow goes on without it.
 if shutil.which("git"):
     IMPORTED.append("git")
 CODE = f"""
 for name in {IMPORTED}:
     __import__(name)
+# Newer versions of LiteLLM import Router's methods when the first one is asked for.
+__import__("litellm").Router.completion
+__import__("sqlalchemy.orm").orm.configure_mappers()
 del name
 {{setup}}
 from forking import next_program

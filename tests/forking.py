@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def next_program() -> Any:
     # What is there by now is not walked through, nor copied, by each child as it ends.
     gc.collect()
     gc.freeze()
+    assert threading.active_count() == 1, "a child would lack the threads that the set-up started"
     _tell("ready")
     # Unbuffered, so that what waits is seen.
     with open(0, "rb", buffering=0, closefd=False) as asked:
