@@ -112,6 +112,13 @@ def open_traces() -> list[int]:
     return [trace_id for trace_id in known if manager.has_open_spans(trace_id)]
 
 
+def has_trace(trace_id: int) -> bool:
+    """Tell whether MLflow has an open trace with OpenTelemetry's id; True if that is unknown."""
+    manager = InMemoryTraceManager.get_instance()
+    find = getattr(manager, "get_mlflow_trace_id_from_otel_id", None)
+    return find is None or find(trace_id) is not None
+
+
 def store_engine(exporter: Any = None) -> Any:
     """
     Return what holds the connections of the SQL store that traces go to.

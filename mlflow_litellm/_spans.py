@@ -18,7 +18,7 @@ from mlflow.tracing.provider import (
     set_span_in_context,
 )
 from opentelemetry.context import Context as OTelContext
-from opentelemetry.trace import format_span_id
+from opentelemetry.trace import format_span_id, format_trace_id
 
 from mlflow_litellm import _content, _experiment, _internals, _losses, _span_end
 from mlflow_litellm._content import Content
@@ -78,19 +78,13 @@ class CallSpan:
         with guard("starting a span"):
             # MLflow counts even spans that it will drop, so there is no asking first whether
             # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
-            if (ended := _parent_that_was_sent()) is None:
+            if (parent := _parent_outside_mlflow()) is None:
                 self._span = self._start()
             else:
                 self._span = copy_context().run(_below_nothing, self._start)
-                self._link(ended)
+                if self.recording:
+                    self._span.set_attributes(_link(parent))
         return self
-
-    def _link(self, ended: Any) -> None:
-        """Say which span, of a trace that was sent, this one would have been below."""
-        if self.recording:
-            trace_id = json.loads(ended.attributes[SpanAttributeKey.REQUEST_ID])
-            span_id = format_span_id(ended.context.span_id)
-            self._span.set_attributes({"ended_trace_id": trace_id, "ended_span_id": span_id})
 
     @property
     def started_ns(self) -> int | None:
@@ -239,17 +233,30 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
     return span
 
 
-def _parent_that_was_sent() -> Any:
+def _parent_outside_mlflow() -> Any:
     """
-    Return OpenTelemetry's current span if it has ended, and MLflow has sent its trace; else None.
+    Return OpenTelemetry's current span if MLflow has no trace for it, else None.
 
-    A task or a thread that goes on has such a span in its context. MLflow starts no span below it.
+    MLflow starts no span below such a span. A task or a thread that goes on after its trace was
+    sent has one. With ``MLFLOW_USE_DEFAULT_TRACER_PROVIDER=false`` so has a program that started
+    a span before MLflow's first, or below a span of another process.
     """
     current = get_current_otel_span()
-    # Asked first, as it takes a tenth of the time.
-    if getattr(current, "end_time", None) is None:
+    context = None if current is None else current.get_span_context()
+    # A span below one that is sampled out is to be dropped.
+    if context is None or not context.trace_flags.sampled:
         return None
-    return current if mlflow.get_current_active_span() is None else None
+    return None if _internals.has_trace(context.trace_id) else current
+
+
+def _link(parent: Any) -> dict[str, str]:
+    """Return attributes that name a span outside MLflow, below which a span would have been."""
+    context = parent.get_span_context()
+    ids = format_trace_id(context.trace_id), format_span_id(context.span_id)
+    request_id = (getattr(parent, "attributes", None) or {}).get(SpanAttributeKey.REQUEST_ID)
+    if request_id is None:
+        return dict(zip(("otel_trace_id", "otel_span_id"), ids, strict=True))
+    return {"ended_trace_id": json.loads(request_id), "ended_span_id": ids[1]}
 
 
 def _below_nothing(start: Callable[[], Any]) -> Any:
