@@ -35,6 +35,9 @@ def import_all(openai: str, anthropic: str) -> None:
     for name in names:
         with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):
             importlib.import_module(name)
+    # Loads what tokens are counted with, as each child would for its first stream.
+    for model in (GPT, CLAUDE):
+        litellm.token_counter(model=model, text="hi")
 
 
 def _call() -> None:
