@@ -16,8 +16,8 @@ from differential.pair import Pair, pair
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How many programs are drawn, and what their choice is drawn from: the same ones in each run, unless
-# the seed is another number, or "random".
+# How many programs are drawn, and from which seed: a number, for the same programs in each run, or
+# "random".
 DRAWN = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "40"))
 SEED = os.environ.get("DIFFERENTIAL_SEED", "0")
 if SEED == "random":
