@@ -4,12 +4,12 @@ CI checks beyond that, ``nox -t bench`` measures. Each session also runs by its 
 
 - plain: ``lint``, ``types``, ``unit`` (no LiteLLM, no server: seconds) and ``tests``.
 - ci: ``pythons``, the tests of mechanisms on another Python; ``versions(oldest)``, the core with
-  the oldest LiteLLM, MLflow and wrapt; ``frameworks``; ``gateway``; ``installs``; ``readers``;
-  ``docs``.
+  the oldest LiteLLM, MLflow and wrapt; ``differential``, programs untraced and traced;
+  ``frameworks``; ``gateway``; ``installs``; ``readers``; ``docs``.
 - bench: ``bench``, ``endurance``, ``scale`` and ``load``; each takes a quarter of an hour or more.
-- by name: ``quick``, short forms of the measurements; ``differential``, programs untraced and
-  traced; ``today``, the core with the newest versions of today; ``coverage``; ``canary``
-  (pre-releases); ``comparison`` (other tracers); other ``pythons`` and ``versions``.
+- by name: ``quick``, short forms of the measurements; ``today``, the core with the newest versions
+  of today; ``coverage``; ``canary`` (pre-releases); ``comparison`` (other tracers); other
+  ``pythons`` and ``versions``.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
-import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -21,13 +21,12 @@ from mlflow.tracing.constant import SpanAttributeKey
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 
 from mlflow_litellm import _internals, _opening
+from mlflow_litellm._attempts import Attempt
 from mlflow_litellm._guard import guard
 
 if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
 
-# How long after a failed lookup the next trace starts another.
-RETRY_AFTER_S = 30.0
 # Begins what stands in the place of an id that is not known yet; ids are numbers.
 _NAMED = "experiment named "
 
@@ -53,7 +52,7 @@ def root_experiment_id() -> str | None:
     if not (experiment_id or name) or _decided_elsewhere():
         return None
     # mlflow.set_experiment() writes the id, and leaves a name that was there before: the id wins.
-    return experiment_id or _lookup(name or "").experiment_id or f"{_NAMED}{name}"
+    return experiment_id or _lookup(name or "").value or f"{_NAMED}{name}"
 
 
 def known_id(experiment_id: str) -> str:
@@ -71,7 +70,15 @@ def known_id(experiment_id: str) -> str:
     """
     if not is_pending(experiment_id):
         return experiment_id
-    return _lookup(experiment_id.removeprefix(_NAMED)).wait()
+    name = experiment_id.removeprefix(_NAMED)
+    found = _lookup(name).wait()
+    if found is None:
+        msg = (
+            f"{mlflow.get_tracking_uri()} did not tell the id of the experiment {name!r}, which "
+            "MLFLOW_EXPERIMENT_NAME asks for; look after that server, or set MLFLOW_EXPERIMENT_ID"
+        )
+        raise UnknownExperimentError(msg)
+    return found
 
 
 def is_pending(experiment_id: str) -> bool:
@@ -92,7 +99,7 @@ def complete_if_known(span: Any) -> None:
     with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
         info = trace and trace.info
         if info and info.experiment_id and is_pending(info.experiment_id):
-            found = _lookup(info.experiment_id.removeprefix(_NAMED)).experiment_id
+            found = _lookup(info.experiment_id.removeprefix(_NAMED)).value
             if found:
                 info.experiment_id = found
                 span.set_attribute(SpanAttributeKey.EXPERIMENT_ID, found)
@@ -108,57 +115,25 @@ def _decided_elsewhere() -> bool:
     return _internals.has_destination() or _internals.has_run() or _internals.exports_to_otlp_only()
 
 
-class _Lookup(threading.Thread):
-    """One lookup of an experiment's id by name, in a thread of its own."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name="mlflow-litellm-experiment", daemon=True)
-        self._experiment = name
-        self._ended_at: float | None = None
-        self._ended = threading.Event()
-        self.experiment_id: str | None = None
-
-    def run(self) -> None:
-        try:
-            with guard(f"looking up the experiment {self._experiment!r}"):
-                self.experiment_id = _get_or_create(self._experiment)
-        finally:
-            self._ended_at = time.monotonic()
-            self._ended.set()
-
-    @property
-    def stale(self) -> bool:
-        """Whether the lookup failed, long enough ago to try again."""
-        failed_at = None if self.experiment_id else self._ended_at
-        return failed_at is not None and time.monotonic() - failed_at > RETRY_AFTER_S
-
-    def wait(self) -> str:
-        """Return the id once the lookup has ended."""
-        self._ended.wait()
-        if self.experiment_id is None:
-            msg = (
-                f"{mlflow.get_tracking_uri()} did not tell the id of the experiment "
-                f"{self._experiment!r}, which MLFLOW_EXPERIMENT_NAME asks for; look after that "
-                "server, or set MLFLOW_EXPERIMENT_ID"
-            )
-            raise UnknownExperimentError(msg)
-        return self.experiment_id
-
-
-_lookups: dict[tuple[int, str, str], _Lookup] = {}
+_lookups: dict[tuple[int, str, str], Attempt[str]] = {}
 _lock = threading.Lock()
 
 
-def _lookup(name: str) -> _Lookup:
+def _lookup(name: str) -> Attempt[str]:
     # By process as well: a fork copies the lookup, but not the thread that would end it.
     key = (os.getpid(), mlflow.get_tracking_uri(), name)
     with _lock:
         lookup = _lookups.get(key)
-        if lookup is None or lookup.stale:
-            lookup = _Lookup(name)
-            lookup.start()
-            _lookups[key] = lookup
+        if lookup is None or lookup.is_stale:
+            look_up = partial(_look_up, name)
+            lookup = _lookups[key] = Attempt("mlflow-litellm-experiment", look_up)
     return lookup
+
+
+def _look_up(name: str) -> str | None:
+    with guard(f"looking up the experiment {name!r}"):
+        return _get_or_create(name)
+    return None
 
 
 def _get_or_create(name: str) -> str:

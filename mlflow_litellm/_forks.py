@@ -77,6 +77,7 @@ def _renew_locks() -> None:
     for part in (*_internals.span_processors(), *_internals.trace_exporters()):
         _renew_locks_of(part)
     _renew_locks_of(_internals.sql_store_class())
+    _renew_locks_of(_internals.lock_of_readiness())
 
 
 def _renew_locks_of(holder: Any) -> None:

@@ -69,6 +69,30 @@ def isolated_tracer_provider() -> Any:
     return getattr(getattr(provider, "provider", None), "_isolated_tracer_provider", None)
 
 
+def is_tracing_ready() -> bool:
+    """Tell whether MLflow has what it makes spans by; True if that is unknown."""
+    wrapper = getattr(provider, "provider", None)
+    return (
+        isolated_tracer_provider() is not None
+        or getattr(getattr(wrapper, "once", None), "_done", True) is True
+    )
+
+
+def get_tracing_ready() -> bool:
+    """Have MLflow make what it makes spans by, as it does for the first; return True."""
+    make = getattr(provider, "get_bridged_tracer_provider", None)
+    if make is None:
+        provider._get_tracer(__name__)  # noqa: SLF001 - Older ones have nothing else.
+    else:
+        make()
+    return True
+
+
+def lock_of_readiness() -> Any:
+    """Return what holds the lock of `get_tracing_ready`; None if that has moved."""
+    return getattr(getattr(provider, "provider", None), "once", None)
+
+
 def trace_exporter() -> Any:
     """Return what MLflow sends traces by; None where that has moved, or there is none."""
     return getattr(provider, "_get_trace_exporter", lambda: None)()

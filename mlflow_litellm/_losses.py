@@ -15,6 +15,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from mlflow_litellm import _health, _internals
+from mlflow_litellm._first_span import WorkspaceSilentError
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm._opening import ELSEWHERE, StoreUnavailableError
@@ -56,15 +57,24 @@ def count(span: Any) -> None:
     """
     with guard("counting a call that is lost"):
         error, _start.error = _start.error, None
-        if error is None and not _is_failure(span):
-            return
-        reason = "unknown" if error is None else type(error).__name__
-        _health.count_lost(reason)
-        if reason in _warned:
-            logger.debug("MLflow could not start a span.", exc_info=error)
-            return
-        _warned.add(reason)
-        _warn(error)
+        if error is not None or _is_failure(span):
+            _count(error)
+
+
+def count_silent(error: WorkspaceSilentError) -> None:
+    """Count a call as lost whose span MLflow could not start without waiting."""
+    with guard("counting a call that is lost"):
+        _count(error)
+
+
+def _count(error: BaseException | None) -> None:
+    reason = "unknown" if error is None else type(error).__name__
+    _health.count_lost(reason)
+    if reason in _warned:
+        logger.debug("MLflow could not start a span.", exc_info=error)
+        return
+    _warned.add(reason)
+    _warn(error)
 
 
 def attach() -> None:
@@ -112,6 +122,8 @@ def _warn(error: BaseException | None) -> None:
 def _explain(error: BaseException | None) -> tuple[str, str]:
     from mlflow_litellm import _store, _store_errors
 
+    if isinstance(error, WorkspaceSilentError):
+        return str(error), "look after that workspace; calls are traced once it has answered"
     if isinstance(error, (ImportError, MlflowException)):
         with errors_ignored():
             problem = _store_errors.explain(_store.store_uri(), error, ELSEWHERE)

@@ -11,21 +11,20 @@ wait, and so would the end of the process.
 from __future__ import annotations
 
 import threading
-import time
+from functools import partial
 from typing import Any
 
 from mlflow.tracing.client import TracingClient
 from mlflow.tracing.export import mlflow_v3
 
 from mlflow_litellm import _store_errors
+from mlflow_litellm._attempts import Attempt
 from mlflow_litellm._guard import guard, logger
 from mlflow_litellm._patching import Patch
 
 # How long what is sent waits for a store, from the moment that it began to be opened. MLflow tries
 # a database for 102 s.
 PATIENCE_S = 120.0
-# How long after a failure the next trace starts another attempt.
-RETRY_AFTER_S = 30.0
 # How long a fork waits for a store that is being opened, from the same moment. A local one may be
 # getting its tables, and its locks would be copied into the child.
 FORK_PATIENCE_S = 5.0
@@ -55,7 +54,7 @@ class LazyClient(TracingClient):
     def opened_store(self) -> Any:
         """The store if it is open, else None. Opens nothing."""
         opening = _openings.get(self.tracking_uri)
-        return opening and opening.store
+        return opening and opening.value
 
 
 def patch() -> Patch:
@@ -77,15 +76,17 @@ def opened(uri: str) -> Any:
         StoreUnavailableError: The store could not be opened, just now or shortly before.
     """
     opening = _openings.get(uri)
-    if opening is not None and opening.store is not None:
+    if opening is not None and opening.value is not None:
         # Without the lock, which is held during a fork.
-        return opening.store
+        return opening.value
     with _lock:
         opening = _openings.get(uri)
         if opening is None or opening.is_stale:
-            opening = _openings[uri] = _Opening(uri)
-            opening.start()
-    return opening.result()
+            opening = _openings[uri] = Attempt("mlflow-litellm-store", partial(_open, uri))
+    if opening.wait(PATIENCE_S) is None:
+        # A new one each time: an exception that is raised again grows its traceback.
+        raise StoreUnavailableError(str(opening.error or "it has not answered yet"))
+    return opening.value
 
 
 def hold() -> None:
@@ -107,7 +108,7 @@ def go_on() -> None:
 def forget_unfinished() -> None:
     """Have a forked child open what its parent was opening: that thread is not in the child."""
     for uri, opening in list(_openings.items()):
-        if opening.store is None:
+        if opening.value is None:
             del _openings[uri]
 
 
@@ -117,47 +118,14 @@ def _lazy_client(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> An
     return wrapped(*args, **kwargs)
 
 
-class _Opening(threading.Thread):
-    """One attempt to open a store."""
-
-    def __init__(self, uri: str) -> None:
-        super().__init__(name="mlflow-litellm-store", daemon=True)
-        self._uri = uri
-        self._started_at = time.monotonic()
-        self._ended_at: float | None = None
-        self._ended = threading.Event()
-        self._problem = "it has not answered yet"
-        self.store: Any = None
-
-    def run(self) -> None:
-        try:
-            self.store = TracingClient(self._uri).store
-        except Exception as error:  # noqa: BLE001 - raised by those who wait
-            self._problem = _warn(self._uri, error)
-        finally:
-            self._ended_at = time.monotonic()
-            self._ended.set()
-
-    @property
-    def is_stale(self) -> bool:
-        """Whether the attempt failed, long enough ago for another."""
-        failed_at = None if self.store is not None else self._ended_at
-        return failed_at is not None and time.monotonic() - failed_at > RETRY_AFTER_S
-
-    def wait(self, patience: float) -> None:
-        """Wait for the end of the attempt, but not for more seconds than these since its start."""
-        self._ended.wait(max(0.0, self._started_at + patience - time.monotonic()))
-
-    def result(self) -> Any:
-        """Return the store once the attempt has ended."""
-        self.wait(PATIENCE_S)
-        if self.store is None:
-            # A new one each time: an exception that is raised again grows its traceback.
-            raise StoreUnavailableError(self._problem)
-        return self.store
+def _open(uri: str) -> Any:
+    try:
+        return TracingClient(uri).store
+    except Exception as error:
+        raise StoreUnavailableError(_warn(uri, error)) from error
 
 
-_openings: dict[str, _Opening] = {}
+_openings: dict[str, Attempt[Any]] = {}
 _lock = threading.Lock()
 _warned: set[str] = set()
 

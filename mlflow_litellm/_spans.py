@@ -20,7 +20,7 @@ from mlflow.tracing.provider import (
 from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from mlflow_litellm import _content, _experiment, _internals, _losses, _span_end
+from mlflow_litellm import _content, _experiment, _first_span, _internals, _losses, _span_end
 from mlflow_litellm._content import Content
 from mlflow_litellm._guard import guard
 from mlflow_litellm._span_end import Failure, SpanEnd, has_ended
@@ -223,6 +223,11 @@ class CallSpan:
 
 
 def _start(name: str, span_type: str, started_ns: int | None) -> Any:
+    try:
+        _first_span.prepare()
+    except _first_span.WorkspaceSilentError as error:
+        _losses.count_silent(error)
+        return NoOpSpan()
     experiment_id = _experiment.root_experiment_id()
     with _losses.watching():
         span = mlflow.start_span_no_context(

@@ -3,7 +3,7 @@ The transparent proxy of a stream, which tells its record what is read and how i
 
 It has the protocols of the stream that it stands for, and no other: code asks a stream whether it
 is a context manager, whether it can be closed, copied or counted. So there is a class of proxies
-for each set of special methods.
+for each name and set of special methods.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ _NOT_PASSED_ON = frozenset({
     *dir(object), *vars(_Stream),
 })  # fmt: skip
 _by_type: weakref.WeakKeyDictionary[type, type[_Stream]] = weakref.WeakKeyDictionary()
-_by_names: dict[frozenset[str], type[_Stream]] = {}
+_by_names: dict[tuple[str, frozenset[str]], type[_Stream]] = {}
 
 
 def _class_for(kind: type) -> type[_Stream]:
@@ -272,13 +272,15 @@ def _class_for(kind: type) -> type[_Stream]:
     # LiteLLM makes some classes anew for each call: these share one of ours.
     if (found := _by_type.get(kind)) is None:
         names = frozenset(_protocols(kind))
-        if names not in _by_names:
+        # Python's messages have the name: object of type 'CustomStreamWrapper' has no len()
+        key = kind.__name__, names
+        if key not in _by_names:
             methods: dict[str, Any] = {
                 name: _RECORDED.get(name) or _passing_on(name) for name in names
             }
             methods["__doc__"] = property(_doc)
-            _by_names[names] = type("_Stream", (_Stream,), {"__slots__": (), **methods})
-        found = _by_type[kind] = _by_names[names]
+            _by_names[key] = type(kind.__name__, (_Stream,), {"__slots__": (), **methods})
+        found = _by_type[kind] = _by_names[key]
     return found
 
 

@@ -13,7 +13,7 @@ from children import succeed
 from mlflow.entities.trace_location import MlflowExperimentLocation
 from mlflow.tracking import fluent
 
-from mlflow_litellm import _experiment
+from mlflow_litellm import _attempts, _experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +161,7 @@ def test_failed_lookup_is_tried_again(
     assert lookups() == []
     assert _experiment.root_experiment_id() == pending
     assert lookups() == []
-    monkeypatch.setattr(_experiment, "RETRY_AFTER_S", 0)
+    monkeypatch.setattr(_attempts, "RETRY_AFTER_S", 0)
     with socket.create_server(("127.0.0.1", int(slow_server.uri.rpartition(":")[2]))):
         assert _experiment.root_experiment_id() == pending
         assert len(lookups()) == 1

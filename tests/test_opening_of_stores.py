@@ -22,7 +22,7 @@ BEGIN = """
 import asyncio, gc, os, threading
 import litellm, mlflow, mlflow_litellm
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow_litellm import _opening
+from mlflow_litellm import _attempts, _opening
 
 CALL = {{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}],
         "mock_response": "hello"}}
@@ -123,7 +123,7 @@ def test_store_that_fails_is_tried_once_for_all_that_waits(tmp_path: Path) -> No
 
 def test_store_that_failed_is_tried_again_later(tmp_path: Path) -> None:
     """And then takes what is sent."""
-    again = "_opening.RETRY_AFTER_S = 0\nlitellm.completion(**CALL)\nreport()"
+    again = "_attempts.RETRY_AFTER_S = 0\nlitellm.completion(**CALL)\nreport()"
     lines = told(SEND_TWENTY + again, tmp_path, "broken")
     assert lines == ["1 20", "1 ['mlflow-litellm-store']"]
 

@@ -111,6 +111,15 @@ def outcome(call: Callable[[], Any]) -> Any:
         return type(error)
 
 
+def message(call: Callable[[], Any]) -> str:
+    """Return the text of what a call raises; empty if it raises nothing."""
+    try:
+        call()
+    except Exception as error:
+        return str(error)
+    return ""
+
+
 def wrapped(stream: Any) -> Any:
     """Return a stream as it is: a comparison with itself is what is tested."""
     return stream
@@ -128,6 +137,7 @@ def protocols(stream: Any) -> dict[str, Any]:
         "doc": stream.__doc__,
         "bool": outcome(lambda: bool(stream)),
         "len": outcome(lambda: len(stream)),
+        "messages": [message(lambda: len(stream)), message(lambda: stream[0])],
         "callable": callable(stream),
         "hash": hash(stream) == hash(stream),
         "equal": (stream == wrapped(stream), stream == object(), stream != object()),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from configurations import configuration
 from custom_auth import VIRTUAL_KEY
-from gateways import TRACING_S, Gateway
-from processes import running, until
+from gateways import Gateway
+from processes import running
+from workspaces import EXPERIMENT_ID, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,65 +19,7 @@ if TYPE_CHECKING:
     from processes import Provider
 
 TOKEN = "dapi-secret-0123456789"
-EXPERIMENT_ID = "123456"
 TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
-
-
-class Workspace(ThreadingHTTPServer):
-    """What a Databricks workspace is to MLflow: takes traces, and gives them back as they came."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.received: list[tuple[str, str, Any]] = []
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def trace(self, tag: str) -> dict[str, Any]:
-        """Return what was told of the only trace with a tag, as soon as it is there."""
-        [info] = until(lambda: self._infos(tag), TRACING_S, f"a trace with the tag {tag}")
-        return info
-
-    def _infos(self, tag: str) -> list[dict[str, Any]]:
-        bodies = [body for path, _, body in list(self.received) if path.endswith("/mlflow/traces")]
-        infos = [body["trace"]["trace_info"] for body in bodies]
-        return [info for info in infos if tag in info.get("tags", {})]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Workspace
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep requests off stderr."""
-
-    def do_GET(self) -> None:
-        self._answer({"experiment": {"experiment_id": EXPERIMENT_ID, "name": "/gateway"}})
-
-    def do_POST(self) -> None:
-        self._take()
-
-    def do_PATCH(self) -> None:
-        self._take()
-
-    def _take(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-        body = json.loads(raw) if raw.startswith(b"{") else {}
-        path, authorization = self.path.partition("?")[0], self.headers.get("authorization", "")
-        self.server.received.append((path, authorization, body))
-        self._answer(body)
-
-    def _answer(self, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
 
 @pytest.fixture(scope="module")

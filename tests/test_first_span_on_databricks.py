@@ -1,0 +1,86 @@
+"""A Databricks workspace that answers late keeps the first calls untraced, and not waiting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from children import run, succeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATABRICKS = {
+    "DATABRICKS_TOKEN": "dapi-none",
+    "MLFLOW_EXPERIMENT_ID": "123456",
+    "MLFLOW_TRACKING_URI": "databricks",
+}
+BEGIN = """
+import asyncio, os, threading, time
+from workspaces import Workspace
+
+workspace = Workspace()
+os.environ["DATABRICKS_HOST"] = workspace.url
+import litellm, mlflow, mlflow_litellm
+from mlflow_litellm import _first_span
+
+CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
+        "mock_response": "hello"}
+mlflow.litellm.autolog()
+
+def report():
+    mlflow.flush_trace_async_logging()
+    health = mlflow_litellm.health()
+    sent = [path for path, _, _ in workspace.received if path.endswith("/mlflow/traces")]
+    print(health.calls, health.calls_lost, len(sent))
+"""
+LATE = """
+workspace.answering.clear()
+_first_span.PATIENCE_S = 0.2
+for _ in range(2):
+    began = time.monotonic()
+    litellm.completion(**CALL)
+    asyncio.run(litellm.acompletion(**CALL))
+report()
+workspace.answering.set()
+while threading.active_count() and any(
+    thread.name == "mlflow-litellm-first-span" for thread in threading.enumerate()
+):
+    time.sleep(0.01)
+litellm.completion(**CALL)
+report()
+"""
+
+
+def test_call_is_traced_if_the_workspace_answers(tmp_path: Path) -> None:
+    """The first one as well: it waits for the answer."""
+    code = "litellm.completion(**CALL)\nreport()"
+    assert succeed(BEGIN + code, tmp_path, **DATABRICKS) == "1 {} 1\n"
+
+
+def test_calls_before_the_answer_are_lost_and_do_not_wait(tmp_path: Path) -> None:
+    """They are counted, one warning says why, and those after the answer are traced."""
+    ended = run(BEGIN + LATE, tmp_path, **DATABRICKS)
+    assert ended.stdout.splitlines() == [
+        "0 {'WorkspaceSilentError': 4} 0",
+        "1 {'WorkspaceSilentError': 4} 1",
+    ], ended.stderr
+    [said] = [line for line in ended.stderr.splitlines() if "calls are not traced" in line]
+    assert "databricks has not answered" in said
+
+
+def test_forked_child_asks_for_itself(tmp_path: Path) -> None:
+    """The thread that asks, and holds MLflow's lock, is not in the child."""
+    code = """
+workspace.answering.clear()
+_first_span.PATIENCE_S = 0.2
+litellm.completion(**CALL)
+child = os.fork()
+if not child:
+    litellm.completion(**CALL)
+    print(mlflow_litellm.health().calls_lost, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    assert succeed(BEGIN + code + "\nos._exit(0)", tmp_path, **DATABRICKS) == (
+        "{'WorkspaceSilentError': 1}\n"
+    )
