@@ -17,6 +17,7 @@ from mlflow.utils.uri import is_databricks_uri
 
 from mlflow_litellm import _internals
 from mlflow_litellm._attempts import Attempt
+from mlflow_litellm._interruptions import errors_ignored
 
 # How long after the question was asked a call waits for the answer.
 PATIENCE_S = 1.0
@@ -43,9 +44,12 @@ def prepare() -> None:
 
 
 def _asks_workspace() -> bool:
-    if is_in_databricks_model_serving_environment():
-        return True
-    return is_databricks_uri(mlflow.get_tracking_uri()) and not _internals.has_destination()
+    # MLflow imports what mlflow-tracing lacks to find its default store.
+    with errors_ignored():
+        if is_in_databricks_model_serving_environment():
+            return True
+        return is_databricks_uri(mlflow.get_tracking_uri()) and not _internals.has_destination()
+    return False
 
 
 _lock = threading.Lock()

@@ -124,3 +124,28 @@ def test_doctor_tells_what_mlflow_lacks_to_start_a_span(tmp_path: Path) -> None:
         done = start("tracing", tmp_path, "-m", "mlflow_litellm", "doctor", **where)
     assert done.returncode == 1
     assert "FAIL  MLflow starts no span" in done.stdout
+
+
+LOST = """
+import litellm, mlflow, mlflow_litellm
+mlflow.litellm.autolog()
+for _ in range(3):
+    messages = [{"role": "user", "content": "hi"}]
+    answer = litellm.completion(model="gpt-4o-mini", messages=messages, mock_response="hello")
+    assert answer.choices[0].message.content == "hello"
+mlflow.flush_trace_async_logging()
+health = mlflow_litellm.health()
+print(health.calls, sum(health.calls_lost.values()), health.has_losses)
+print(*health.calls_lost)
+"""
+
+
+def test_calls_are_lost_and_counted_without_a_server(tmp_path: Path) -> None:
+    """MLflow's part has no local store: the calls go on, and one message says what to do."""
+    done = start("tracing", tmp_path, "-c", LOST)
+    counts, *reasons = done.stdout.splitlines()
+    assert (done.returncode, counts) == (0, "0 3 True"), done.stderr
+    assert reasons == ["ModuleNotFoundError"]
+    [said] = [line for line in done.stderr.splitlines() if "calls are not traced" in line]
+    assert "pip install 'mlflow_litellm[mlflow]'" in said
+    assert "MLFLOW_TRACKING_URI" in said
