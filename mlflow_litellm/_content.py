@@ -89,7 +89,7 @@ def allowed(arguments: Mapping[str, Any]) -> Content:
 
 def request_of(request: Request, content: Content) -> Request:
     """Return as much of a request as may be recorded."""
-    if content == Content.FULL:
+    if content == Content.FULL and not _message_logging.is_excluded("messages"):
         return request
     inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
     attributes = {key: value for key, value in request.attributes.items() if key != "metadata"}
@@ -108,7 +108,15 @@ def request_of(request: Request, content: Content) -> Request:
 
 def answer_of(answer: Answer, content: Content) -> Answer:
     """Return as much of an answer as may be recorded."""
-    return answer if content == Content.FULL else replace(answer, outputs=None, has_media=False)
+    if content == Content.FULL and not _message_logging.is_excluded("response"):
+        return answer
+    return replace(answer, outputs=None, has_media=False)
+
+
+def shows_errors(content: Content) -> bool:
+    """Return whether the text of an exception may be recorded, which may quote the request."""
+    fields = ("error_information", "error_str", "messages", "response")
+    return content == Content.FULL and not _message_logging.is_excluded(*fields)
 
 
 def _is_harmless(key: str, value: Any) -> bool:

@@ -96,7 +96,7 @@ class SpanEnd:
         with guard("recording an answer"):
             self._write_answer()
         failure = self.failure
-        if failure is not None and self.content != Content.FULL:
+        if failure is not None and not _content.shows_errors(self.content):
             failure = failure.without_text()
         if failure is not None and failure.event is not None:
             with guard("recording an exception"):

@@ -47,6 +47,7 @@ SHOWING: dict[str, dict[str, Any]] = {
     "header": {"metadata": {"headers": DISABLE}},
     "header-against-argument": {**TURN_OFF, "metadata": {"headers": DISABLE}},
 }
+EXCLUDED = "standard_logging_payload_excluded_fields"
 FEW = ["argument", "metadata", "no-log"]
 
 
@@ -238,6 +239,58 @@ def test_user_of_a_key_is_hidden_as_litellm_hides_it(
     monkeypatch.setattr(litellm, "redact_user_api_key_info", hides)
     caller.complete("/say | hello", metadata={"user_api_key_end_user_id": WORD})
     assert (WORD in text_of(tracing)) is not hides
+
+
+@pytest.mark.parametrize(
+    ("fields", "place"), [(["messages"], "inputs"), (["response"], "outputs")], ids=str
+)
+def test_field_that_callbacks_do_not_get_is_not_recorded(
+    fields: list[str],
+    place: str,
+    tracing: Traces,
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """``standard_logging_payload_excluded_fields``; the rest of the span stays."""
+    monkeypatch.setattr(litellm, EXCLUDED, fields)
+    caller.complete(f"/say | {WORD}")
+    span = tracing.span()
+    shown = [name for name in ("inputs", "outputs") if WORD in str(getattr(span, name))]
+    assert shown == [name for name in ("inputs", "outputs") if name != place]
+
+
+@pytest.mark.parametrize("field", ["end_user", "error_str", "metadata", "request_tags"])
+def test_what_else_callbacks_do_not_get_is_nowhere(
+    field: str, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither tags, user and metadata nor the text of an error."""
+    monkeypatch.setattr(litellm, EXCLUDED, [field])
+    asked: dict[str, dict[str, Any]] = {
+        "end_user": {"user": WORD},
+        "metadata": {"metadata": {"note": WORD, "trace_name": WORD}},
+        "request_tags": {"metadata": {"tags": [WORD]}},
+    }
+    with suppress(litellm.BadRequestError):
+        caller.complete(
+            f"/error 400 {WORD if field == 'error_str' else ''}", **asked.get(field, {})
+        )
+    span = tracing.span()
+    told = [span.attributes.get("metadata"), span.status.description, span.events]
+    info = tracing.all()[0].info
+    assert WORD not in str([told, info.tags, info.trace_metadata.get("mlflow.trace.user")])
+
+
+def test_messages_that_litellm_adds_to_exceptions_are_not_recorded(
+    tracing: Traces, caller: Caller
+) -> None:
+    """Whatever ``redact_messages_in_exceptions`` says: they are in no text of the exception."""
+    messages = [*user(f"{WORD} before"), *user("/error 400 boom")]
+    base = caller.provider.openai_base
+    with pytest.raises(litellm.BadRequestError):
+        litellm.completion(MODEL, messages, api_base=base, api_key="sk-a")
+    span = tracing.span()
+    assert "boom" in span.status.description
+    assert WORD not in str([span.status.description, span.events])
 
 
 def test_litellm_has_the_rule_where_it_is_looked_for() -> None:

@@ -7,6 +7,7 @@ https://docs.litellm.ai/docs/proxy/logging#redact-messages-response-content
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -33,6 +34,18 @@ _READS_METADATA = (
 def is_switched_off() -> bool:
     """Return whether LiteLLM's global switch hides content."""
     return getattr(sys.modules.get("litellm"), _TURN_OFF, False) is True
+
+
+def is_excluded(*fields: str) -> bool:
+    """
+    Return whether LiteLLM keeps one of these fields of its logging payload from callbacks.
+
+    Args:
+        fields: Names of ``StandardLoggingPayload``.
+    """
+    litellm = sys.modules.get("litellm")
+    excluded = getattr(litellm, "standard_logging_payload_excluded_fields", None)
+    return isinstance(excluded, Collection) and any(field in excluded for field in fields)
 
 
 def is_unlogged(arguments: Mapping[str, Any]) -> bool:

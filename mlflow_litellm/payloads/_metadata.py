@@ -17,6 +17,7 @@ from uuid import UUID
 
 from mlflow_litellm._interruptions import errors_ignored
 from mlflow_litellm.payloads._containers import entries, items
+from mlflow_litellm.payloads._message_logging import is_excluded
 from mlflow_litellm.payloads._plain import plain
 from mlflow_litellm.payloads._redaction import redacted
 from mlflow_litellm.payloads._secrets import cleaned
@@ -32,9 +33,10 @@ _TRACE_KEYS = ("trace_id", "trace_name", "trace_version", "trace_release")
 
 # What LiteLLM and its gateway put there: of no use to the reader, or not meant to be seen.
 _LITELLMS = frozenset({
-    "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "billing_agent_id",
+    "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "applied_guardrails",
+    "billing_agent_id",
     "caching_groups", "caller_tags", "deployment_model_name", "endpoint",
-    "global_max_parallel_requests", "headers", "hidden_params", "inherited_tags",
+    "global_max_parallel_requests", "guardrails", "headers", "hidden_params", "inherited_tags",
     "kubernetes_pod_routing", "llm_api_timing_windows", "max_retries", "model_group_alias",
     "model_group_size", "model_info", "original_model_group", "pii_tokens", "previous_models",
     "proxy_server_request", "queue_time_seconds", "request_retry_count",
@@ -64,6 +66,8 @@ _NOT_IN_A_TAG_NAME = re.compile(r"[^\w.\- /]")
 def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return the trace tags of a request: ``"key:value"`` is split, a bare tag has no value."""
     found: dict[str, str] = {}
+    if is_excluded("request_tags"):
+        return found
     for source in [arguments, *_dicts(arguments)][::-1]:
         for tag in _tag_list(source.get("tags")):
             name, _, value = redacted(cleaned(tag), []).partition(":")
@@ -74,6 +78,8 @@ def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
 def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
     """Return what a request says of its trace beside the tags, as tags."""
     found: dict[str, str] = {}
+    if is_excluded("metadata"):
+        return found
     for source in [*_dicts(arguments)][::-1]:
         found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
         found.update(_trace_metadata(source.get("trace_metadata")))
@@ -90,6 +96,8 @@ def session(arguments: Mapping[str, Any]) -> str | None:
 
 def user(arguments: Mapping[str, Any]) -> str | None:
     """Return whom a request is made for: ``trace_user_id``, or ``user=`` as OpenAI has it."""
+    if is_excluded("end_user"):
+        return None
     return _first(
         *(source.get("trace_user_id") for source in _dicts(arguments)),
         arguments.get("user"),
@@ -104,7 +112,8 @@ def _keys_user() -> tuple[str, ...]:
 
 def redacts_key_info() -> bool:
     """Return whether LiteLLM's switch hides whose key a request of its proxy has."""
-    return bool(getattr(sys.modules.get("litellm"), "redact_user_api_key_info", False))
+    litellm = sys.modules.get("litellm")
+    return bool(getattr(litellm, "redact_user_api_key_info", False)) or is_excluded("metadata")
 
 
 def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +121,10 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     sources = list(_dicts(arguments))
     given = {key: value for source in reversed(sources) for key, value in source.items()}
     own = {key: value for key, value in given.items() if _is_own(key)}
+    if is_excluded("request_tags"):
+        own.pop("tags", None)
+    if is_excluded("metadata"):
+        own.clear()
     told: dict[str, Any] = {"metadata": _quoted(cleaned(plain(own)))} if own else {}
     if deployment := _deployment_id(arguments, sources):
         told["model_id"] = deployment

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+import wrapt
 from litellm.integrations.custom_logger import CustomLogger
 
 from mlflow_litellm import _autolog
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["handler"]
+
+# The module has moved; under its old name it is the same.
+_MCP_AUTH = (
+    "litellm.proxy._experimental.mcp_server.auth.user_api_key_auth_mcp",
+    "litellm.proxy.mcp_server.auth.user_api_key_auth_mcp",
+)
 
 
 class _Handler(CustomLogger):  # type: ignore[misc]
@@ -42,6 +49,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         with guard("tracing the gateway"):
             _middleware.install()
             _flush_at_stop()
+            _identify_by_mcp()
         with guard("looking the experiment up"):
             # So that it is known when the first request comes.
             root_experiment_id()
@@ -87,6 +95,26 @@ def _flush_at_stop() -> None:
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
         apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, _autolog.is_on)])
+
+
+def _identify_by_mcp() -> None:
+    """Have it noted who asks the proxy's MCP server: LiteLLM runs no hook for its lists."""
+    for name in _MCP_AUTH:
+        wrapt.register_post_import_hook(_observe_auth, name)
+
+
+def _observe_auth(module: Any) -> None:
+    with guard("looking for who asks the MCP server"):
+        # What a request's key is checked by; the name is missing if LiteLLM has another way.
+        apply_all([Patch(module, "user_api_key_auth", _identified, _autolog.is_on)])
+
+
+async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    key = await wrapped(*args, **kwargs)
+    with guard("noting who asked the MCP server"):
+        if (request := _middleware.current()) is not None:
+            request.identify(key)
+    return key
 
 
 async def _flush_and_stop(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

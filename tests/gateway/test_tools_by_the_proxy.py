@@ -19,9 +19,14 @@ if TYPE_CHECKING:
 KEY = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
 ASKED: dict[str, dict[str, Any]] = {
     "chat/completions": {"messages": [{"role": "user", "content": "hello there"}]},
+    "messages": {"messages": [{"role": "user", "content": "hello there"}], "max_tokens": 50},
     "responses": {"input": "hello there"},
 }
-FUNCTIONS = {"chat/completions": "acompletion", "responses": "aresponses"}
+FUNCTIONS = {
+    "chat/completions": "acompletion",
+    "messages": "anthropic_messages",
+    "responses": "aresponses",
+}
 TOKENS = {"input_tokens": 2 + 5, "output_tokens": 1 + 4, "total_tokens": 12}
 TOOL = "tools/call get_weather"
 # Of MCP's own transport, which takes either form of an answer.
@@ -36,9 +41,11 @@ def test_tool_that_the_proxy_runs_is_in_the_requests_trace(
     """Between the model's calls, which have all tokens."""
     body = {"model": "chat", "tools": TOOLS, "tool_choice": "required", "stream": stream}
     more = {"stream_options": {"include_usage": True}} if path != "responses" and stream else {}
+    if path == "messages":
+        more, body = {}, {**body, "tool_choice": {"type": "any"}}
     told = {**ASKED[path], **body, **more, "litellm_metadata": {"tags": [tag]}}
     answer = httpx.post(f"{gateway.url}/v1/{path}", json=told, headers=KEY, timeout=60)
-    assert answer.status_code == 200
+    assert answer.status_code == 200, answer.text
     [trace] = recorded.when(lambda trace: tag in trace.info.tags and trace.info.token_usage)
     name = f"litellm-{FUNCTIONS[path]}"
     turns = (name, [(name, []), (TOOL, []), (name, [])])
@@ -118,6 +125,7 @@ def test_list_by_mcp_is_a_trace_and_opening_a_session_is_none(
     [listed] = recorded.when(
         lambda trace: root(trace).attributes.get("mcp.method.name") == "tools/list"
     )
+    assert root(listed).attributes["user_api_key_alias"] == "research-key"
     [tool] = root(listed).outputs["tools"]
     assert tool["name"] == "weather-get_weather"
     methods = {root(trace).attributes.get("mcp.method.name") for trace in recorded.all()}
