@@ -224,11 +224,11 @@ AT_EVERY_LINE = """
             return at_line
 
         def at_call(frame, *_):
-            named = frame.f_globals.get("__name__", "").removeprefix("mlflow_litellm.")
-            above = frame
-            while above is not None and above.f_code.co_name != "__del__":
-                above = above.f_back
-            return at_line if named in ROOMS and above is None else None
+            if frame.f_globals.get("__name__", "").removeprefix("mlflow_litellm.") not in ROOMS:
+                return None
+            while frame is not None and frame.f_code.co_name != "__del__":
+                frame = frame.f_back
+            return at_line if frame is None else None
 
         sys.settrace(at_call)
         try:

@@ -278,14 +278,13 @@ AT_EVERY_LINE = """
             return at_line
 
         def at_call(frame, *_):
-            above = frame
-            while above is not None and above.f_code.co_name != "__del__":
-                above = above.f_back
             named = frame.f_globals.get("__name__", "").partition(".")[0]
             # Not the hook of imports: Python's own locks of modules bear no interruption.
-            is_hook = frame.f_code.co_filename.endswith("_takeover.py")
-            is_ours = named == "mlflow_litellm" and not is_hook and above is None
-            return at_line if is_ours else None
+            if named != "mlflow_litellm" or frame.f_code.co_filename.endswith("_takeover.py"):
+                return None
+            while frame is not None and frame.f_code.co_name != "__del__":
+                frame = frame.f_back
+            return at_line if frame is None else None
 
         sys.settrace(at_call)
         try:
