@@ -164,7 +164,7 @@ def _settle(see: See) -> None:
 
 def _left(see: See) -> dict[str, Any]:
     names = {re.sub(r"\d+", "N", thread.name) for thread in threading.enumerate()}
-    kinds = [re.sub(r"\[\d+\]", "", file) for file in _open_files()]
+    kinds = [re.sub(r"\[\d+\]", "", see.describe.text(file)) for file in _open_files()]
     return {
         "objects": see.describe.alive(),
         "threads": sorted(name for name in names if not name.startswith(THREADS)),
