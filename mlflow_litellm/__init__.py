@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm import _takeover
 
 if TYPE_CHECKING:
-    from mlflow_litellm._autolog import autolog
-    from mlflow_litellm._health import Health, health
+    from mlflow_litellm._instrumentation.autolog import autolog
+    from mlflow_litellm._tracing.health import Health, health
 
 __all__ = ["Health", "__version__", "autolog", "health"]
 
@@ -18,13 +18,13 @@ _takeover.install()
 def __getattr__(name: str) -> Any:
     # Lazy, because MLflow loads this package while it is itself half imported.
     if name == "autolog":
-        from mlflow_litellm._autolog import autolog
+        from mlflow_litellm._instrumentation.autolog import autolog
 
         return autolog
     if name in {"Health", "health"}:
-        from mlflow_litellm import _health
+        from mlflow_litellm._tracing import health as health_module
 
-        return getattr(_health, name)
+        return getattr(health_module, name)
     if name == "__version__":
         from importlib.metadata import version
 

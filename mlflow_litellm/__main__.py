@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from mlflow_litellm import _report, _store
+from mlflow_litellm._cli import report, store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and a line that says where to read on."""
-        self.exit(2, f"{PROGRAM}: {_report.one_line(message, 300)}; see {self.prog} --help\n")
+        self.exit(2, f"{PROGRAM}: {report.one_line(message, 300)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         return _demo(arguments) if arguments.command == "demo" else _doctor(arguments)
-    except _report.ProblemError as problem:
+    except report.ProblemError as problem:
         print(f"{PROGRAM} {arguments.command}: {problem}", file=sys.stderr)
         return 2
 
@@ -57,24 +57,24 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    _report.prepare(offline=arguments.model is None)
-    with _report.telling("tracing cannot be switched on", "python -m mlflow_litellm doctor"):
-        from mlflow_litellm import _demo
+    report.prepare(offline=arguments.model is None)
+    with report.telling("tracing cannot be switched on", "python -m mlflow_litellm doctor"):
+        from mlflow_litellm._cli import demo as demo_module
 
-    return _demo.run(arguments.model, arguments.tracking_uri, arguments.experiment)
+    return demo_module.run(arguments.model, arguments.tracking_uri, arguments.experiment)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from mlflow_litellm import _doctor
+    from mlflow_litellm._cli import doctor as doctor_module
 
-    _report.prepare(offline=True)
-    return _doctor.run(arguments.tracking_uri)
+    report.prepare(offline=True)
+    return doctor_module.run(arguments.tracking_uri)
 
 
 def _leave(status: int) -> NoReturn:
     """Exit, without Python's usual steps where these could wait for a thread for ever."""
     sys.stdout.flush()
-    if status == INTERRUPTED or _store.is_asking():
+    if status == INTERRUPTED or store.is_asking():
         # A thread that Python stops in the middle of an import keeps its lock.
         os._exit(status)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -13,7 +13,7 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._switches import switch
+from mlflow_litellm._common.switches import switch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,10 +69,10 @@ def _take_over_after(loader: Loader) -> None:
 
 
 def _take_over(flavor: ModuleType) -> None:
-    from mlflow_litellm._guard import guard
+    from mlflow_litellm._tracing.guard import guard
 
     with guard("taking over mlflow.litellm.autolog"):
-        from mlflow_litellm._autolog import autolog
+        from mlflow_litellm._instrumentation.autolog import autolog
 
         if flavor.autolog is autolog:
             return

@@ -23,7 +23,8 @@ from provider._shapes import (
     THOUGHT,
 )
 
-from mlflow_litellm.payloads import chat, chat_stream
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.streams import chat_stream
 
 if TYPE_CHECKING:
     from callers import Caller

@@ -13,7 +13,7 @@ from provider import HEARD
 from provider import SPEECH as SPOKEN
 from services import SPEECH, TRANSCRIPTION, assert_priced
 
-from mlflow_litellm.payloads import audio
+from mlflow_litellm._payloads.kinds import audio
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,8 @@ import mlflow
 import pytest
 from callers import MODEL, user
 
-from mlflow_litellm import _callbacks, _takeover
+from mlflow_litellm import _takeover
+from mlflow_litellm._instrumentation import builtin_callback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ LISTS = ("callbacks", "success_callback", "failure_callback")
 @pytest.fixture(autouse=True)
 def _restore_lists() -> Iterator[None]:
     """Leave LiteLLM's lists as they were."""
-    before = {name: list(getattr(litellm, name)) for name in _callbacks.LISTS}
+    before = {name: list(getattr(litellm, name)) for name in builtin_callback.LISTS}
     yield
     mlflow.litellm.autolog(disable=True)
     for name, callbacks in before.items():
@@ -39,8 +40,8 @@ def call(text: str = "hi") -> Any:
 
 def in_lists() -> int:
     """Count how often MLflow's callback stands in LiteLLM's lists."""
-    callbacks = [callback for name in _callbacks.LISTS for callback in getattr(litellm, name)]
-    return sum(map(_callbacks.is_mlflow, callbacks))
+    callbacks = [callback for name in builtin_callback.LISTS for callback in getattr(litellm, name)]
+    return sum(map(builtin_callback.is_mlflow, callbacks))
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -85,7 +86,7 @@ def test_logger_made_of_the_name_is_taken_out_too(traces: Traces) -> None:
     """After its first call LiteLLM holds an object in the place of the string, and more lists."""
     litellm.callbacks = ["mlflow"]
     call("before")
-    assert any(map(_callbacks.is_mlflow, litellm._async_success_callback))
+    assert any(map(builtin_callback.is_mlflow, litellm._async_success_callback))
     mlflow.litellm.autolog()
     call("after")
     assert in_lists() == 0
@@ -101,7 +102,7 @@ def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> No
         call()
         assert [len(trace.data.spans) for trace in traces.all()] == [1, 1]
         mlflow.litellm.autolog(disable=True)
-        assert any(map(_callbacks.is_mlflow, litellm.success_callback))
+        assert any(map(builtin_callback.is_mlflow, litellm.success_callback))
     finally:
         mlflow_flavor(disable=True)
 
@@ -110,10 +111,10 @@ def test_disabling_ends_the_flavor_of_mlflow_as_well() -> None:
     """Where only MLflow's own was on, the switch that has taken its place ends it."""
     _takeover.builtin_autolog()()
     mlflow.litellm.autolog(disable=True)
-    assert not any(map(_callbacks.is_mlflow, litellm.success_callback))
+    assert not any(map(builtin_callback.is_mlflow, litellm.success_callback))
 
 
-@pytest.mark.parametrize("name", _callbacks.LISTS)
+@pytest.mark.parametrize("name", builtin_callback.LISTS)
 def test_list_is_where_litellm_keeps_it(name: str) -> None:
     """Fails loudly when LiteLLM renames one of its lists."""
     assert isinstance(getattr(litellm, name), list)

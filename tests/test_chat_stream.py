@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_litellm.payloads import chat_stream
-from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.streams import chat_stream
 
 
 def chunk(**delta: Any) -> Any:

@@ -15,12 +15,12 @@ import litellm
 import numpy as np
 import pytest
 
-from mlflow_litellm.payloads import _metadata as metadata
-from mlflow_litellm.payloads import chat, embedding, responses
-from mlflow_litellm.payloads._given import secrets
-from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._redaction import REDACTED, redacted
-from mlflow_litellm.payloads._tools import has_mcp
+from mlflow_litellm._payloads import metadata
+from mlflow_litellm._payloads.kinds import chat, embedding, responses
+from mlflow_litellm._payloads.redaction import REDACTED, redacted
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.tools import has_mcp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -241,7 +241,7 @@ def test_numpy_is_not_imported_for_it() -> None:
     """It takes a tenth of a second, and whoever gives one of its arrays has imported it."""
     code = (
         "import sys; from collections import deque; sys.modules['numpy'] = None\n"
-        "from mlflow_litellm.payloads._plain import plain\n"
+        "from mlflow_litellm._payloads.serialize import plain\n"
         "print(plain(deque([1])), sys.modules['numpy'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

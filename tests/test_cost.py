@@ -11,8 +11,8 @@ import pytest
 from callers import ANTHROPIC, MODEL, SyncCaller, user
 from litellm.integrations.custom_logger import CustomLogger
 
-from mlflow_litellm._callbacks import LISTS
-from mlflow_litellm.payloads import _cost
+from mlflow_litellm._instrumentation.builtin_callback import LISTS
+from mlflow_litellm._payloads import cost as cost_module
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -219,6 +219,6 @@ def test_cost_of_a_trace_is_the_sum_over_its_calls(tracing: Traces, caller: Call
 def test_cost_is_divided_by_list_price_and_sums_to_the_total() -> None:
     """LiteLLM tells only the total of an answer."""
     divided = {"input_cost": 2.0, "output_cost": 6.0, "total_cost": 8.0}
-    assert _cost.cost(8.0, (1.0, 3.0)) == divided
-    assert _cost.cost(None, (1.0, 3.0)) is None
-    assert _cost.cost("1", None) is None
+    assert cost_module.cost(8.0, (1.0, 3.0)) == divided
+    assert cost_module.cost(None, (1.0, 3.0)) is None
+    assert cost_module.cost("1", None) is None

@@ -16,7 +16,9 @@ import pytest
 from mlflow import MlflowClient
 from processes import until
 
-from mlflow_litellm import __main__, _report, _store
+from mlflow_litellm import __main__
+from mlflow_litellm._cli import report
+from mlflow_litellm._cli import store as store_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,8 +119,8 @@ def test_it_ends_with_the_command_that_opens_the_ui(
 
 def test_port_of_the_command_is_a_free_one() -> None:
     """MLflow's usual one, unless something listens there."""
-    with suppress(OSError), socket.create_server(("127.0.0.1", _store.USUAL_PORT)):
-        assert _store.free_port() != _store.USUAL_PORT
+    with suppress(OSError), socket.create_server(("127.0.0.1", store_module.USUAL_PORT)):
+        assert store_module.free_port() != store_module.USUAL_PORT
 
 
 def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
@@ -247,7 +249,7 @@ def test_store_of_its_own_is_not_interrupted(
 
     before = signal.signal(number, lambda *_: received.append(number))
     try:
-        _store.ask(answer)
+        store_module.ask(answer)
     finally:
         signal.signal(number, before)
     assert (answered, received) == ([True], [number])
@@ -257,23 +259,23 @@ def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Monke
     """MLflow would try for minutes."""
     uri = f"postgresql://127.0.0.1:{closed_port()}/traces"
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: uri)
-    with pytest.raises(_report.ProblemError, match="Connection refused"):
-        _store.ask(lambda: pytest.fail("MLflow was asked"))
+    with pytest.raises(report.ProblemError, match="Connection refused"):
+        store_module.ask(lambda: pytest.fail("MLflow was asked"))
 
 
 def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The question is left alone in its thread after the time there is; other stores have more."""
     answer = threading.Event()
-    monkeypatch.setattr(_store, "PATIENCE_S", 0.01)
-    assert not _store.ask(lambda: answer.wait(0.1))
+    monkeypatch.setattr(store_module, "PATIENCE_S", 0.01)
+    assert not store_module.ask(lambda: answer.wait(0.1))
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://127.0.0.1:9")
-    with pytest.raises(_report.ProblemError, match="did not answer in time"):
-        _store.ask(lambda: answer.wait(60))
-    assert _store.is_asking()
+    with pytest.raises(report.ProblemError, match="did not answer in time"):
+        store_module.ask(lambda: answer.wait(60))
+    assert store_module.is_asking()
     answer.set()
 
 
 def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is printed of a tracking URI has it masked."""
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://me:secret@host:5000")
-    assert "http://me:***@host:5000" == _store.store_uri()
+    assert "http://me:***@host:5000" == store_module.store_uri()

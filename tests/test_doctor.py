@@ -17,8 +17,9 @@ import mlflow.litellm
 import pytest
 import wrapt
 
-from mlflow_litellm import _autolog, _doctor
-from mlflow_litellm._patching import Patch
+from mlflow_litellm._cli import doctor
+from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._instrumentation import autolog
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def test_all_is_well(healthy: subprocess.CompletedProcess[str], home: Path) -> N
     """Versions, patches and the place of the traces are told, and the exit status is 0."""
     assert (0, "") == (healthy.returncode, healthy.stderr)
     assert "FAIL" not in healthy.stdout
-    assert f"litellm {_doctor.metadata.version('litellm')}, wrapt" in healthy.stdout
+    assert f"litellm {doctor.metadata.version('litellm')}, wrapt" in healthy.stdout
     assert "ok    mlflow.litellm.autolog is this package's" in healthy.stdout
     assert re.search(r"ok    traced: \d+ of LiteLLM's functions\n", healthy.stdout)
     unfolded = " ".join(healthy.stdout.split())
@@ -110,7 +111,7 @@ def test_no_takeover_fails(tmp_path: Path) -> None:
 
 def findings(**versions: str) -> dict[str, str]:
     """Return the remedies of what is wrong with these versions, by mark and text."""
-    found = [*_doctor._out_of_range(versions), *_doctor._overlaid(versions)]
+    found = [*doctor._out_of_range(versions), *doctor._overlaid(versions)]
     return {f"{finding.mark} {finding.text}": finding.remedy for finding in found}
 
 
@@ -159,8 +160,8 @@ def wrapper(function: Any) -> Any:
 def test_wrappers_of_others_are_named(wrap: Any) -> None:
     """Their module is told by their code, as their __module__ is LiteLLM's."""
     expected = "builtins" if wrap is not wrapper else __name__
-    assert [expected] == _doctor.wrapped_by(wrap(litellm.completion))
-    assert [] == _doctor.wrapped_by(litellm.completion)
+    assert [expected] == doctor.wrapped_by(wrap(litellm.completion))
+    assert [] == doctor.wrapped_by(litellm.completion)
 
 
 def test_each_patch_is_told() -> None:
@@ -172,7 +173,7 @@ def test_each_patch_is_told() -> None:
     for patch in patches:
         patch.apply()
     vars(module).update(covered=print, lost=patches[3].original)
-    texts = [f"{finding.mark} {finding.text}" for finding in _doctor.patched(patches)]
+    texts = [f"{finding.mark} {finding.text}" for finding in doctor.patched(patches)]
     assert "ok traced: 1 of LiteLLM's functions" == texts[0]
     assert "note covered by something" in texts[1]
     assert texts[1].endswith(": stand_in.covered")
@@ -183,7 +184,7 @@ def test_each_patch_is_told() -> None:
 def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow's own is set aside, others work beside."""
     monkeypatch.setattr(litellm, "success_callback", ["mlflow", "langfuse", wrapper])
-    found = [finding.text for finding in _doctor.other_callbacks(litellm)]
+    found = [finding.text for finding in doctor.other_callbacks(litellm)]
     where = "in litellm.success_callback,"
     assert f"MLflow's own callback, {where} is set aside while this package traces" == found[0]
     assert f"the callback langfuse, {where} sees calls as well" == found[1]
@@ -193,20 +194,20 @@ def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_autolog_of_somebody_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its module is named."""
     monkeypatch.setattr(mlflow.litellm, "autolog", wrapper)
-    [finding] = _doctor._switch()
+    [finding] = doctor._switch()
     assert "FAIL" == finding.mark
     assert f"but one from {__name__}" in finding.text
-    assert mlflow.litellm.autolog is not _autolog.autolog
+    assert mlflow.litellm.autolog is not autolog.autolog
 
 
 def test_tracing_switched_off_in_mlflow_is_told() -> None:
     """Nothing would be traced, so that it fails."""
     mlflow.tracing.disable()
     try:
-        assert "FAIL" == _doctor._recording().mark
+        assert "FAIL" == doctor._recording().mark
     finally:
         mlflow.tracing.enable()
-    assert "ok" == _doctor._recording().mark
+    assert "ok" == doctor._recording().mark
 
 
 @pytest.mark.parametrize("ratio", ["none", ""])
@@ -215,7 +216,7 @@ def test_a_sampling_ratio_that_is_no_number_is_told(
 ) -> None:
     """MLflow would start no span."""
     monkeypatch.setenv("MLFLOW_TRACE_SAMPLING_RATIO", ratio)
-    assert "FAIL" == _doctor._recording().mark
+    assert "FAIL" == doctor._recording().mark
 
 
 def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,9 +224,9 @@ def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as collector:
         endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}"
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
-        [finding] = _doctor._destination()
+        [finding] = doctor._destination()
     assert f"traces go to the OpenTelemetry collector {endpoint}, which answers" == finding.text
-    [finding] = _doctor._destination()
+    [finding] = doctor._destination()
     assert "FAIL" == finding.mark
 
 
@@ -233,10 +234,10 @@ def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_experiment_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """By id, by a name that is there, by one that is not."""
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
-    assert "experiment 'Default' (id 0)" in _doctor._destined_store().text
+    assert "experiment 'Default' (id 0)" in doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Default")
-    assert "experiment 'Default' (id 0)" in _doctor._destined_store().text
+    assert "experiment 'Default' (id 0)" in doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "never made")
-    assert "'never made', which is made with the first trace" in _doctor._destined_store().text
+    assert "'never made', which is made with the first trace" in doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "987654321")
-    assert "has no experiment with the id 987654321" in _doctor._destined_store().text
+    assert "has no experiment with the id 987654321" in doctor._destined_store().text

@@ -10,7 +10,7 @@ import litellm
 import pytest
 from services import EMBEDDING, assert_priced
 
-from mlflow_litellm.payloads import embedding
+from mlflow_litellm._payloads.kinds import embedding
 
 if TYPE_CHECKING:
     from callers import Caller

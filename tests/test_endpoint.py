@@ -7,7 +7,7 @@ from typing import Any
 import litellm
 import pytest
 
-from mlflow_litellm.payloads import _endpoint
+from mlflow_litellm._payloads import endpoint
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from mlflow_litellm.payloads import _endpoint
 )
 def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
     """Keys stand in some URLs."""
-    assert _endpoint.endpoint(url) == expected
+    assert endpoint.endpoint(url) == expected
 
 
 @pytest.mark.parametrize(
@@ -37,30 +37,30 @@ def test_provider_is_found_where_litellm_does_not_tell_it(
     arguments: dict[str, Any], expected: str | None
 ) -> None:
     """It is absent from some providers' answers, and another word on a cached stream."""
-    assert _endpoint.provider({"custom_llm_provider": "cached_response"}, arguments) == expected
+    assert endpoint.provider({"custom_llm_provider": "cached_response"}, arguments) == expected
 
 
 def test_configured_endpoint_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteLLM tells the vendor's where a variable sends the call elsewhere."""
     hidden = {"api_base": "https://api.openai.com"}
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert _endpoint.api_base(hidden, {}, "openai") == "http://127.0.0.1:1/v1"
+    assert endpoint.api_base(hidden, {}, "openai") == "http://127.0.0.1:1/v1"
     monkeypatch.delenv("OPENAI_BASE_URL")
-    assert _endpoint.api_base(hidden, {}, "openai") == "https://api.openai.com/v1"
-    assert _endpoint.api_base(hidden, {"api_base": "http://given/"}, "openai") == "http://given/"
-    assert _endpoint.api_base(hidden, {}, "no such provider") == "https://api.openai.com"
+    assert endpoint.api_base(hidden, {}, "openai") == "https://api.openai.com/v1"
+    assert endpoint.api_base(hidden, {"api_base": "http://given/"}, "openai") == "http://given/"
+    assert endpoint.api_base(hidden, {}, "no such provider") == "https://api.openai.com"
 
 
 def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is on the network, and the caller waits."""
     monkeypatch.setattr(litellm, "secret_manager_client", object())
-    assert _endpoint.api_base({}, {}, "openai") is None
+    assert endpoint.api_base({}, {}, "openai") is None
 
 
 @pytest.mark.parametrize("provider", ["github_copilot", "chatgpt"])
 def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
     """LiteLLM's look-up of these may ask the user to open a page, and wait."""
-    assert _endpoint.api_base({"api_base": "told"}, {}, provider) == "told"
+    assert endpoint.api_base({"api_base": "told"}, {}, provider) == "told"
 
 
 @pytest.mark.parametrize(
@@ -75,4 +75,4 @@ def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
 )
 def test_provider_is_read_off_the_name(arguments: dict[str, Any], expected: str | None) -> None:
     """Looking it up may sign in, or ask a secret manager: not for a call that has failed."""
-    assert _endpoint.named_provider(arguments) == expected
+    assert endpoint.named_provider(arguments) == expected

@@ -16,8 +16,8 @@ from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
 from services import PNG, SECRET
 
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm._patching import holder_of
+from mlflow_litellm._common.patching import holder_of
+from mlflow_litellm._instrumentation.targets import DOORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-    from mlflow_litellm._calls import Door
+    from mlflow_litellm._instrumentation.wrapper import Door
 
 WORD = "confidential"
 # What the provider says of its own.

@@ -13,7 +13,7 @@ from children import succeed
 from mlflow.entities.trace_location import MlflowExperimentLocation
 from mlflow.tracking import fluent
 
-from mlflow_litellm import _attempts, _experiment
+from mlflow_litellm._tracing.store import attempts, experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,37 +62,37 @@ def named(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_name_is_looked_up_once(named: str, traces: Traces) -> None:
     """Not at every root span."""
-    first = _experiment.root_experiment_id()
-    assert _experiment.known_id(first) == traces.experiment_id
+    first = experiment.root_experiment_id()
+    assert experiment.known_id(first) == traces.experiment_id
     threads = threading.active_count()
-    assert _experiment.root_experiment_id() == traces.experiment_id
+    assert experiment.root_experiment_id() == traces.experiment_id
     assert threading.active_count() == threads
 
 
 def test_missing_experiment_is_made(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """As MLflow does."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"{named} of another name")
-    made = mlflow.get_experiment(_experiment.known_id(_experiment.root_experiment_id()))
+    made = mlflow.get_experiment(experiment.known_id(experiment.root_experiment_id()))
     assert made.name == f"{named} of another name"
 
 
 def test_child_span_is_given_no_experiment(named: str) -> None:
     """MLflow drops a child that is given one."""
     with mlflow.start_span("parent"):
-        assert _experiment.root_experiment_id() is None
+        assert experiment.root_experiment_id() is None
 
 
 def test_run_comes_first(named: str) -> None:
     """A trace made during a run belongs to the run's experiment."""
     with mlflow.start_run():
-        assert _experiment.root_experiment_id() is None
+        assert experiment.root_experiment_id() is None
 
 
 def test_destination_comes_first(named: str, traces: Traces) -> None:
     """``mlflow.tracing.set_destination`` outweighs the environment."""
     mlflow.tracing.set_destination(MlflowExperimentLocation("0"))
     try:
-        assert _experiment.root_experiment_id() is None
+        assert experiment.root_experiment_id() is None
     finally:
         mlflow.tracing.reset()
 
@@ -100,7 +100,7 @@ def test_destination_comes_first(named: str, traces: Traces) -> None:
 def test_otlp_needs_no_experiment(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where spans go to a collector alone, there may be no tracking server to ask."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces")
-    assert _experiment.root_experiment_id() is None
+    assert experiment.root_experiment_id() is None
 
 
 def lookups() -> list[threading.Thread]:
@@ -138,32 +138,32 @@ def slow_server(
 
 def test_server_that_does_not_answer_holds_no_call_up(slow_server: SlowServer) -> None:
     """What stands in the id's place is there at once, and one lookup goes on for all."""
-    pending = {_experiment.root_experiment_id() for _ in range(3)}
+    pending = {experiment.root_experiment_id() for _ in range(3)}
     [lookup] = lookups()
     assert lookup.is_alive()
-    assert [True] == [_experiment.is_pending(each) for each in pending]
+    assert [True] == [experiment.is_pending(each) for each in pending]
 
 
 def test_lookup_that_fails_tells_what_to_do(slow_server: SlowServer) -> None:
     """To what is exported, which is lost."""
-    pending = _experiment.root_experiment_id()
+    pending = experiment.root_experiment_id()
     slow_server.close()
-    with pytest.raises(_experiment.UnknownExperimentError, match="or set MLFLOW_EXPERIMENT_ID"):
-        _experiment.known_id(pending)
+    with pytest.raises(experiment.UnknownExperimentError, match="or set MLFLOW_EXPERIMENT_ID"):
+        experiment.known_id(pending)
 
 
 def test_failed_lookup_is_tried_again(
     slow_server: SlowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server that comes back is found."""
-    pending = _experiment.root_experiment_id()
+    pending = experiment.root_experiment_id()
     slow_server.close()
     assert lookups() == []
-    assert _experiment.root_experiment_id() == pending
+    assert experiment.root_experiment_id() == pending
     assert lookups() == []
-    monkeypatch.setattr(_attempts, "RETRY_AFTER_S", 0)
+    monkeypatch.setattr(attempts, "RETRY_AFTER_S", 0)
     with socket.create_server(("127.0.0.1", int(slow_server.uri.rpartition(":")[2]))):
-        assert _experiment.root_experiment_id() == pending
+        assert experiment.root_experiment_id() == pending
         assert len(lookups()) == 1
 
 

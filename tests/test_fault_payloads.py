@@ -17,9 +17,9 @@ import pytest
 from callers import MODEL, user
 from faults import seen
 
-from mlflow_litellm.payloads import chat
-from mlflow_litellm.payloads._given import secrets
-from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.serialize import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

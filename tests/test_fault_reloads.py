@@ -17,22 +17,36 @@ if TYPE_CHECKING:
     from children import Ended
 
 RELOADED = [
-    "litellm", "litellm.main", "mlflow.litellm", "mlflow_litellm", "mlflow_litellm._calls",
-    "mlflow_litellm._guard", "mlflow_litellm._nesting", "mlflow_litellm._records",
-    "mlflow_litellm._spans", "mlflow_litellm._streams", "mlflow_litellm._takeover",
-    "mlflow_litellm.payloads.chat", "mlflow_litellm._autolog", "mlflow_litellm._patching",
-]  # fmt: skip
+    "litellm",
+    "litellm.main",
+    "mlflow.litellm",
+    "mlflow_litellm",
+    "mlflow_litellm._instrumentation.wrapper",
+    "mlflow_litellm._tracing.guard",
+    "mlflow_litellm._instrumentation.context",
+    "mlflow_litellm._instrumentation.stream_state",
+    "mlflow_litellm._tracing.span",
+    "mlflow_litellm._instrumentation.stream",
+    "mlflow_litellm._takeover",
+    "mlflow_litellm._payloads.kinds.chat",
+    "mlflow_litellm._instrumentation.autolog",
+    "mlflow_litellm._common.patching",
+]
 REMOVED = ["litellm", "mlflow.litellm", "mlflow_litellm"]
 LOADING_ANEW = {
     **{f"reload {name}": f"importlib.reload(sys.modules[{name!r}])" for name in RELOADED},
     **{f"import {name} anew": f"import_anew({name!r})" for name in REMOVED},
 }
 # What is left patched then, and is patched again on top.
-LEFT = {"reload mlflow_litellm._autolog", "import litellm anew", "import mlflow_litellm anew"}
+LEFT = {
+    "reload mlflow_litellm._instrumentation.autolog",
+    "import litellm anew",
+    "import mlflow_litellm anew",
+}
 SETUP = """
     import asyncio, gc, importlib, inspect, json, sys
     from concurrent.futures import ThreadPoolExecutor
-    import litellm, mlflow, mlflow.litellm, mlflow_litellm._autolog
+    import litellm, mlflow, mlflow.litellm, mlflow_litellm._instrumentation.autolog
 
     litellm.token_counter(model="gpt-4o-mini", text="hi")
     litellm.suppress_debug_info = True

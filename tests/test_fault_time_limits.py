@@ -18,7 +18,7 @@ from children import succeed
 from mlflow.exceptions import MlflowException
 
 from mlflow_litellm import health
-from mlflow_litellm._guard import guard
+from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,7 +21,7 @@ from workspaces import Workspace
 workspace = Workspace()
 os.environ["DATABRICKS_HOST"] = workspace.url
 import litellm, mlflow, mlflow_litellm
-from mlflow_litellm import _first_span
+from mlflow_litellm._tracing.store import first_span
 
 CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
         "mock_response": "hello"}
@@ -35,7 +35,7 @@ def report():
 """
 LATE = """
 workspace.answering.clear()
-_first_span.PATIENCE_S = 0.2
+first_span.PATIENCE_S = 0.2
 for _ in range(2):
     litellm.completion(**CALL)
     asyncio.run(litellm.acompletion(**CALL))
@@ -51,7 +51,7 @@ report()
 
 def test_call_is_traced_if_the_workspace_answers(tmp_path: Path) -> None:
     """The first one as well: it waits for the answer."""
-    code = "_first_span.PATIENCE_S = 60\nlitellm.completion(**CALL)\nreport()"
+    code = "first_span.PATIENCE_S = 60\nlitellm.completion(**CALL)\nreport()"
     assert succeed(BEGIN + code, tmp_path, **DATABRICKS) == "1 {} 1\n"
 
 
@@ -70,7 +70,7 @@ def test_forked_child_asks_for_itself(tmp_path: Path) -> None:
     """The thread that asks, and holds MLflow's lock, is not in the child."""
     code = """
 workspace.answering.clear()
-_first_span.PATIENCE_S = 0.2
+first_span.PATIENCE_S = 0.2
 litellm.completion(**CALL)
 child = os.fork()
 if not child:

@@ -14,7 +14,8 @@ from litellm.google_genai import streaming_iterator
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm.payloads import generate_content, generate_content_stream
+from mlflow_litellm._payloads.kinds import generate_content
+from mlflow_litellm._payloads.streams import generate_content_stream
 
 if TYPE_CHECKING:
     from callers import Caller

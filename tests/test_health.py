@@ -9,7 +9,7 @@ from children import run, succeed
 from mlflow.entities import LiveSpan
 
 import mlflow_litellm
-from mlflow_litellm import _report
+from mlflow_litellm._cli import report
 
 if TYPE_CHECKING:
     import subprocess
@@ -179,9 +179,9 @@ def test_silence_is_kept_at_exit(tmp_path: Path) -> None:
 def test_report_tells_of_faults() -> None:
     """With what to do; where there are none, it says who knows of a program's."""
     well = mlflow_litellm.Health(3, {}, 1, 0)
-    assert "ok    no fault of tracing" in str(_report.own_health(well))
+    assert "ok    no fault of tracing" in str(report.own_health(well))
     ill = mlflow_litellm.Health(3, {"ending a span: LookupError": 2}, 1, 4)
-    told = " ".join(str(_report.own_health(ill)).split())
+    told = " ".join(str(report.own_health(ill)).split())
     assert "FAIL tracing is not well: 3 calls traced, 1 streams abandoned, 4 spans dropped" in told
     assert "2 faults of tracing (2 x ending a span: LookupError)" in told
     assert "-> set the logger 'mlflow_litellm' to DEBUG" in told

@@ -14,7 +14,7 @@ from mlflow.tracing.provider import get_bridged_tracer_provider
 from opentelemetry.sdk.trace import SpanProcessor
 
 import mlflow_litellm
-from mlflow_litellm import _losses
+from mlflow_litellm._tracing import losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ class Broken(SpanProcessor):
 @pytest.fixture
 def broken(tracing: Traces, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Have no span start."""
-    monkeypatch.setattr(_losses, "_warned", set())
+    monkeypatch.setattr(losses, "_warned", set())
     get_bridged_tracer_provider().add_span_processor(Broken())
     yield
     mlflow.tracing.reset()

@@ -11,7 +11,7 @@ from callers import MODEL, AsyncCaller, user
 from litellm.integrations.custom_logger import CustomLogger
 from traces import answer_text
 
-from mlflow_litellm._callbacks import LISTS
+from mlflow_litellm._instrumentation.builtin_callback import LISTS
 
 if TYPE_CHECKING:
     from provider import LoopbackProvider

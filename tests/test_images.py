@@ -11,7 +11,7 @@ from attachments import content
 from provider import PICTURE
 from services import IMAGE_EDIT, IMAGE_GENERATION, IMAGE_VARIATION, PNG, Service, assert_priced
 
-from mlflow_litellm.payloads import images
+from mlflow_litellm._payloads.kinds import images
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,8 @@ from kinds import SECRET, call, is_async, without
 from mlflow.entities import SpanStatusCode
 from traces import ending
 
-from mlflow_litellm.payloads import interactions, interactions_stream
+from mlflow_litellm._payloads.kinds import interactions
+from mlflow_litellm._payloads.streams import interactions_stream
 
 if TYPE_CHECKING:
     from callers import Caller

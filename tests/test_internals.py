@@ -10,7 +10,7 @@ from children import succeed
 from mlflow.tracing.client import TracingClient
 from sqlalchemy import Engine
 
-from mlflow_litellm import _internals
+from mlflow_litellm._tracing import mlflow_compat
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,17 +43,17 @@ def test_parts_of_the_export_are_where_mlflow_keeps_them(
 ) -> None:
     """A forked child is given new ones."""
     SyncCaller(provider).complete("hello")
-    assert isinstance(_internals.store_engine(), Engine)
-    assert _internals.span_processor()._pending_on_end_count == 0
+    assert isinstance(mlflow_compat.store_engine(), Engine)
+    assert mlflow_compat.span_processor()._pending_on_end_count == 0
 
 
 def test_export_queue_is_where_mlflow_keeps_it(tmp_path: Path) -> None:
     """With its own threads, and what waits, which a gateway asks for."""
     code = """
 import mlflow
-from mlflow_litellm import _internals
+from mlflow_litellm._tracing import mlflow_compat
 mlflow.start_span_no_context("any").end()
-print(type(_internals.export_queue()._queue).__name__)
+print(type(mlflow_compat.export_queue()._queue).__name__)
 """
     assert succeed(code, tmp_path) == "Queue\n"
 

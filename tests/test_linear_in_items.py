@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from growth import is_linear
 
-from mlflow_litellm._calls import Redaction
-from mlflow_litellm.payloads import _metadata as metadata
-from mlflow_litellm.payloads import chat, generate_content, messages, responses
-from mlflow_litellm.payloads._given import secrets
-from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._redaction import redacted
+from mlflow_litellm._instrumentation.wrapper import Redaction
+from mlflow_litellm._payloads import metadata
+from mlflow_litellm._payloads.kinds import anthropic_messages, chat, generate_content, responses
+from mlflow_litellm._payloads.redaction import redacted
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.serialize import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,9 @@ ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
         lambda: secrets({"messages": conversation(n), "extra_body": conversation(n)}, chat.RECORDED)
     ),
     "parts": lambda n: (
-        lambda: messages.request({"messages": [{"content": [{"type": "text", "text": "a"}] * n}]})
+        lambda: anthropic_messages.request(
+            {"messages": [{"content": [{"type": "text", "text": "a"}] * n}]}
+        )
     ),
     "tags": lambda n: lambda: metadata.tags({"tags": [f"key-{number}:a" for number in range(n)]}),
     "metadata": lambda n: (
@@ -119,13 +121,13 @@ CHUNKS: dict[str, tuple[Any, Callable[[int], Any]]] = {
         },
     ),
     "blocks of a message": (
-        messages,
+        anthropic_messages,
         lambda number: {
             "type": "content_block_delta", "index": number,
             "delta": {"type": "text_delta", "text": "a"},
         },
     ),
-    "bytes of no event": (messages, lambda _: b"data: {\n"),
+    "bytes of no event": (anthropic_messages, lambda _: b"data: {\n"),
     "parts of a candidate": (
         generate_content,
         lambda _: {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},

@@ -10,15 +10,15 @@ from growth import is_linear
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mlflow_litellm.payloads import _metadata as metadata
-from mlflow_litellm.payloads import chat, embedding, messages, responses
-from mlflow_litellm.payloads._bounded import bounded
-from mlflow_litellm.payloads._endpoint import endpoint
-from mlflow_litellm.payloads._given import secrets
-from mlflow_litellm.payloads._media import cleaned_data, cleaned_media, has_media
-from mlflow_litellm.payloads._redaction import redacted
-from mlflow_litellm.payloads._secrets import cleaned, is_secret_name
-from mlflow_litellm.payloads._sse import Events
+from mlflow_litellm._payloads import metadata
+from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.endpoint import endpoint
+from mlflow_litellm._payloads.kinds import anthropic_messages, chat, embedding, responses
+from mlflow_litellm._payloads.media import cleaned_data, cleaned_media, has_media
+from mlflow_litellm._payloads.redaction import redacted
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.secrets import cleaned, is_secret_name
+from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +85,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     ),
     "chat": lambda text: chat.request({"model": text, "messages": parts(text), "stop": text}),
     "responses": lambda text: responses.request({"input": parts(text), "prompt": named(text)}),
-    "messages": lambda text: messages.request({"system": text, "messages": parts(text)}),
+    "messages": lambda text: anthropic_messages.request({"system": text, "messages": parts(text)}),
     "embedding": lambda text: embedding.request({"input": [text, parts(text)]}),
 }
 
@@ -147,7 +147,7 @@ def test_nasty_answer_is_recorded_as_it_is(tracing: Traces) -> None:
 def test_tool_input_that_nests_too_deep_is_recorded_as_text() -> None:
     """Its stream has more to tell."""
     text = '{"a":' * 100_000
-    stream = messages.Accumulator({"model": "anthropic/claude-3-5-haiku-latest"}, None)
+    stream = anthropic_messages.Accumulator({"model": "anthropic/claude-3-5-haiku-latest"}, None)
     block = {"type": "tool_use", "name": "f", "input": {}}
     stream.add({"type": "content_block_start", "index": 0, "content_block": block})
     delta = {"type": "input_json_delta", "partial_json": text}

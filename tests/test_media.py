@@ -15,8 +15,8 @@ from callers import ANTHROPIC
 from provider._shapes import PICTURES, SOUND
 from traces import answer_text
 
-from mlflow_litellm.payloads import chat
-from mlflow_litellm.payloads._media import cleaned_media
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.media import cleaned_media
 
 if TYPE_CHECKING:
     from callers import Caller

@@ -14,9 +14,9 @@ from callers import MODEL, AsyncCaller, user
 from litellm.litellm_core_utils import redact_messages
 from mlflow.entities import SpanStatusCode
 
-from mlflow_litellm import _content
-from mlflow_litellm._content import Content
-from mlflow_litellm.payloads import _message_logging
+from mlflow_litellm._payloads import message_logging
+from mlflow_litellm._tracing import privacy
+from mlflow_litellm._tracing.privacy import Content
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -219,9 +219,9 @@ def test_rule_of_our_own_says_what_litellms_does(
     """It stands in for LiteLLM's where that has moved."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", is_global)
     pytest.importorskip("litellm.litellm_core_utils.internal_call_metadata")
-    theirs = _message_logging.is_redacted(switch, obeys_global=True)
+    theirs = message_logging.is_redacted(switch, obeys_global=True)
     monkeypatch.delattr(redact_messages, "should_redact_message_logging")
-    assert _message_logging.is_redacted(switch, obeys_global=True) is theirs
+    assert message_logging.is_redacted(switch, obeys_global=True) is theirs
 
 
 def test_tokens_of_a_masker_are_not_recorded(tracing: Traces, caller: Caller) -> None:
@@ -295,11 +295,11 @@ def test_messages_that_litellm_adds_to_exceptions_are_not_recorded(
 
 def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
     """If this fails, LiteLLM's rule has moved, and ours must follow its changes."""
-    assert _message_logging._function(*_message_logging._RULE) is not None
+    assert message_logging._function(*message_logging._RULE) is not None
 
 
 def test_switches_that_litellms_proxy_noted_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """It puts them on its logging object, from the settings of a key or a team."""
     noted = SimpleNamespace(standard_callback_dynamic_params=TURN_OFF)
-    monkeypatch.setattr(_content, "_logged", True)
-    assert _content.allowed({"litellm_logging_obj": noted}) == Content.REDACTED
+    monkeypatch.setattr(privacy, "_logged", True)
+    assert privacy.allowed({"litellm_logging_obj": noted}) == Content.REDACTED

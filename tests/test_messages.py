@@ -16,7 +16,8 @@ from kinds import SECRET, call, is_async, openai
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm.payloads import messages, messages_stream
+from mlflow_litellm._payloads.kinds import anthropic_messages
+from mlflow_litellm._payloads.streams import anthropic_messages_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,7 +261,7 @@ MESSAGE = {
 
 def joined(pieces: list[Any]) -> Any:
     """Return what joined the pieces of a stream."""
-    accumulator = messages_stream.Accumulator({"model": ANTHROPIC}, None)
+    accumulator = anthropic_messages_stream.Accumulator({"model": ANTHROPIC}, None)
     for piece in pieces:
         accumulator.add(piece)
     return accumulator
@@ -306,6 +307,6 @@ def test_hidden_parameters_of_a_dict_are_used_and_not_recorded() -> None:
     """Some of LiteLLM's carry them as a key."""
     hidden = {"response_cost": 0.5, "additional_headers": {"set-cookie": "hush"}}
     response = {"content": [], "usage": {"input_tokens": 1}, "_hidden_params": hidden}
-    told = messages.answer(response, {"model": ANTHROPIC})
+    told = anthropic_messages.answer(response, {"model": ANTHROPIC})
     assert told.cost["total_cost"] == 0.5
     assert "hush" not in str(told)

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_trace_tag
 
-from mlflow_litellm.payloads import _metadata, chat
-from mlflow_litellm.payloads._secrets import REDACTED
+from mlflow_litellm._payloads import metadata
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.secrets import REDACTED
 
 SOURCES = ["metadata", "litellm_metadata"]
 ROUTERS = {
@@ -58,7 +59,7 @@ ODD = [None, 0, 1.5, True, "", "text", [], [None], {}, {"a": None}, object(), St
 
 def tags(*given_tags: Any) -> dict[str, str]:
     """Return the trace tags that a request's list of tags becomes."""
-    return _metadata.tags({"metadata": {"tags": list(given_tags)}})
+    return metadata.tags({"metadata": {"tags": list(given_tags)}})
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_long_value_is_cut() -> None:
 def test_mlflows_own_tags_cannot_be_set(tag: str) -> None:
     """They say where a trace is stored."""
     assert tags(tag, "a:b") == {"a": "b"}
-    assert _metadata.tags({"metadata": {"trace_metadata": {tag.partition(":")[0]: "x"}}}) == {}
+    assert metadata.tags({"metadata": {"trace_metadata": {tag.partition(":")[0]: "x"}}}) == {}
 
 
 def test_other_kinds_of_tags_are_left_out() -> None:
@@ -137,7 +138,7 @@ def test_other_kinds_of_tags_are_left_out() -> None:
 @pytest.mark.parametrize("odd", ODD)
 def test_tags_that_are_no_list_are_none(odd: Any) -> None:
     """A text is not the list of its letters."""
-    assert _metadata.tags({"metadata": {"tags": odd}, "tags": odd}) == {}
+    assert metadata.tags({"metadata": {"tags": odd}, "tags": odd}) == {}
 
 
 def test_tags_of_all_places_are_joined() -> None:
@@ -147,7 +148,7 @@ def test_tags_of_all_places_are_joined() -> None:
         "metadata": {"tags": ("a:2", "b:2")},
         "litellm_metadata": {"tags": ["a:3", "b:3", "c:3"]},
     }
-    assert _metadata.tags(arguments) == {"a": "1", "b": "2", "c": "3"}
+    assert metadata.tags(arguments) == {"a": "1", "b": "2", "c": "3"}
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -167,7 +168,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
         },
         "generation_name": "first",
     }
-    assert _metadata.trace_metadata({source: given_metadata}) == {
+    assert metadata.trace_metadata({source: given_metadata}) == {
         "trace_id": str(UUID(int=7)),
         "trace_name": "checkout",
         "trace_version": "1.5",
@@ -177,7 +178,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
         "deep": '{"a": [1]}',
         "api_key": "[REDACTED]",
     }
-    assert _metadata.attributes({source: given_metadata})["metadata"]["generation_name"] == "first"
+    assert metadata.attributes({source: given_metadata})["metadata"]["generation_name"] == "first"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +197,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
 )
 def test_session_is_the_first_that_is_said(arguments: dict[str, Any], expected: str | None) -> None:
     """Cut to the length over which MLflow's store refuses the trace."""
-    assert _metadata.session(arguments) == expected
+    assert metadata.session(arguments) == expected
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ def test_session_is_the_first_that_is_said(arguments: dict[str, Any], expected: 
 )
 def test_user_is_the_first_that_is_said(arguments: dict[str, Any], expected: str | None) -> None:
     """Langfuse's key before OpenAI's parameter before LiteLLM's proxy."""
-    assert _metadata.user(arguments) == expected
+    assert metadata.user(arguments) == expected
 
 
 def test_metadata_is_recorded_without_secrets() -> None:
@@ -224,7 +225,7 @@ def test_metadata_is_recorded_without_secrets() -> None:
         "webhook": "https://user:secret@host/hook?token=t",
         "lock": threading.Lock(),
     }
-    assert _metadata.attributes({"metadata": given_metadata}) == {
+    assert metadata.attributes({"metadata": given_metadata}) == {
         "metadata": {
             "tags": ["a"],
             "feature": {"name": "search", "password": "[REDACTED]"},
@@ -237,14 +238,14 @@ def test_metadata_is_recorded_without_secrets() -> None:
 def test_metadata_of_both_places_is_joined() -> None:
     """``metadata`` wins, as for tags, session and user."""
     arguments = {"metadata": {"a": 1}, "litellm_metadata": {"a": 2, "b": 2}}
-    assert _metadata.attributes(arguments) == {"metadata": {"a": 1, "b": 2}}
+    assert metadata.attributes(arguments) == {"metadata": {"a": 1, "b": 2}}
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_router_notes_becomes_attributes(source: str) -> None:
     """Not metadata: the caller did not say it."""
     noted = {**ROUTERS, "model_info": {"id": "deployment-1", "db_model": False}}
-    assert _metadata.attributes({source: noted}) == {**ROUTERS, "model_id": "deployment-1"}
+    assert metadata.attributes({source: noted}) == {**ROUTERS, "model_id": "deployment-1"}
 
 
 def test_litellms_own_entries_are_left_out() -> None:
@@ -260,7 +261,7 @@ def test_litellms_own_entries_are_left_out() -> None:
         "previous_models": [{}],
         "api_base": "http://host",
     }
-    assert _metadata.attributes({"metadata": noted}) == {}
+    assert metadata.attributes({"metadata": noted}) == {}
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -288,9 +289,9 @@ def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) 
 def test_routers_notes_are_routers_alone() -> None:
     """What a user gives by the same names is neither taken for them nor kept uncleaned."""
     noted = {"model_group": "g", "deployment": {"api_key": "k"}, "attempted_retries": "many"}
-    assert _metadata.attributes({"metadata": noted}) == {}
+    assert metadata.attributes({"metadata": noted}) == {}
     by_router = {**noted, "model_info": {"id": "d-1"}}
-    assert _metadata.attributes({"metadata": by_router}) == {"model_id": "d-1", "model_group": "g"}
+    assert metadata.attributes({"metadata": by_router}) == {"model_id": "d-1", "model_group": "g"}
 
 
 @pytest.mark.parametrize(
@@ -304,6 +305,6 @@ def test_routers_notes_are_routers_alone() -> None:
 )
 def test_what_looks_like_a_key_is_not_kept(entry: dict[str, Any]) -> None:
     """By whatever name it goes."""
-    [value] = _metadata.attributes({"metadata": entry})["metadata"].values()
+    [value] = metadata.attributes({"metadata": entry})["metadata"].values()
     assert REDACTED in value
     assert not any(key in value for key in ("hunter", "ghp", "sk-"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from services import MODERATION
 
-from mlflow_litellm.payloads import moderation
+from mlflow_litellm._payloads.kinds import moderation
 
 if TYPE_CHECKING:
     from callers import Caller

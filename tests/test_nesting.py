@@ -15,8 +15,8 @@ from callers import MODEL, SERVER_ERROR, AsyncCaller, SyncCaller, user
 from litellm.llms.openai import openai
 from mlflow.entities import SpanStatusCode
 
-from mlflow_litellm import _autolog
-from mlflow_litellm._patching import Patch
+from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._instrumentation import autolog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -285,10 +285,10 @@ def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None
     """Put ``completion``'s wrapper on a function that gives a coroutine, ``litellm.ask``."""
 
     async def answer(**kwargs: Any) -> Any:
-        return await _autolog.patches()[1].original(**kwargs)
+        return await autolog.patches()[1].original(**kwargs)
 
     litellm.ask = lambda **kwargs: answer(**kwargs)  # noqa: PLW0108 - Not async itself.
-    patch = Patch(litellm, "ask", _autolog.DOORS[0].wrapper(litellm.ask), lambda: True)
+    patch = Patch(litellm, "ask", autolog.DOORS[0].wrapper(litellm.ask), lambda: True)
     patch.apply()
     yield
     patch.revert()

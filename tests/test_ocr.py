@@ -12,7 +12,7 @@ from attachments import content
 from provider import PICTURE
 from services import OCR, SECRET, assert_priced
 
-from mlflow_litellm.payloads import ocr
+from mlflow_litellm._payloads.kinds import ocr
 
 if TYPE_CHECKING:
     from pathlib import Path

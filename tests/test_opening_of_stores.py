@@ -22,7 +22,7 @@ BEGIN = """
 import asyncio, gc, os, threading
 import litellm, mlflow, mlflow_litellm
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-from mlflow_litellm import _attempts, _opening
+from mlflow_litellm._tracing.store import attempts, opening
 
 CALL = {{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}],
         "mock_response": "hello"}}
@@ -87,7 +87,7 @@ report()
 def test_forked_child_opens_a_store_that_its_parent_was_opening(tmp_path: Path) -> None:
     """The thread that opens it, and holds MLflow's locks, is not in the child."""
     code = """
-_opening.LOCAL_FORK_PATIENCE_S = 0.1
+opening.LOCAL_FORK_PATIENCE_S = 0.1
 litellm.completion(**CALL)
 opening = threading.Thread(target=mlflow.flush_trace_async_logging)
 opening.start()
@@ -123,14 +123,14 @@ def test_store_that_fails_is_tried_once_for_all_that_waits(tmp_path: Path) -> No
 
 def test_store_that_failed_is_tried_again_later(tmp_path: Path) -> None:
     """And then takes what is sent."""
-    again = "_attempts.RETRY_AFTER_S = 0\nlitellm.completion(**CALL)\nreport()"
+    again = "attempts.RETRY_AFTER_S = 0\nlitellm.completion(**CALL)\nreport()"
     lines = told(SEND_TWENTY + again, tmp_path, "broken")
     assert lines == ["1 20", "1 ['mlflow-litellm-store']"]
 
 
 def test_store_that_never_opens_does_not_hold_up_the_end(tmp_path: Path) -> None:
     """What waits is given up together."""
-    assert told("_opening.PATIENCE_S = 0.5" + SEND_TWENTY, tmp_path) == ["1 20"]
+    assert told("opening.PATIENCE_S = 0.5" + SEND_TWENTY, tmp_path) == ["1 20"]
 
 
 def test_store_that_cannot_be_opened_is_said_once_with_what_to_do(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kinds import SECRET, call, is_async, without
 from mlflow.entities import SpanStatusCode
 
-from mlflow_litellm.payloads import other
+from mlflow_litellm._payloads.kinds import other
 
 if TYPE_CHECKING:
     from callers import Caller

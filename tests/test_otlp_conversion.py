@@ -13,27 +13,35 @@ from mlflow.tracing.export.genai_semconv import translator
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
-from mlflow_litellm import _conventions, _genai, _genai_messages
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm.payloads import (
+from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._payloads.kinds import (
+    anthropic_messages,
     chat,
     generate_content,
     interactions,
-    messages,
     responses,
-    text,
+    text_completion,
+)
+from mlflow_litellm._tracing.semconv import (
+    attributes as attributes_module,
+)
+from mlflow_litellm._tracing.semconv import (
+    export,
+)
+from mlflow_litellm._tracing.semconv import (
+    messages as messages_module,
 )
 
 if TYPE_CHECKING:
-    from mlflow_litellm._calls import Door
+    from mlflow_litellm._instrumentation.wrapper import Door
 
 KINDS = {
     chat: "chat",
     generate_content: "generate_content",
     interactions: "chat",
-    messages: "chat",
+    anthropic_messages: "chat",
     responses: "chat",
-    text: "text_completion",
+    text_completion: "text_completion",
 }
 
 
@@ -46,14 +54,14 @@ def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSp
 
 def test_conversion_has_not_moved() -> None:
     """Without it the conventions' attributes are what MLflow alone makes of a span."""
-    [patch] = _conventions.patches()
+    [patch] = export.patches()
     assert patch.current is not None
 
 
 def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is said: it is another version's."""
-    monkeypatch.delattr(translator, _conventions.NAME)
-    assert _conventions.patches() == []
+    monkeypatch.delattr(translator, export.NAME)
+    assert export.patches() == []
 
 
 def test_off_is_off(tracing: Any) -> None:
@@ -79,7 +87,7 @@ def test_fault_leaves_mlflows_own_conversion(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The span is exported all the same, and one log line says so."""
-    monkeypatch.setattr(_genai, "attributes", lambda *_: 1 / 0)
+    monkeypatch.setattr(attributes_module, "attributes", lambda *_: 1 / 0)
     with caplog.at_level(logging.WARNING, "mlflow_litellm"):
         span = converted()
     # MLflow's operation for every span of the type LLM.
@@ -163,16 +171,16 @@ def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
 )
 def test_request_is_given_as_messages(given: dict[str, Any], read: list[Any]) -> None:
     """As OpenAI's chat has them."""
-    assert _genai_messages.inputs(given)["messages"] == read
+    assert messages_module.inputs(given)["messages"] == read
 
 
 def test_googles_contents_have_their_roles() -> None:
     """In requests and in answers, by whose they are."""
     part = {"text": "Hello."}
     given = {"contents": {"parts": [part]}, "systemInstruction": [{"text": "s"}]}
-    told = _genai_messages.inputs(given)
+    told = messages_module.inputs(given)
     assert told["contents"] == [{"role": "user", "parts": [part]}]
     assert told["config"]["system_instruction"]["parts"] == [{"text": "s"}]
     answer = {"candidates": [{"content": {"parts": [part]}}]}
-    [candidate] = _genai_messages.outputs(answer)["candidates"]
+    [candidate] = messages_module.outputs(answer)["candidates"]
     assert candidate["content"] == {"role": "model", "parts": [part]}

@@ -14,7 +14,7 @@ from mlflow.entities import SpanStatusCode
 from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm.payloads import vector_stores
+from mlflow_litellm._payloads.kinds import vector_stores
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

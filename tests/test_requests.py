@@ -20,7 +20,7 @@ from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageFuncti
 from openai.types.chat.chat_completion_message_function_tool_call import Function
 from traces import answer_text
 
-from mlflow_litellm.payloads.chat import RECORDED
+from mlflow_litellm._payloads.kinds.chat import RECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

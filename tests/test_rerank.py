@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from services import RERANK, assert_priced
 
-from mlflow_litellm.payloads import rerank
+from mlflow_litellm._payloads.kinds import rerank
 
 if TYPE_CHECKING:
     from callers import Caller

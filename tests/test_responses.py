@@ -13,7 +13,8 @@ from litellm.responses import streaming_iterator
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm.payloads import responses, responses_stream
+from mlflow_litellm._payloads.kinds import responses
+from mlflow_litellm._payloads.streams import responses_stream
 
 if TYPE_CHECKING:
     from callers import Caller

@@ -17,9 +17,9 @@ from callers import MODEL, SERVER_ERROR, AsyncCaller, skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm import _router
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm._patching import Patch, holder_of
+from mlflow_litellm._common.patching import Patch, holder_of
+from mlflow_litellm._instrumentation import router as router_module
+from mlflow_litellm._instrumentation.targets import DOORS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -369,13 +369,13 @@ def test_router_is_as_it_was_after_tracing(router: Routers) -> None:
 
 def _router_patches() -> list[Patch]:
     doors = [(door, Patch(litellm, door.name, door.wrapper(None), bool)) for door in DOORS]
-    own = [_router.patch(litellm, door, bool) for door, _ in doors if "Router." in door.name]
-    return [patch for patch in own if patch.current] + _router.patches(litellm, doors, bool)
+    own = [router_module.patch(litellm, door, bool) for door, _ in doors if "Router." in door.name]
+    return [patch for patch in own if patch.current] + router_module.patches(litellm, doors, bool)
 
 
 def test_methods_that_take_a_captured_function_are_where_they_were() -> None:
     """Their names are LiteLLM's own. Where one is gone, see what Router calls in its place."""
-    for name in [_router.LOOKUP] if IS_FACADE else _router.METHODS:
+    for name in [router_module.LOOKUP] if IS_FACADE else router_module.METHODS:
         holder, method = holder_of(litellm, name)
         is_too_old = "search" in name and not hasattr(litellm, "asearch")
         assert method in vars(holder) or is_too_old, name

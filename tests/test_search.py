@@ -9,7 +9,7 @@ import pytest
 from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
 from services import SEARCH, assert_priced
 
-from mlflow_litellm.payloads import search
+from mlflow_litellm._payloads.kinds import search
 
 if TYPE_CHECKING:
     from callers import Caller

@@ -12,7 +12,7 @@ from callers import SyncCaller, user
 from traces import exception_event
 
 import mlflow_litellm
-from mlflow_litellm._stack_traces import stack_trace
+from mlflow_litellm._tracing.stack_traces import stack_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,8 +20,8 @@ from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, skip_hidden_break
 from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm import _autolog, _calls, _records
-from mlflow_litellm._patching import Patch
+from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._instrumentation import autolog, stream_state, wrapper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,7 +123,7 @@ def test_left_stream_that_is_held_for_long_is_ended_by_a_later_call(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that is held, but was not left, is not."""
-    monkeypatch.setattr(_calls, "LEFT_FOR_S", 0.0)
+    monkeypatch.setattr(wrapper, "LEFT_FOR_S", 0.0)
     left, held = (caller.complete("/long 20", stream=True) for _ in range(2))
     caller.read(left, most=2)
     caller.next(held)
@@ -498,7 +498,7 @@ class StreamOfAnother:
 def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
     """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
     litellm.open = lambda stream: stream
-    patch = Patch(litellm, "open", _autolog.DOORS[0].wrapper(litellm.open), lambda: True)
+    patch = Patch(litellm, "open", autolog.DOORS[0].wrapper(litellm.open), lambda: True)
     patch.apply()
     yield litellm.open
     patch.revert()
@@ -578,20 +578,20 @@ def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller)
 def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
     """Other threads go on until the process is gone."""
     enclosing = SimpleNamespace(span=None)
-    records = [_records.StreamRecord(enclosing, None, str) for _ in range(1000)]
+    records = [stream_state.StreamRecord(enclosing, None, str) for _ in range(1000)]
     stop = threading.Event()
 
     def churn() -> None:
         while not stop.is_set():
             for record in records:
-                _records._open.add(record)
+                stream_state._open.add(record)
             for record in records:
-                _records._open.discard(record)
+                stream_state._open.discard(record)
 
     thread = threading.Thread(target=churn)
     thread.start()
     for _ in range(300):
-        _records._members(_records._open)
+        stream_state._members(stream_state._open)
     stop.set()
     thread.join()
 
@@ -610,5 +610,5 @@ def test_nothing_is_kept_of_streams_that_are_over(
         del stream
     gc.collect()  # LiteLLM's own frames and streams refer to one another.
     assert [reference() for reference in alive] == [None] * 4
-    assert list(_records._open) == []
+    assert list(stream_state._open) == []
     assert len(tracing.all()) == 4

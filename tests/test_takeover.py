@@ -36,7 +36,7 @@ WHOSE = """
 def test_fresh_process_finds_this_package(imports: str, function: str, tmp_path: Path) -> None:
     """Whatever is imported first; litellm is not imported by looking."""
     out = succeed(WHOSE.format(imports=imports, function=function), tmp_path)
-    assert out.split() == ["mlflow_litellm._autolog", "False"]
+    assert out.split() == ["mlflow_litellm._instrumentation.autolog", "False"]
 
 
 @pytest.mark.parametrize("value", ["false", "0", "False", "no", "OFF"])
@@ -45,7 +45,7 @@ def test_environment_variable_leaves_mlflows_own(value: str, tmp_path: Path) -> 
     code = "import mlflow, mlflow_litellm; print(mlflow.litellm.autolog.__module__); "
     code += "print(mlflow_litellm.autolog.__module__)"
     out = succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER=value)
-    assert out.split() == ["mlflow.litellm", "mlflow_litellm._autolog"]
+    assert out.split() == ["mlflow.litellm", "mlflow_litellm._instrumentation.autolog"]
 
 
 def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from callers import ANTHROPIC, MODEL, SERVER_ERROR, SyncCaller, user
 from exchanges import EXCHANGES, Exchange
 
-from mlflow_litellm.payloads._hidden import call_attributes, failure_attributes
+from mlflow_litellm._payloads.hidden_params import call_attributes, failure_attributes
 
 if TYPE_CHECKING:
     from callers import Caller

@@ -7,8 +7,8 @@ from typing import Any
 import litellm
 import pytest
 
-from mlflow_litellm.payloads._plain import plain
-from mlflow_litellm.payloads._usage import token_attributes, tokens
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.usage import token_attributes, tokens
 
 
 def expected(prompt: int, completion: int, **cached: int) -> dict[str, int]:

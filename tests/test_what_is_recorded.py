@@ -14,9 +14,9 @@ from callers import MODEL, SyncCaller, user
 from exchanges import EXCHANGES
 from services import EMBEDDING, MODERATION, OCR, TRANSCRIPTION
 
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm.payloads import chat
-from mlflow_litellm.payloads.chat import RECORDED
+from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.kinds.chat import RECORDED
 
 if TYPE_CHECKING:
     from provider import LoopbackProvider

@@ -14,8 +14,8 @@ import litellm.interactions
 import litellm.vector_stores
 import pytest
 
-from mlflow_litellm._doors import DOORS
-from mlflow_litellm._patching import holder_of
+from mlflow_litellm._common.patching import holder_of
+from mlflow_litellm._instrumentation.targets import DOORS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 from litellm.integrations.custom_logger import CustomLogger
 
-from mlflow_litellm import _autolog
-from mlflow_litellm._experiment import root_experiment_id
-from mlflow_litellm._guard import guard
-from mlflow_litellm._patching import Patch, apply_all
+from mlflow_litellm._common.patching import Patch, apply_all
+from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.store.experiment import root_experiment_id
 from mlflow_litellm.proxy import _export, _middleware, _verdict
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        _autolog.autolog()
+        autolog.autolog()
         with guard("tracing the gateway"):
             _middleware.install()
             _flush_at_stop()
@@ -94,7 +94,7 @@ def _flush_at_stop() -> None:
     """
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
-        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, _autolog.is_on)])
+        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, autolog.is_on)])
 
 
 def _identify_by_mcp() -> None:
@@ -106,7 +106,7 @@ def _identify_by_mcp() -> None:
 def _observe_auth(module: Any) -> None:
     with guard("looking for who asks the MCP server"):
         # What a request's key is checked by; the name is missing if LiteLLM has another way.
-        apply_all([Patch(module, "user_api_key_auth", _identified, _autolog.is_on)])
+        apply_all([Patch(module, "user_api_key_auth", _identified, autolog.is_on)])
 
 
 async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

@@ -14,8 +14,8 @@ from typing import Any
 
 import mlflow
 
-from mlflow_litellm._guard import guard, logger
-from mlflow_litellm._internals import export_queue
+from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.mlflow_compat import export_queue
 from mlflow_litellm.proxy import _verdict
 
 # A trace takes a few places: one for itself, and one for each batch of its spans.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow_litellm.payloads._metadata import redacts_key_info
+from mlflow_litellm._payloads.metadata import redacts_key_info
 
 # Span attributes by LiteLLM's name of the key's field, as its own logs have them. Not the key's
 # hash. https://docs.litellm.ai/docs/proxy/logging_spec#standardlogginguserapikeymetadata

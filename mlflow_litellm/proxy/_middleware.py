@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm import _autolog, _callbacks
-from mlflow_litellm._guard import guard, logger
+from mlflow_litellm._instrumentation import autolog, builtin_callback
+from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
-from mlflow_litellm.proxy._paths import MCP, asks_a_server, door_of
 from mlflow_litellm.proxy._request import ProxiedRequest
+from mlflow_litellm.proxy._routes import MCP, asks_a_server, door_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from mlflow_litellm._calls import Door
+    from mlflow_litellm._instrumentation.wrapper import Door
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -138,7 +138,7 @@ def install() -> None:
 
 
 def _door_of(scope: Message) -> Door | None:
-    if scope["type"] != "http" or scope["method"] != "POST" or not _autolog.is_on():
+    if scope["type"] != "http" or scope["method"] != "POST" or not autolog.is_on():
         return None
     door = door_of(_path(scope))
     if door is not None:
@@ -159,8 +159,8 @@ def _tell_of_mlflows() -> None:
     if _told:
         return
     # What was added since tracing was switched on.
-    _callbacks.take_out(sys.modules["litellm"])
-    if _callbacks.are_taken_out():
+    builtin_callback.take_out(sys.modules["litellm"])
+    if builtin_callback.are_taken_out():
         _told = True
         logger.warning(
             'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, as '

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
-from mlflow_litellm import _content
-from mlflow_litellm._calls import Redaction
-from mlflow_litellm._content import Content
-from mlflow_litellm._guard import guard
-from mlflow_litellm._nesting import Enclosing
-from mlflow_litellm._records import abandon_below
-from mlflow_litellm._remote import remote_trace
-from mlflow_litellm._spans import CallSpan
-from mlflow_litellm.payloads._bounded import bounded
-from mlflow_litellm.payloads._message_logging import ENABLE
-from mlflow_litellm.payloads._secrets import is_secret_name
+from mlflow_litellm._instrumentation.context import Enclosing
+from mlflow_litellm._instrumentation.stream_state import abandon_below
+from mlflow_litellm._instrumentation.wrapper import Redaction
+from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.message_logging import ENABLE
+from mlflow_litellm._payloads.secrets import is_secret_name
+from mlflow_litellm._tracing import privacy
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.privacy import Content
+from mlflow_litellm._tracing.remote import remote_trace
+from mlflow_litellm._tracing.span import CallSpan
 from mlflow_litellm.proxy import _guardrails, _identity
-from mlflow_litellm.proxy._answer import GatewayAnswer, message_of
-from mlflow_litellm.proxy._paths import door_passed
+from mlflow_litellm.proxy._response import GatewayAnswer, message_of
+from mlflow_litellm.proxy._routes import door_passed
 from mlflow_litellm.proxy._verdict import RootEnd, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from mlflow_litellm._calls import Door
-    from mlflow_litellm.payloads import Answer, Request
+    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._payloads.base import Answer, Request
 
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
@@ -164,7 +164,7 @@ class ProxiedRequest(Enclosing):
 
     def note_data(self, data: Mapping[str, Any]) -> None:
         """Note what LiteLLM made of the request: what hides its content, and what it is called."""
-        self._allowed = _content.allowed(data)
+        self._allowed = privacy.allowed(data)
         # The second of a request that is passed through.
         logged = getattr(data.get("litellm_logging_obj"), "litellm_call_id", None)
         call_id = data.get("litellm_call_id") or logged
@@ -264,9 +264,9 @@ class ProxiedRequest(Enclosing):
         headers = {key: self._headers[key] for key in ENABLE if key in self._headers}
         metadata = {**(metadata if isinstance(metadata, dict) else {}), "headers": headers}
         return min(
-            _content.allowed({}),
-            _content.allowed(body),
-            _content.allowed({**body, "metadata": metadata}),
+            privacy.allowed({}),
+            privacy.allowed(body),
+            privacy.allowed({**body, "metadata": metadata}),
         )
 
     def _says_why(self) -> bool:

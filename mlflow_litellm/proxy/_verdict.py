@@ -10,19 +10,19 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-from mlflow_litellm import _switches
-from mlflow_litellm._content import Content, answer_of, request_of
-from mlflow_litellm._guard import guard
-from mlflow_litellm._interruptions import errors_ignored
-from mlflow_litellm._span_end import Withheld
-from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm._common import switches
+from mlflow_litellm._common.interruptions import errors_ignored
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.privacy import Content, answer_of, request_of
+from mlflow_litellm._tracing.span_end import Withheld
 from mlflow_litellm.proxy import _guardrails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from mlflow_litellm._span_end import SpanEnd
-    from mlflow_litellm.payloads import Request
+    from mlflow_litellm._payloads.base import Request
+    from mlflow_litellm._tracing.span_end import SpanEnd
     from mlflow_litellm.proxy._guardrails import Guards
 
 # Has the answers of providers recorded that a guardrail changed or stopped.
@@ -63,7 +63,7 @@ class Verdict:
     def __init__(self, guards: Guards) -> None:
         self.withheld = Withheld()
         self._guards = guards
-        self._keeps_raw = _switches.switch(RAW_ANSWERS, default=False, unknown=False)
+        self._keeps_raw = switches.switch(RAW_ANSWERS, default=False, unknown=False)
         self._ran: set[int] = set()
         self._masked: tuple[Any, Any] | None = None
         self._payload: Texts | None = None

@@ -15,11 +15,11 @@ from mlflow.entities import LiveSpan
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 from processes import resident_kb
 
-from mlflow_litellm._calls import Call
-from mlflow_litellm._nesting import Enclosing
-from mlflow_litellm._records import StreamRecord
-from mlflow_litellm._spans import CallSpan
-from mlflow_litellm._streams import _Stream
+from mlflow_litellm._instrumentation.context import Enclosing
+from mlflow_litellm._instrumentation.stream import _Stream
+from mlflow_litellm._instrumentation.stream_state import StreamRecord
+from mlflow_litellm._instrumentation.wrapper import Call
+from mlflow_litellm._tracing.span import CallSpan
 
 # What is gone when a call has ended.
 ENDED = (CustomStreamWrapper, LiveSpan, StreamRecord, Call, _Stream)

@@ -78,7 +78,7 @@ def routes() -> dict[str, set[str]]:
 
 def is_traced(path: str) -> bool:
     """Tell whether a POST to a path begins a trace."""
-    from mlflow_litellm.proxy._paths import door_of
+    from mlflow_litellm.proxy._routes import door_of
 
     return door_of(re.sub(r"\{[^}]*\}", "any", path)) is not None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mlflow_litellm._patching import Patch, apply_all, revert_all
+from mlflow_litellm._common.patching import Patch, apply_all, revert_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mlflow_litellm.payloads import chat
-from mlflow_litellm.payloads._secrets import REDACTED
+from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.secrets import REDACTED
 
 
 def test_request_keeps_what_shapes_the_answer_only() -> None:

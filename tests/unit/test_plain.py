@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_litellm.payloads._plain import plain
+from mlflow_litellm._payloads.serialize import plain
 
 
 class Colour(enum.Enum):

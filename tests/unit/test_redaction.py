@@ -13,15 +13,10 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mlflow_litellm.payloads._given import secrets
-from mlflow_litellm.payloads._redaction import redacted
-from mlflow_litellm.payloads._secrets import (
-    REDACTED,
-    cleaned,
-    cleaned_url,
-    is_secret_name,
-)
-from mlflow_litellm.payloads.chat import RECORDED
+from mlflow_litellm._payloads.kinds.chat import RECORDED
+from mlflow_litellm._payloads.redaction import redacted
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.secrets import REDACTED, cleaned, cleaned_url, is_secret_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

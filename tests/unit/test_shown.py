@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlflow_litellm.payloads import shown
+from mlflow_litellm._payloads import chat_view
 
 REFERENCE = "mlflow-attachment://1?content_type=application%2Fpdf"
 CALL = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -31,39 +31,39 @@ TAKEN: list[tuple[str, str, list[Any]]] = [
 def part(told: dict[str, Any], message_format: str = "openai") -> dict[str, Any]:
     """Return what is recorded of one part of a message."""
     message = {"role": "user", "content": [told]}
-    return shown.inputs(message_format, {"messages": [message]})["messages"][0]["content"][0]
+    return chat_view.inputs(message_format, {"messages": [message]})["messages"][0]["content"][0]
 
 
 def message(told: dict[str, Any]) -> dict[str, Any]:
     """Return what is recorded of one answered message."""
-    return shown.outputs("openai", {"choices": [{"message": told}]})["choices"][0]["message"]
+    return chat_view.outputs("openai", {"choices": [{"message": told}]})["choices"][0]["message"]
 
 
 def item(told: dict[str, Any]) -> dict[str, Any]:
     """Return what is recorded of one item of a response."""
-    return shown.outputs("openai", {"output": [told]})["output"][0]
+    return chat_view.outputs("openai", {"output": [told]})["output"][0]
 
 
 @pytest.mark.parametrize(("message_format", "key", "items"), TAKEN)
 def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: list[Any]) -> None:
     """Nothing is copied of ordinary messages."""
     inputs = {key: items, "model": "m"}
-    assert shown.inputs(message_format, inputs) is inputs
+    assert chat_view.inputs(message_format, inputs) is inputs
 
 
 @pytest.mark.parametrize("told", [None, "text", {}, {"messages": None}, {"messages": "Hello."}])
 @pytest.mark.parametrize("message_format", [None, "openai", "anthropic", "gemini", "other"])
 def test_what_has_no_messages_is_left_alone(message_format: str | None, told: Any) -> None:
     """As where content is not logged, or the answer is none."""
-    assert shown.inputs(message_format, told) is told
-    assert shown.outputs(message_format, told) is told
+    assert chat_view.inputs(message_format, told) is told
+    assert chat_view.outputs(message_format, told) is told
 
 
 @pytest.mark.parametrize(("role", "known"), [("developer", "system"), ("function", "tool")])
 def test_role_is_told_by_the_name_that_is_shown(role: str, known: str) -> None:
     """And the role that was sent stands beside it; the user's messages are not changed."""
     sent = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hello."}]
-    first, second = shown.inputs("openai", {"messages": sent})["messages"]
+    first, second = chat_view.inputs("openai", {"messages": sent})["messages"]
     assert first == {"role": known, "content": "Be brief.", "original": {"role": role}}
     assert second is sent[1]
     assert sent[0] == {"role": role, "content": "Be brief."}
@@ -136,7 +136,7 @@ def test_gemini_is_spelled_in_one_way() -> None:
         {"executableCode": {"code": "1 + 1"}},
     ]
     contents = [{"role": "function", "parts": parts}]
-    [told] = shown.inputs("gemini", {"contents": contents})["contents"]
+    [told] = chat_view.inputs("gemini", {"contents": contents})["contents"]
     assert (told["role"], told["original"]) == ("user", {"role": "function"})
     assert told["parts"] == [
         {"function_call": {"name": "f", "args": {}}},
@@ -162,7 +162,7 @@ def test_items_of_a_providers_tools_are_calls() -> None:
 def test_answered_part_of_a_response_makes_its_item_a_message() -> None:
     """As it is sent back in the next turn."""
     sent = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
-    told = shown.inputs("openai", {"input": [sent]})["input"][0]
+    told = chat_view.inputs("openai", {"input": [sent]})["input"][0]
     text = {"type": "output_text", "text": "No.", "refusal": "No.", "original": {"type": "refusal"}}
     assert told == {**sent, "type": "message", "content": [text]}
 

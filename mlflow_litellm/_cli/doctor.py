@@ -1,0 +1,294 @@
+"""The doctor: whether calls are traced here, where traces go, and what to do where not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mlflow_litellm import _takeover
+from mlflow_litellm._cli import report, store
+from mlflow_litellm._cli.report import Finding, ProblemError
+from mlflow_litellm._instrumentation import builtin_callback
+from mlflow_litellm._tracing import health
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from mlflow_litellm._common.patching import Patch
+
+MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
+# The first version that works, and the first that is not known to.
+SUPPORTED = {
+    "litellm": ((1, 72), (2,)),
+    "wrapt": ((1, 17), (3,)),
+    **dict.fromkeys(MLFLOWS, ((3, 13), (4,))),
+}
+MALWARE = {"1.82.7", "1.82.8"}
+
+
+def run(tracking_uri: str | None) -> int:
+    """
+    Print the findings, and return the exit status: 1 if calls would not be traced, else 0.
+
+    Args:
+        tracking_uri: Where traces are to go, or None for where they go anyway.
+    """
+    failed = 0
+    for finding in examine(tracking_uri):
+        print(finding, flush=True)
+        failed += finding.mark == "FAIL"
+    if failed:
+        print("\nCalls are not traced as they should be. What to do stands behind each FAIL.")
+    else:
+        print("\nCalls are traced. To see some: python -m mlflow_litellm demo")
+    return 1 if failed else 0
+
+
+def examine(tracking_uri: str | None) -> Iterator[Finding]:
+    """Switch tracing on as a user would, and yield what is found."""
+    yield from _versions()
+    try:
+        import litellm
+        import mlflow
+        import mlflow.litellm
+    except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
+        reason = f"{type(error).__name__}: {report.one_line(error, 200)}"
+        yield Finding("FAIL", f"MLflow or LiteLLM cannot be imported ({reason})", "reinstall it")
+        return
+    report.quiet()
+    if tracking_uri is not None:
+        mlflow.set_tracking_uri(tracking_uri)
+    others = list(other_callbacks(litellm))
+    yield from _switch()
+    yield _recording()
+    yield from _destination()
+    yield from others or [Finding("ok", "no other callbacks in LiteLLM's lists")]
+    yield report.own_health(health.health())
+
+
+def _versions() -> Iterator[Finding]:
+    found = {name: _version(name) for name in ("mlflow_litellm", "litellm", "wrapt", *MLFLOWS)}
+    installed = {name: version for name, version in found.items() if version}
+    listed = ", ".join(f"{name} {version}" for name, version in installed.items())
+    yield Finding("ok", f"Python {platform.python_version()}, {listed}")
+    if "mlflow_litellm" not in installed:
+        what = "mlflow_litellm is imported but not installed, so MLflow does not find it by itself"
+        yield Finding("note", what, "pip install mlflow_litellm, or import it in your program")
+    yield from _out_of_range(installed)
+    yield from _overlaid(installed)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _out_of_range(installed: dict[str, str]) -> Iterator[Finding]:
+    for name, (first, end) in SUPPORTED.items():
+        version = installed.get(name, "")
+        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+        wanted = f"pip install '{name}>={_dotted(first)},<{_dotted(end)}'"
+        if name == "litellm" and version in MALWARE:
+            what = f"litellm {version} carried malware that steals credentials"
+            yield Finding("FAIL", what, "pip install -U litellm, and renew every secret it saw")
+        elif version and numbers < first:
+            yield Finding("FAIL", f"{name} {version} is older than {_dotted(first)}", wanted)
+        elif numbers >= end:
+            yield Finding("note", f"{name} {version} is newer than any this was made for", wanted)
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _overlaid(installed: dict[str, str]) -> Iterator[Finding]:
+    mlflows = {name: installed[name] for name in MLFLOWS if name in installed}
+    if len(set(mlflows.values())) > 1:
+        newest = max(mlflows.values(), key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+        listed = " and ".join(f"{name} {version}" for name, version in mlflows.items())
+        what = f"{listed} lay the same files over one another, in different versions"
+        equal = " ".join(f"{name}=={newest}" for name in mlflows)
+        yield Finding("FAIL", what, f"pip install --force-reinstall --no-deps {equal}")
+
+
+def _switch() -> Iterator[Finding]:
+    import mlflow.litellm
+
+    from mlflow_litellm._instrumentation import autolog as autolog_module
+
+    if mlflow.litellm.autolog is not autolog_module.autolog:
+        yield _not_taken_over(mlflow.litellm.autolog)
+        return
+    yield Finding("ok", "mlflow.litellm.autolog is this package's")
+    # What it would log stands among the findings.
+    mlflow.litellm.autolog(silent=True)
+    patches = autolog_module.patches()
+    yield from patched(patches)
+    yield from _other_wrappers(patches)
+
+
+def _not_taken_over(autolog: Any) -> Finding:
+    if os.environ.get(_takeover.SWITCH):
+        what = f"mlflow.litellm.autolog is MLflow's own, as {_takeover.SWITCH} says"
+        remedy = f"unset {_takeover.SWITCH}, or call mlflow_litellm.autolog() instead"
+        return Finding("FAIL", what, remedy)
+    what = f"mlflow.litellm.autolog is not this package's but one from {autolog.__module__}"
+    remedy = "take away what assigned it, or call mlflow_litellm.autolog() instead"
+    return Finding("FAIL", what, remedy)
+
+
+def patched(patches: Iterable[Patch]) -> Iterator[Finding]:
+    """Yield what became of each name that is to be patched."""
+    names: dict[str, list[str]] = {}
+    for patch in patches:
+        names.setdefault(_state(patch), []).append(patch.full_name)
+    for state, (mark, what, remedy) in STATES.items():
+        if state in names:
+            listed = f"{len(names[state])} of LiteLLM's functions"
+            if mark != "ok":
+                listed = ", ".join(names[state])
+            yield Finding(mark, f"{what}: {listed}", remedy)
+
+
+AGAIN = "call mlflow.litellm.autolog() after what did that, if calls are not traced"
+LATEST = "pip install -U litellm, if you call them"
+STATES = {
+    "traced": ("ok", "traced", ""),
+    "covered": ("note", "covered by something that does not say what it wraps", AGAIN),
+    "missing": ("note", "not in this version of LiteLLM, so not traced", LATEST),
+    "lost": ("FAIL", "not traced, as something put the original back", AGAIN),
+}
+
+
+def _state(patch: Patch) -> str:
+    if patch.current is None:
+        return "missing"
+    if not patch.applied:
+        return "lost"
+    return "traced" if any(each is patch.patched for each in _layers(patch.current)) else "covered"
+
+
+def _other_wrappers(patches: Iterable[Patch]) -> Iterator[Finding]:
+    wrappers: dict[str, list[str]] = {}
+    for patch in patches:
+        for module in wrapped_by(patch.current):
+            wrappers.setdefault(module, []).append(patch.full_name)
+    for module, names in wrappers.items():
+        what = f"{module} wraps {', '.join(names)} too"
+        yield Finding("note", what, "nothing, unless you want one of the two: both see each call")
+
+
+def wrapped_by(function: Any) -> list[str]:
+    """Return the modules whose wrappers are on a function of LiteLLM's, the outermost first."""
+    modules = dict.fromkeys(map(_module_of, _layers(function)))
+    return [each for each in modules if each.partition(".")[0] not in {"litellm", __package__}]
+
+
+def _layers(function: Any) -> Iterator[Any]:
+    # Bounded, as somebody's wrapper may name itself.
+    for _ in range(100):
+        if function is None:
+            return
+        yield function
+        function = getattr(function, "__wrapped__", None)
+
+
+def _module_of(function: Any) -> str:
+    # The __module__ of a wrapper is that of what it wraps; where its code comes from is not.
+    wrapper = getattr(function, "_self_wrapper", function)
+    namespace = getattr(getattr(wrapper, "__func__", wrapper), "__globals__", None)
+    return str(namespace["__name__"] if namespace else type(wrapper).__module__)
+
+
+def _destination() -> Iterator[Finding]:
+    from mlflow.environment_variables import MLFLOW_ENABLE_OTLP_EXPORTER
+
+    from mlflow_litellm._tracing.mlflow_compat import exports_to_otlp_only
+
+    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or base
+    if endpoint and MLFLOW_ENABLE_OTLP_EXPORTER.get():
+        yield _collector(endpoint)
+    if exports_to_otlp_only():
+        yield from _unknown_server()
+    else:
+        yield _destined_store()
+
+
+def _collector(endpoint: str) -> Finding:
+    try:
+        address = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((address.hostname or "", port), report.REQUEST_S).close()
+    except (OSError, ValueError) as error:
+        what = f"the OpenTelemetry collector {endpoint} does not answer ({error})"
+        return Finding("FAIL", what, "start it, or mend or unset OTEL_EXPORTER_OTLP_*ENDPOINT")
+    return Finding("ok", f"traces go to the OpenTelemetry collector {endpoint}, which answers")
+
+
+def _unknown_server() -> Iterator[Finding]:
+    """Yield what keeps MLflow from starting spans: it asks for a server even where it has none."""
+    import mlflow
+
+    try:
+        mlflow.get_tracking_uri()
+    except ImportError as error:
+        what = f"MLflow starts no span: it looks for a local store, which needs {error.name}"
+        remedy = "set MLFLOW_TRACKING_URI; any http:// address will do, as nothing is sent there"
+        yield Finding("FAIL", what, remedy)
+
+
+def _destined_store() -> Finding:
+    try:
+        place = store.ask(store.place)
+    except ProblemError as problem:
+        return Finding("FAIL", problem.what, problem.remedy)
+    return Finding("ok", f"traces go to {store.store_uri()}, {place}")
+
+
+def _recording() -> Finding:
+    from mlflow.environment_variables import MLFLOW_TRACE_SAMPLING_RATIO
+    from mlflow.tracing.provider import is_tracing_enabled
+
+    # Starting a span would tell for sure, but it makes MLflow open the store, or create it.
+    if not is_tracing_enabled() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        remedy = "look for mlflow.tracing.disable() and OTEL_SDK_DISABLED"
+        return Finding("FAIL", "tracing is switched off in MLflow", remedy)
+    sampling = MLFLOW_TRACE_SAMPLING_RATIO.name
+    ratio = os.environ.get(sampling, "1")
+    if not re.fullmatch(r"\d*\.?\d+|\d+\.", ratio):
+        return Finding("FAIL", f"{sampling}={ratio} is not a number", f"unset {sampling}")
+    if float(ratio) < 1:
+        what = f"a share of {ratio} of all traces is kept, as {sampling} says"
+        return Finding("note", what, "unset it to keep all")
+    return Finding("ok", "tracing is on in MLflow, for all traces")
+
+
+def other_callbacks(litellm: Any) -> Iterator[Finding]:
+    """Yield what stands in LiteLLM's lists of callbacks, before tracing is switched on."""
+    found: dict[str, list[str]] = {}
+    for name in builtin_callback.LISTS:
+        for callback in getattr(litellm, name, None) or ():
+            label = "mlflow" if builtin_callback.is_mlflow(callback) else _label(callback)
+            found.setdefault(label, []).append(f"litellm.{name}")
+    for label, lists in found.items():
+        where = ", ".join(lists)
+        if label == "mlflow":
+            what = f"MLflow's own callback, in {where}, is set aside while this package traces"
+            yield Finding("note", what, "nothing; you can take it out for good")
+        else:
+            what = f"the callback {label}, in {where}, sees calls as well"
+            yield Finding("note", what, "nothing; it works beside this package")
+
+
+def _label(callback: Any) -> str:
+    if isinstance(callback, str):
+        return callback
+    return str(getattr(callback, "__qualname__", type(callback).__qualname__))

@@ -1,0 +1,1 @@
+"""What knows neither LiteLLM nor MLflow."""

@@ -1,0 +1,1 @@
+"""Patches LiteLLM, and ties each call to its span."""

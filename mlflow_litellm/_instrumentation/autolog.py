@@ -1,0 +1,248 @@
+"""The switch: configuration, and what is patched while it is on."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mlflow.utils.autologging_utils import (
+    AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED,
+    AUTOLOGGING_INTEGRATIONS,
+    autologging_conf_lock,
+    autologging_integration,
+)
+
+from mlflow_litellm import _takeover
+from mlflow_litellm._common import interruptions
+from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
+from mlflow_litellm._instrumentation import (
+    builtin_callback,
+    late_targets,
+    notebook,
+    router,
+    shutdown,
+    threads,
+)
+from mlflow_litellm._instrumentation.mlflow_calls import is_mlflows_own
+from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._tracing import export_stats, fork, ids, losses, privacy, trace_destination
+from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.semconv import export
+from mlflow_litellm._tracing.store import opening
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mlflow_litellm._instrumentation.wrapper import Door
+
+FLAVOR = "litellm"
+
+if globals().get("_on"):
+    # Loaded anew, as notebooks do with what has changed: what was patched before would be patched
+    # again on top.
+    globals()["autolog"](disable=True)
+
+_on = False
+_patched: ModuleType | None = None
+_patches: list[Patch] = []
+# Of what is LiteLLM's and Python's own, so that the calls that LiteLLM makes are placed right.
+_inner_patches: list[Patch] = []
+# Of MLflow's own, which is not LiteLLM's to be looked for under other names.
+_export_patches: list[Patch] = []
+_told_missing: set[str] = set()
+# The configuration of MLflow's own flavor, where that was on when this one was switched on.
+_builtin_config: dict[str, Any] | None = None
+
+
+def autolog(
+    log_traces: bool = True,
+    disable: bool = False,
+    silent: bool = False,
+    log_content: bool | None = None,
+) -> None:
+    """
+    Trace every LiteLLM call into MLflow, or stop doing so.
+
+    One call, one span, child of the active span or root of a new trace; a call that LiteLLM
+    answers by several, as Router does, has a child for each. Patches LiteLLM's public functions,
+    and rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
+    thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed;
+    ``mlflow.autolog()`` calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
+
+    Args:
+        log_traces: If False, nothing is traced and LiteLLM's functions stay unpatched.
+        disable: If True, stop tracing: each patched name is its original object again.
+        silent: If True, log nothing of this package, warnings included.
+        log_content: If False, record no messages, outputs, tools, metadata and texts of
+            exceptions; tokens, cost, timing, model and status stay. If None, what was last given
+            stands until tracing is disabled; without any, the environment variable
+            ``MLFLOW_LITELLM_LOG_CONTENT`` decides, and content is recorded where it is not set.
+
+    Raises:
+        ImportError: LiteLLM cannot be imported.
+        TypeError: An argument is neither True nor False; ``log_content`` may be None.
+    """
+    _check_types(log_traces=log_traces, disable=disable, silent=silent)
+    _check_types(**({} if log_content is None else {"log_content": log_content}))
+    # Loading it resets MLflow's configuration of the flavor, so it must be loaded before.
+    importlib.import_module(_takeover.FLAVOR_MODULE)
+    if log_traces and not disable:
+        # Before any lock is taken, as another thread may be importing it.
+        importlib.import_module("litellm")
+    _switch(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
+
+
+def _check_types(**arguments: object) -> None:
+    # "false" is true to Python: what was to be kept out of the trace would be in it.
+    for name, value in arguments.items():
+        if not isinstance(value, bool):
+            msg = f"autolog({name}={value!r}): {name} must be True or False"
+            raise TypeError(msg)
+
+
+# mlflow.autolog() looks the configuration up by this name.
+autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
+
+
+def patches() -> list[Patch]:
+    """Return the patches of LiteLLM's functions, applied or not; none before tracing was on."""
+    return list(_patches)
+
+
+def is_on() -> bool:
+    """Tell whether calls are traced."""
+    return _on
+
+
+# Defining it clears MLflow's entry for the flavor, which may be on.
+_before = AUTOLOGGING_INTEGRATIONS.get(FLAVOR)
+
+
+@autologging_integration(FLAVOR)  # type: ignore[untyped-decorator]
+def _configure(
+    log_traces: bool,
+    disable: bool = False,
+    silent: bool = False,
+    log_content: bool | None = None,
+) -> None:
+    """Have MLflow keep the configuration, and take back its own flavor's patches."""
+
+
+if _before:
+    AUTOLOGGING_INTEGRATIONS[FLAVOR] = _before
+
+
+# MLflow's lock and no other: mlflow.autolog() holds it while it calls autolog().
+@autologging_conf_lock  # type: ignore[untyped-decorator]
+def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
+    wanted = log_traces and not disable
+    if wanted:
+        _remember_builtin()
+    elif not _on and _builtin_is_on():
+        _takeover.builtin_autolog()(disable=True)
+    _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
+    logger.disabled = silent
+    if wanted:
+        # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
+        AUTOLOGGING_INTEGRATIONS[FLAVOR][AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED] = True
+        privacy.choose(log_content)
+        _enable(sys.modules["litellm"])
+    else:
+        privacy.forget()
+        _disable()
+
+
+def _enable(litellm: ModuleType) -> None:
+    global _on, _patched
+    if _patched is not litellm:
+        # The second time only where somebody had LiteLLM imported anew.
+        _revert()
+        _patched = litellm
+        _patches[:] = [_patch(litellm, door) for door in DOORS]
+        doors = list(zip(DOORS, _patches, strict=True))
+        _inner_patches[:] = [*router.patches(litellm, doors, _trace_next), threads.patch()]
+        _export_patches[:] = [
+            *export.patches(),
+            *export_stats.patches(),
+            *ids.patches(),
+            opening.patch(),
+            trace_destination.patch(),
+        ]
+    late_targets.watch(_trace_next, is_on)
+    apply_all([*_patches, *_inner_patches, *late_targets.patches()])
+    for patch in _export_patches:
+        patch.apply()
+    export_stats.watch()
+    _tell_missing()
+    builtin_callback.take_out(litellm)
+    ids.isolate()
+    notebook.attach()
+    # Before what keeps MLflow from logging: a filter after that one is not asked.
+    interruptions.attach()
+    losses.attach()
+    fork.attach()
+    shutdown.attach()
+    _on = True
+
+
+def _patch(litellm: ModuleType, door: Door) -> Patch:
+    if door.name.startswith(router.PREFIX):
+        return router.patch(litellm, door, _trace_next)
+    holder, name = holder_of(litellm, door.name)
+    return Patch(holder, name, door.wrapper(vars(holder).get(name)), _trace_next)
+
+
+def _disable() -> None:
+    global _on, _builtin_config
+    _on = False
+    # Before the patches go, that tell it what was sent.
+    export_stats.forget()
+    # Also where it was off: a wrapper that was covered then may be on top now.
+    _revert()
+    notebook.detach()
+    interruptions.detach()
+    losses.detach()
+    if _patched is not None:
+        builtin_callback.put_back(_patched)
+    if _builtin_config is not None:
+        config, _builtin_config = _builtin_config, None
+        _takeover.builtin_autolog()(**config)
+
+
+def _revert() -> None:
+    revert_all([*_patches, *_inner_patches, *late_targets.patches()])
+    for patch in _export_patches:
+        patch.revert()
+
+
+def _trace_next() -> bool:
+    """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
+    if _on:
+        with guard("taking MLflow's callback out of LiteLLM's lists"):
+            builtin_callback.take_out(sys.modules["litellm"])
+    return _on and not is_mlflows_own()
+
+
+def _remember_builtin() -> None:
+    global _builtin_config
+    if not _on and _builtin_is_on():
+        config = AUTOLOGGING_INTEGRATIONS[FLAVOR]
+        _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
+
+
+def _builtin_is_on() -> bool:
+    config = AUTOLOGGING_INTEGRATIONS.get(FLAVOR) or {}
+    return config.get("disable") is False and bool(config.get("log_traces"))
+
+
+def _tell_missing() -> None:
+    # What came with later versions of LiteLLM is told by `doctor` alone.
+    needed = (patch for patch in _patches if patch.name in {"completion", "acompletion"})
+    missing = {patch.full_name for patch in needed if patch.current is None} - _told_missing
+    if missing:
+        _told_missing.update(missing)
+        logger.warning(
+            "%s: not in this version of LiteLLM, so not traced. Everything else is.",
+            ", ".join(sorted(missing)),
+        )

@@ -1,0 +1,92 @@
+"""
+Patches what LiteLLM runs guardrails and the tools of MCP servers with.
+
+LiteLLM loads these modules when it needs them, and has moved some: each is patched once it is
+imported, under any of its names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+
+from mlflow_litellm._common.patching import Patch, apply_all, holder_of
+from mlflow_litellm._instrumentation import guardrails, mcp
+from mlflow_litellm._tracing.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+_MANAGER = {"MCPServerManager.call_tool": mcp.run_tool}
+_CLIENT = {"MCPClient.call_tool": mcp.send_tool}
+_SESSION = {
+    "call_openai_tool": mcp.call_openai_tool,
+    "load_mcp_tools": mcp.load_tools,
+}
+_TURN = {"aresponses": mcp.take_turn}
+# The first is public, the second is not: it tells of guardrails that record nothing themselves.
+_RECORD = {
+    "CustomGuardrail.add_standard_logging_guardrail_information_to_request_data": (
+        guardrails.record_run
+    )
+}
+_METRICS = {"ProxyLogging._emit_guardrail_metrics": guardrails.record_metrics}
+_TARGETS: dict[str, dict[str, Any]] = {
+    "litellm.responses.main": _TURN,
+    # Holds the function under a name of its own.
+    "litellm.responses.mcp.litellm_proxy_mcp_handler": _TURN,
+    "litellm.proxy._experimental.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.proxy.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.experimental_mcp_client.client": _CLIENT,
+    "litellm.mcp_client.client": _CLIENT,
+    "litellm.experimental_mcp_client": _SESSION,
+    "litellm.mcp_client": _SESSION,
+    "litellm.integrations.custom_guardrail": _RECORD,
+    "litellm.proxy.utils": _METRICS,
+}
+
+_patches: list[Patch] = []
+_is_watching = False
+
+
+def patches() -> list[Patch]:
+    """Return the patches of what has been imported so far."""
+    return list(_patches)
+
+
+def watch(is_on: Callable[[], bool], is_enabled: Callable[[], bool]) -> None:
+    """
+    Have each module patched when it is imported. Is idempotent.
+
+    Args:
+        is_on: Asked at each call whether it is traced.
+        is_enabled: Asked when a module is imported, whether to patch it now.
+    """
+    global _is_watching
+    if _is_watching:
+        return
+    _is_watching = True
+
+    def imported(module: ModuleType) -> None:
+        with guard("patching what has been imported"):
+            found = _found(module, is_on)
+            _patches.extend(found)
+            if is_enabled():
+                apply_all(found)
+
+    for name in _TARGETS:
+        wrapt.register_post_import_hook(imported, name)
+
+
+def _found(module: ModuleType, is_on: Callable[[], bool]) -> list[Patch]:
+    # Under its old name a module may be the one of the new name.
+    known = {(id(patch.holder), patch.name) for patch in _patches}
+    wrappers = _TARGETS.get(module.__name__, {})
+    found = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
+    return [
+        Patch(holder, name, wrapper, is_on)
+        for holder, name, wrapper in found
+        if (id(holder), name) not in known
+    ]

@@ -1,0 +1,161 @@
+"""
+Finds the methods of ``litellm.Router``, which its versions have in three places.
+
+1. On the class itself.
+2. On another class. Since 1.109 Router is a facade and passes each call on to a "core"; a
+   method or an attribute of Router is one of the core's.
+3. In the instance. A Router makes methods such as ``aresponses`` from LiteLLM's functions. Before
+   1.110 it does so while it is built: it keeps the function that it was made of, and passes it to
+   a few methods of the class, whose names are private. From 1.110 on, the core finds them by name
+   at each call, and what stands on the class under that name goes first.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+
+from mlflow_litellm._common.patching import Patch, holder_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from types import ModuleType
+
+    from mlflow_litellm._instrumentation.wrapper import Door
+
+PREFIX = "Router."
+METHODS = (
+    "Router._ageneric_api_call_with_fallbacks",
+    "Router._generic_api_call_with_fallbacks",
+    "Router._asearch_with_fallbacks",
+    "Router._pass_through_moderation_endpoint_factory",
+)
+# How the core finds the function that a method is made from, at each call: in a module that may
+# hold the original.
+LOOKUP = "router_python_host.PythonHost.invoke"
+# The methods that have another name than the function that they are made from.
+_NAMES = {
+    "anthropic_messages": ("anthropic_messages", "aanthropic_messages"),
+    "interactions.create": ("create_interaction",),
+    "interactions.acreate": ("acreate_interaction",),
+    "vector_stores.search": ("vector_store_search",),
+    "vector_stores.asearch": ("avector_store_search",),
+    # Router has these, but they answer None and call nothing.
+    "video_edit": (),
+    "video_extension": (),
+}
+_EVERY_ROUTER_HAS = ("acompletion", "aembedding", "completion", "embedding")
+# How the names of Router's async methods begin.
+_ASYNC = ("a", "create_interaction", "schedule_a")
+
+
+def patch(litellm: ModuleType, door: Door, is_on: Callable[[], bool]) -> Patch:
+    """
+    Return the patch of a method of Router.
+
+    Args:
+        litellm: The module.
+        door: The method, with a name such as ``"Router.completion"``.
+        is_on: Asked at each call whether it is traced.
+    """
+    return _patch(litellm, door.name.removeprefix(PREFIX), door, is_on)
+
+
+def patches(
+    litellm: ModuleType, doors: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+) -> list[Patch]:
+    """
+    Return the patches of the methods that a Router makes from LiteLLM's functions.
+
+    Args:
+        litellm: The module.
+        doors: What is patched, the methods of Router that have a patch of their own included.
+        is_on: Asked at each call whether it is traced.
+    """
+    functions = [(door, patch) for door, patch in doors if not door.is_route]
+    if found := _taking_a_function(litellm, functions, is_on):
+        return found
+    listed = {door.name for door, _ in doors}
+    served = {name: _route(door) for door, _ in functions for name in _names(door)}
+    found = [
+        _patch(litellm, name, door, is_on)
+        for name, door in served.items()
+        if f"{PREFIX}{name}" not in listed
+    ]
+    found.append(_looking_up_a_function(litellm, functions, is_on))
+    return _existing(found)
+
+
+def _existing(patches: Iterable[Patch]) -> list[Patch]:
+    """Return the patches of what LiteLLM has."""
+    return [patch for patch in patches if patch.current is not None]
+
+
+def _core(litellm: ModuleType) -> type:
+    """Return the class that has Router's methods: Router or the one behind it."""
+    # Of several, as a test may have put a mock in the place of one.
+    holders = {holder_of(litellm, f"{PREFIX}{name}")[0] for name in _EVERY_ROUTER_HAS}
+    found = (holder for holder in holders if holder is not litellm.Router)
+    core = next(found, litellm.Router)
+    return core if isinstance(core, type) else litellm.Router
+
+
+def _patch(litellm: ModuleType, name: str, door: Door, is_on: Callable[[], bool]) -> Patch:
+    core = _core(litellm)
+    served = None if name in vars(core) else _served(litellm.Router, name)
+    original = vars(core).get(name, served)
+    return Patch(core, name, door.wrapper(original), is_on, served=served)
+
+
+def _served(router: type, name: str) -> Any:
+    """Return a method that Router finds by name, as an async function if the method is async."""
+    method = getattr(router, name, None)
+    # LiteLLM reads it off the class as a function that is not async, whatever the method is.
+    if not callable(method) or not name.startswith(_ASYNC):
+        return method
+
+    @functools.wraps(method)
+    async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = method(self, *args, **kwargs)
+        return await result if inspect.isawaitable(result) else result
+
+    return async_method
+
+
+def _names(door: Door) -> Iterable[str]:
+    """Return the names of the methods that a Router makes from a function."""
+    return _NAMES.get(door.name, (door.name.removeprefix("google_genai."),))
+
+
+def _taking_a_function(
+    litellm: ModuleType, functions: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+) -> list[Patch]:
+    def route(wrapped: Any, router: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        function = kwargs.get("original_function", "")
+        for door, patch in functions:
+            if function is patch.original or function is patch.patched:
+                given = {**kwargs, "original_function": patch.patched}
+                return _route(door).wrapper(wrapped)(wrapped, router, args, given)
+        return wrapped(*args, **kwargs)
+
+    return _existing(Patch(*holder_of(litellm, name), route, is_on) for name in METHODS)
+
+
+def _looking_up_a_function(
+    litellm: ModuleType, functions: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+) -> Patch:
+    def invoke(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        function = wrapped(*args, **kwargs)
+        patched = (patch.patched for _, patch in functions if function is patch.original)
+        return next(patched, function)
+
+    return Patch(*holder_of(litellm, LOOKUP), invoke, is_on)
+
+
+def _route(door: Door) -> Door:
+    name = door.name.removeprefix("google_genai.")
+    return replace(door, name=f"{PREFIX}{name}", span_type=SpanType.CHAIN, is_route=True)

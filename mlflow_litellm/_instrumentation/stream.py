@@ -1,0 +1,304 @@
+"""
+The transparent proxy of a stream, which tells its record what is read and how it ends.
+
+It has the protocols of the stream that it stands for, and no other: code asks a stream whether it
+is a context manager, whether it can be closed, copied or counted. So there is a class of proxies
+for each name and set of special methods.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._instrumentation import context
+from mlflow_litellm._instrumentation.stream_state import abandon_dropped, leave, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlflow_litellm._instrumentation.stream_state import StreamRecord
+
+
+def is_stream(result: Any) -> bool:
+    """Tell whether a result is read piece by piece: by its type, not from ``stream=``."""
+    return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
+
+
+def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False) -> Any:
+    """
+    Return a proxy of `stream` that records what is read and ends the span once.
+
+    Args:
+        stream: The stream as LiteLLM made it.
+        record: What it is recorded in.
+        is_custom: Whether it runs code of the user's, who may look for the current span there.
+    """
+    record.enclosing.is_streaming = not is_custom
+    proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
+    watch(record)
+    return proxy
+
+
+class _Stream:
+    """
+    A stream as LiteLLM made it, to ``isinstance`` and every attribute; only reading is recorded.
+
+    A loop over it reads through a second proxy, which lives as long as the loop and holds the
+    first one: so ``break`` ends the span at once, unless the stream itself is kept.
+
+    Not a ``wrapt.ObjectProxy``, which has every special method, whatever it stands for.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_self_is_custom",
+        "_self_read_before",
+        "_self_record",
+        "_self_source",
+        "_self_stream",
+    )
+
+    _self_stream: Any
+    _self_record: StreamRecord
+    _self_is_custom: bool
+    _self_source: Any
+    _self_read_before: int
+
+    def __init__(
+        self, stream: Any, record: StreamRecord, *, is_custom: bool, source: Any = None
+    ) -> None:
+        own = object.__setattr__
+        own(self, "_self_stream", stream)
+        own(self, "_self_record", record)
+        own(self, "_self_is_custom", is_custom)
+        own(self, "_self_source", source)
+        # The last: without it, `__init__` was interrupted.
+        own(self, "_self_read_before", record.chunks)
+
+    def __del__(self) -> None:
+        if not _is_made(self):
+            return
+        record = self._self_record
+        if self._self_source is None:
+            abandon_dropped(record)
+        # iter() alone, which some libraries call to see whether it works, is no loop.
+        elif record.chunks != self._self_read_before:
+            leave(record)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        # Not type(): a Router's stream may be the traced one of its attempt.
+        kind: type = self._self_stream.__class__
+        return kind
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return self._self_stream.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._self_stream, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._self_stream, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._self_stream, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._self_stream)
+
+    def __repr__(self) -> str:
+        return repr(self._self_stream)
+
+    def __str__(self) -> str:
+        return str(self._self_stream)
+
+    def __eq__(self, other: object) -> bool:
+        if issubclass(type(other), _Stream):
+            other = object.__getattribute__(other, "_self_stream")
+        return bool(self._self_stream == other)
+
+    def __hash__(self) -> int:
+        return hash(self._self_stream)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._self_stream.__reduce_ex__(protocol)
+
+
+def _is_made(stream: _Stream) -> bool:
+    try:
+        object.__getattribute__(stream, "_self_read_before")
+    except AttributeError:
+        return False
+    return True
+
+
+def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:
+    if self._self_source is not None:
+        return self
+    # Not the stream itself: some of LiteLLM's give another object to loops.
+    iterator = begin(self._self_stream)
+    new = _class_for(type(iterator))
+    return new(iterator, self._self_record, is_custom=self._self_is_custom, source=self)
+
+
+def _iter(self: _Stream) -> Any:
+    return _loop(self, iter)
+
+
+def _aiter(self: _Stream) -> Any:
+    return _loop(self, aiter)
+
+
+def _next(self: _Stream) -> Any:
+    record = self._self_record
+    call = record.enclosing
+    # Calls that it makes meanwhile belong below its own.
+    before = context.current.get()
+    try:
+        context.current.set(call)
+        record.is_left = False
+        try:
+            if self._self_is_custom:
+                chunk = context.run_below(call, self._self_stream.__next__)
+            else:
+                chunk = self._self_stream.__next__()
+        except StopIteration:
+            context.leave(call, before)
+            record.finish()
+            raise
+        context.leave(call, before)
+        record.add(chunk)
+        return chunk
+    except StopIteration:
+        raise
+    except BaseException as error:
+        context.leave(call, before)
+        record.fail(error)
+        raise
+
+
+async def _anext(self: _Stream) -> Any:
+    record = self._self_record
+    call = record.enclosing
+    before = context.current.get()
+    try:
+        context.current.set(call)
+        record.is_left = False
+        try:
+            if self._self_is_custom:
+                with call.active():
+                    chunk = await self._self_stream.__anext__()
+            else:
+                chunk = await self._self_stream.__anext__()
+        except StopAsyncIteration:
+            context.leave(call, before)
+            record.finish()
+            raise
+        context.leave(call, before)
+        record.add(chunk)
+        return chunk
+    except StopAsyncIteration:
+        raise
+    except BaseException as error:
+        context.leave(call, before)
+        record.fail(error)
+        raise
+
+
+def _close(self: _Stream) -> Any:
+    try:
+        return self._self_stream.close()
+    finally:
+        self._self_record.abandon()
+
+
+async def _aclose(self: _Stream) -> Any:
+    try:
+        return await self._self_stream.aclose()
+    finally:
+        self._self_record.abandon()
+
+
+def _enter(self: _Stream) -> Any:
+    entered = self._self_stream.__enter__()
+    return self if entered is self._self_stream else entered
+
+
+def _exit(self: _Stream, *details: object) -> Any:
+    try:
+        return self._self_stream.__exit__(*details)
+    finally:
+        self._self_record.abandon()
+
+
+async def _aenter(self: _Stream) -> Any:
+    entered = await self._self_stream.__aenter__()
+    return self if entered is self._self_stream else entered
+
+
+async def _aexit(self: _Stream, *details: object) -> Any:
+    try:
+        return await self._self_stream.__aexit__(*details)
+    finally:
+        self._self_record.abandon()
+
+
+# What reads a stream or ends it.
+_RECORDED: dict[str, Callable[..., Any]] = {
+    "__iter__": _iter,
+    "__next__": _next,
+    "__aiter__": _aiter,
+    "__anext__": _anext,
+    "close": _close,
+    "aclose": _aclose,
+    "__enter__": _enter,
+    "__exit__": _exit,
+    "__aenter__": _aenter,
+    "__aexit__": _aexit,
+}
+# Special methods that are about a class and its instances, and those that each proxy has.
+_NOT_PASSED_ON = frozenset({
+    "__class_getitem__", "__getattr__", "__init_subclass__", "__post_init__", "__subclasshook__",
+    *dir(object), *vars(_Stream),
+})  # fmt: skip
+_by_type: weakref.WeakKeyDictionary[type, type[_Stream]] = weakref.WeakKeyDictionary()
+_by_names: dict[tuple[str, frozenset[str]], type[_Stream]] = {}
+
+
+def _class_for(kind: type) -> type[_Stream]:
+    """Return the class of proxies for a class of streams."""
+    # LiteLLM makes some classes anew for each call: these share one of ours.
+    if (found := _by_type.get(kind)) is None:
+        names = frozenset(_protocols(kind))
+        # Python's messages have the name: object of type 'CustomStreamWrapper' has no len()
+        key = kind.__name__, names
+        if key not in _by_names:
+            methods: dict[str, Any] = {
+                name: _RECORDED.get(name) or _passing_on(name) for name in names
+            }
+            methods["__doc__"] = property(_doc)
+            _by_names[key] = type(kind.__name__, (_Stream,), {"__slots__": (), **methods})
+        found = _by_type[kind] = _by_names[key]
+    return found
+
+
+def _doc(self: _Stream) -> Any:
+    return self._self_stream.__doc__
+
+
+def _protocols(kind: type) -> Iterator[str]:
+    """Yield the names of the methods by which a class says what can be done with its objects."""
+    for name in dir(kind):
+        is_special = name.startswith("__") and name.endswith("__") and name not in _NOT_PASSED_ON
+        if name in _RECORDED or (is_special and callable(getattr(kind, name, None))):
+            yield name
+
+
+def _passing_on(name: str) -> Callable[..., Any]:
+    def method(self: _Stream, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._self_stream, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method

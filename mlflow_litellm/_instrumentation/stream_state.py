@@ -1,0 +1,285 @@
+"""What a stream has delivered, and the one end of its span: by its reader, by a drop, at exit."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import os
+import threading
+import time
+import weakref
+from _thread import get_ident, start_new_thread
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+
+from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._instrumentation import composite
+from mlflow_litellm._tracing import health
+from mlflow_litellm._tracing.guard import guard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow_litellm._instrumentation.context import Enclosing
+    from mlflow_litellm._payloads.base import Accumulator
+
+
+class StreamRecord:
+    """
+    What a stream has delivered, and the span that ends with it.
+
+    Apart from the stream, so that what ends it does not keep it alive. Chunks are added by one
+    reader at a time; ending is thread-safe, and only the first end counts.
+
+    Args:
+        enclosing: The call that opened the stream, whose span ends with it.
+        accumulator: What joins the chunks.
+        redact: Takes the secrets out of a text of an exception.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_accumulator",
+        "_ended",
+        "_first_chunk_at",
+        "_first_content_at",
+        "_last_chunk_at",
+        "_longest_gap",
+        "_only_end",
+        "_process",
+        "_redact",
+        "_span",
+        "chunks",
+        "enclosing",
+        "is_left",
+    )
+
+    def __init__(
+        self, enclosing: Enclosing, accumulator: Accumulator, redact: Callable[[str], str]
+    ) -> None:
+        self.enclosing = enclosing
+        self._span = enclosing.span
+        self._accumulator = accumulator
+        self._redact = redact
+        self._first_chunk_at: float | None = None
+        self._first_content_at: float | None = None
+        self._last_chunk_at = 0.0
+        self._longest_gap = 0.0
+        self._only_end = threading.Lock()
+        self._process = os.getpid()
+        self._ended = False
+        self.chunks = 0
+        # Set by the stream at each chunk, before it is read: a method takes longer than that.
+        self.is_left = False
+
+    @property
+    def is_of_this_process(self) -> bool:
+        """Whether the stream was opened here, and not in the process that this was forked from."""
+        return self._process == os.getpid()
+
+    def add(self, chunk: Any) -> None:
+        """Take a chunk; a fault in that ends the recording, not the stream."""
+        if self._ended:
+            return
+        self.chunks += 1
+        now = time.perf_counter()
+        if self._first_chunk_at is None:
+            self._first_chunk_at = now
+        elif now - self._last_chunk_at > self._longest_gap:
+            self._longest_gap = now - self._last_chunk_at
+        self._last_chunk_at = now
+        try:
+            self._accumulator.add(chunk)
+            if self._first_content_at is None and self._accumulator.has_content:
+                self._first_content_at = now
+        except Exception as error:  # noqa: BLE001 - A guard around each chunk costs 0.5 us.
+            let_through(error)
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._end("unreadable")
+        with guard("reading a chunk"):
+            raise error
+
+    def finish(self) -> None:
+        """End the span: the stream is exhausted."""
+        self._end("finished")
+
+    def abandon(self) -> None:
+        """End the span: the stream was closed or dropped before its end."""
+        self._end("abandoned")
+
+    def leave(self) -> bool:
+        """Note that a loop over the stream was left; tell whether the stream may be read on."""
+        self.is_left = not self._ended
+        caller = self.enclosing.outer
+        # What LiteLLM or a custom provider reads for a call is not read on once that has ended.
+        return caller is None or caller.is_open
+
+    def abandon_if_left(self, idle_s: float = 0.0) -> None:
+        """End the span if a loop was left, and nothing has been read for some seconds since."""
+        if self.is_left and time.perf_counter() - self._last_chunk_at >= idle_s:
+            self.abandon()
+
+    def fail(self, error: BaseException) -> None:
+        """End the span: reading raised `error`."""
+        self._end("failed", error)
+
+    def _end(self, how: str, error: BaseException | None = None) -> None:
+        # Taken for good: a lock to be left again may be found taken by what comes while it is left.
+        if not self._only_end.acquire(blocking=False):
+            return
+        try:
+            self._end_once(how, error)
+        except BaseException as interruption:
+            self._span.fail(interruption, None, self._redact)
+            raise
+
+    def _end_once(self, how: str, error: BaseException | None) -> None:
+        self._ended = True
+        _open.discard(self)
+        _left.discard(self)
+        self.enclosing.is_open = False
+        if not self.is_of_this_process:
+            # Its span is the other's to end, and so are the threads that would export it.
+            return
+        # Of some streams LiteLLM passes an error on as it passes on a chunk.
+        error = error or getattr(self._accumulator, "error", None)
+        how = "failed" if error else how
+        if how == "abandoned":
+            health.count_abandoned()
+        answer = None
+        with guard("joining a stream"):
+            answer = self._accumulator.answer()
+            answer.attributes.update(self._attributes(how))
+            composite.tell(answer, self.enclosing)
+        if error is not None:
+            if self.enclosing.outer is not None:
+                self.enclosing.outer.note_lost(error)
+            self._span.fail(error, answer, self._redact, self.enclosing.cause_of(error))
+        elif how == "abandoned":
+            self._span.abandon(answer, self.chunks, self._last_chunk_at if self.is_left else None)
+        else:
+            self._span.finish(answer)
+        abandon_left(below=self.enclosing)
+        self.enclosing.release()
+
+    def _attributes(self, how: str) -> dict[str, Any]:
+        attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}
+        waits = {
+            "time_to_first_chunk_ms": self._first_chunk_at,
+            "time_to_first_content_ms": self._first_content_at,
+        }
+        for name, at in waits.items():
+            if at is not None:
+                attributes[name] = round((at - self._span.started_at) * 1000, 3)
+        if self.chunks > 1:
+            attributes["longest_chunk_gap_ms"] = round(self._longest_gap * 1000, 3)
+        return attributes
+
+
+_open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+# Of the open ones, those that a loop has left while something else holds the stream.
+_left: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+_dropped: deque[StreamRecord] = deque()
+_ending_dropped = threading.Lock()
+_collecting_thread: int | None = None
+_watching = False
+
+# A stream that a loop has left may be read on for so long. After that, the next call ends its span.
+LEFT_FOR_S = 60.0
+
+
+def watch(record: StreamRecord) -> None:
+    """Have the stream's span ended at exit, if nothing ends it before."""
+    global _watching
+    _open.add(record)
+    if not _watching:
+        _watching = True
+        # Not earlier: exit handlers run last first, and MLflow's, which stop its export, are
+        # registered with the first span.
+        atexit.register(end_open_streams)
+        gc.callbacks.append(_note_collection)
+
+
+def abandon_below(call: Enclosing) -> None:
+    """
+    End the spans of the streams that were opened for a call and that nobody reads any more.
+
+    LiteLLM may drop such a stream in a cycle of references, which is collected late or never.
+    """
+    for record in _members(_open):
+        if record.enclosing.is_below(call):
+            record.abandon()
+
+
+def end_open_streams() -> None:
+    """End the spans of the streams that are open, and send them."""
+    _end_dropped()
+    ours = [record for record in _members(_open) if record.is_of_this_process]
+    for record in ours:
+        record.abandon()
+    if ours:
+        with guard("flushing at exit"):
+            mlflow.flush_trace_async_logging()
+
+
+def _members(records: weakref.WeakSet[StreamRecord]) -> list[StreamRecord]:
+    while True:
+        # Other threads go on, and may open or end one meanwhile.
+        with contextlib.suppress(RuntimeError):
+            return list(records)
+
+
+def leave(record: StreamRecord) -> None:
+    """Keep a span open that a loop has left: the stream may be held, and read on."""
+    if not record.leave():
+        abandon_dropped(record)
+    elif record.is_left:
+        _left.add(record)
+
+
+def abandon_left(*, idle_s: float = 0.0, below: Enclosing | None = None) -> None:
+    """
+    End the spans of streams that loops have left, and that nobody reads on.
+
+    Args:
+        idle_s: For how many seconds nothing must have been read.
+        below: The call that made the streams' calls, if only those are to be ended.
+    """
+    if not _left:
+        return
+    for record in _members(_left):
+        if below is None or record.enclosing.outer is below:
+            record.abandon_if_left(idle_s)
+
+
+def _note_collection(phase: str, _: dict[str, int]) -> None:
+    global _collecting_thread
+    _collecting_thread = get_ident() if phase == "start" else None
+
+
+def abandon_dropped(record: StreamRecord) -> None:
+    """
+    End the span of a stream that nobody holds any more.
+
+    The garbage collector may run inside MLflow or OpenTelemetry while this very thread holds one
+    of their locks, where ending a span would wait for itself. A new thread holds none.
+    """
+    if _collecting_thread != get_ident():
+        record.abandon()
+        return
+    _dropped.append(record)
+    # One is enough for all that a collection finds. Where none can be started, the next tries.
+    if not _ending_dropped.locked():
+        with contextlib.suppress(RuntimeError):
+            start_new_thread(_end_dropped, ())
+
+
+def _end_dropped() -> None:
+    with _ending_dropped:
+        while _dropped:
+            _dropped.popleft().abandon()

@@ -1,0 +1,53 @@
+"""
+Carries the enclosing call over to the threads that LiteLLM makes parts of it in.
+
+LiteLLM gives them to an executor without their context: the calls of a batch, and all that is
+async below a sync call in a running event loop. They would begin traces of their own.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._instrumentation import context
+from mlflow_litellm._instrumentation.callers import litellm_caller
+from mlflow_litellm._tracing.guard import guard
+
+# Where LiteLLM waits for what it gives to threads. Not all of LiteLLM: its logging has a context
+# of its own, or is meant to have none.
+WAITING = frozenset(
+    {
+        "litellm.batch_completion.main",
+        "litellm.litellm_core_utils.asyncify",
+        "litellm.main",
+    }
+)
+
+
+def patch() -> Patch:
+    """
+    Return the patch of ``ThreadPoolExecutor.submit``, which acts below LiteLLM's calls alone.
+
+    Nothing nearer would do: LiteLLM imports the executor where it needs it.
+    """
+    return Patch(ThreadPoolExecutor, "submit", _submit, _is_below_a_call)
+
+
+def _is_below_a_call() -> bool:
+    return context.enclosing() is not None
+
+
+def _submit(wrapped: Any, executor: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    call = context.enclosing()
+    if call is not None and args and _is_waited_for(executor):
+        return wrapped(context.run_below, call, *args, **kwargs)
+    return wrapped(*args, **kwargs)
+
+
+def _is_waited_for(executor: Any) -> bool:
+    with guard("looking for what fills an executor"):
+        submit = getattr(type(executor), "submit", None)
+        return litellm_caller(lambda _: [submit]) in WAITING
+    return False

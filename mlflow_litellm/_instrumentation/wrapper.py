@@ -1,0 +1,356 @@
+"""What happens around one call: the sync and the async wrapper over one shared body."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import weakref
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from wrapt import FunctionWrapper
+
+from mlflow_litellm._instrumentation import composite, context, propagation
+from mlflow_litellm._instrumentation.stream import is_stream, traced_stream
+from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, abandon_left
+from mlflow_litellm._payloads.redaction import redacted
+from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.tools import has_mcp
+from mlflow_litellm._tracing import privacy
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.privacy import Content
+from mlflow_litellm._tracing.span import CallSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Payload
+
+# What each kind of call that streams is asked in.
+_MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """
+    One public function of LiteLLM that reaches a model.
+
+    Attributes:
+        name: Where it stands below ``litellm``, such as ``"acompletion"``.
+        span_type: MLflow's type of its spans, such as ``SpanType.LLM``.
+        payload: The module that tells what is recorded.
+        bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
+            call with it.
+        is_route: Whether it reaches models through calls of its own alone.
+        passes_to: The function that it passes its arguments on to, where its own signature does
+            not name them: a name below ``litellm``.
+        positional: The names of its positional arguments, where no signature names them.
+    """
+
+    name: str
+    span_type: str
+    payload: Payload
+    bridges: bool = True
+    is_route: bool = False
+    passes_to: str = ""
+    positional: tuple[str, ...] = ()
+
+    @property
+    def span_name(self) -> str:
+        """The name of its spans, such as ``"litellm-acompletion"``."""
+        public = self.name.removeprefix("main.").removeprefix("responses.dispatch.")
+        return f"litellm-{public}"
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether it tries another call again."""
+        return self.name.endswith("_with_retries")
+
+    def named_by(self, wrapped: Any) -> Any:
+        """Return the function whose signature names the arguments."""
+        return vars(sys.modules["litellm"])[self.passes_to] if self.passes_to else wrapped
+
+    def wrapper(self, original: Any) -> Callable[..., Any]:
+        """Return the wrapper for this door that fits `original`: sync or async."""
+        return self._wrap_async if inspect.iscoroutinefunction(original) else self._wrap_sync
+
+    def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        if self._is_plumbing(kwargs):
+            return wrapped(*args, **self._passed_on(args, kwargs))
+        call = Call(self, kwargs)
+        try:
+            call.begin(wrapped, owner, args)
+            with call.active:
+                result = wrapped(*args, **call.sent(kwargs))
+            return call.deliver(result)
+        except BaseException as error:
+            call.fail(error)
+            raise
+
+    def _wrap_async(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        # Asked here, as a task that the coroutine is given to has another stack.
+        if self._is_plumbing(kwargs):
+            return wrapped(*args, **self._passed_on(args, kwargs))
+        return _named_as(wrapped, self._awaited(wrapped, owner, args, kwargs))
+
+    async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        call = Call(self, kwargs)
+        try:
+            call.begin(wrapped, owner, args)
+            with call.active:
+                result = await wrapped(*args, **call.sent(kwargs))
+            return call.deliver(result)
+        except BaseException as error:
+            call.fail(error)
+            raise
+
+    def _is_plumbing(self, kwargs: Mapping[str, Any]) -> bool:
+        with guard("looking for the enclosing call"):
+            # How acompletion() calls completion() in an executor.
+            if kwargs.get("acompletion") is True:
+                return True
+            return context.is_plumbing(self)
+        return False
+
+    def _passed_on(self, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
+        call = context.enclosing()
+        if call is not None and self.is_retry:
+            with guard("telling attempts apart"):
+                attempt = replace(call.door, name=self.passes_to, passes_to=self.passes_to)
+                return attempt.retried(call, args, kwargs)
+        return kwargs
+
+    def retried(self, call: context.Enclosing, args: tuple[Any, ...], kwargs: Any) -> Any:
+        """
+        Return the arguments that have LiteLLM try a call again, with each attempt traced.
+
+        The first attempt was the call itself; its span is made in retrospect.
+        """
+        call.is_retried = True
+        error = sys.exc_info()[1]
+        if error is not None and not call.steps:
+            call.steps.append(self)
+            first = Call(self, kwargs, call.span)
+            try:
+                first.begin(None, None, args)
+            finally:
+                first.fail(error)
+        function = kwargs.get("original_function")
+        if function is None:
+            return kwargs
+        return {**kwargs, "original_function": FunctionWrapper(function, self.wrapper(function))}
+
+
+class Call:
+    """One call on its way through a door."""
+
+    __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "active", "enclosing", "span")
+
+    def __init__(
+        self, door: Door, kwargs: Mapping[str, Any], since: CallSpan | None = None
+    ) -> None:
+        self._door = door
+        self._arguments: Mapping[str, Any] = kwargs
+        with guard("ending streams that were left"):
+            abandon_left(idle_s=LEFT_FOR_S)
+        self._outer = context.enclosing()
+        self.span = CallSpan(door.span_name, door.span_type, since)
+        # Until the switches of the call are read.
+        self.span.content = Content.REDACTED
+        self.enclosing = context.Enclosing(self.span, door, self._outer)
+        self.active = context.INACTIVE
+
+    def begin(self, wrapped: Any = None, owner: Any = None, args: tuple[Any, ...] = ()) -> None:
+        """Start the span, and take the request."""
+        context.started(self.span, self._outer)
+        self.active = self.enclosing.active()
+        if self.span.recording:
+            with guard("reading a request"):
+                self._arguments = _by_name(self._door, wrapped, args, self._arguments)
+                self._obey_switches()
+                self._read_request(owner)
+
+    def _read_request(self, owner: Any) -> None:
+        request = self._door.payload.request(self._arguments)
+        if self._door.is_route:
+            request.attributes.update(composite.attributes(owner, self._arguments))
+        if self._outer is not None:
+            self._outer.note(self._door, request)
+        if has_mcp(self._arguments.get("tools")):
+            # Its turns have the tokens; what it gives is not what one of them gave.
+            self.enclosing.runs_tools = self.enclosing.is_composite = True
+        # A deployment may say that its calls are not to be logged.
+        self.span.record(request, tags_trace=not self._door.is_route)
+
+    def _obey_switches(self) -> None:
+        last = context.last()
+        content = privacy.allowed(self._arguments)
+        self.span.content = min(content, last.span.content) if last else content
+        self.span.withheld = last.span.withheld if last else None
+        if self._outer is not None:
+            self._outer.restrict(content)
+
+    def sent(self, kwargs: Any) -> Any:
+        """Return the arguments given by name as they are passed on, below the call's span."""
+        if self._door.is_route or not self.span.recording:
+            return kwargs
+        return propagation.told(self._door.payload, self._arguments, kwargs)
+
+    def deliver(self, result: Any) -> Any:
+        """Return what the caller gets: `result`, or a proxy that ends the span later."""
+        if not self.span.recording:
+            self.enclosing.is_open = False
+            return result
+        if inspect.iscoroutine(result):
+            with guard("waiting for a coroutine"):
+                return self._coroutine(result)
+        self.enclosing.settle(result)
+        given = self._delivered(result)
+        if self._outer is not None:
+            self._outer.offer(given)
+        return given
+
+    def _delivered(self, result: Any) -> Any:
+        if _is_mock(result):
+            self._end(None)
+            return result
+        with guard("opening a stream"):
+            if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
+                return self._stream(result)
+        answer = None
+        with guard("reading an answer"):
+            answer = self._read(result)
+        self._end(answer)
+        return result
+
+    def _read(self, result: Any) -> Answer:
+        return self._door.payload.answer(result, self._arguments)
+
+    def fail(self, error: BaseException) -> None:
+        """End the span: the call raised `error`, or what interrupted it did."""
+        # It may have come on the way in or out, and have left the span current.
+        self.active.restore()
+        try:
+            self._fail(error)
+        except BaseException as interruption:
+            self.span.fail(interruption, None, self._redaction(self._arguments))
+            raise
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.span.recording:
+            self.enclosing.is_open = False
+            return
+        self.enclosing.settle(error)
+        self.enclosing.is_composite |= bool(self.enclosing.steps)
+        answer = None
+        with guard("reading a failure"):
+            answer = self._door.payload.failure(error, self._arguments)
+        self._end(answer, error)
+
+    def _end(self, answer: Answer | None, error: BaseException | None = None) -> None:
+        self.enclosing.is_open = False
+        if answer is not None:
+            error = error or answer.error
+            with guard("ending a route"):
+                composite.tell(answer, self.enclosing)
+        if error is None:
+            self.span.finish(answer)
+        else:
+            cause = self.enclosing.cause_of(error)
+            self.span.fail(error, answer, self._redaction(self._arguments), cause)
+        self.enclosing.release()
+
+    def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
+        shown = self._door.payload.RECORDED
+        redaction = Redaction(arguments, shown, self.enclosing.redactions)
+        if self._outer is not None:
+            self._outer.redactions.append(redaction)
+        return redaction
+
+    def _stream(self, stream: Any) -> Any:
+        # Not the messages: the stream may be kept long.
+        kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
+        payload: Any = self._door.payload
+        accumulator = payload.Accumulator(kept, stream)
+        record = StreamRecord(self.enclosing, accumulator, self._redaction(kept))
+        return traced_stream(stream, record, is_custom=composite.is_custom(stream, kept))
+
+    def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
+        awaited = self._awaited(coroutine)
+        # One that is never awaited must not leave its span open.
+        self._unawaited = weakref.finalize(awaited, self.span.finish)
+        self._unawaited.atexit = False
+        return awaited
+
+    async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        # What it gives may be a stream, which outlives it.
+        self._unawaited.detach()
+        self.active = self.enclosing.active()
+        try:
+            with self.active:
+                result = await coroutine
+            return self.deliver(result)
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+
+class Redaction:
+    """Takes the secrets that a call and those below it were given out of an exception's texts."""
+
+    def __init__(
+        self, arguments: Mapping[str, Any], shown: frozenset[str], below: list[Redaction]
+    ) -> None:
+        self._arguments = arguments
+        self._shown = shown
+        self._below = below
+        self._secrets: frozenset[str] | None = None
+
+    def __call__(self, text: str) -> str:
+        return redacted(text, sorted(self.known(), key=len, reverse=True))
+
+    def known(self) -> frozenset[str]:
+        """Return the secrets: together, as a batch's calls were given the same by the thousand."""
+        if self._secrets is None:
+            self._secrets = frozenset(secrets(self._arguments, self._shown))
+        return self._secrets.union(*(redaction.known() for redaction in self._below))
+
+
+def _named_as(function: Any, coroutine: Any) -> Any:
+    """Return a coroutine with a function's name, by which warnings, tasks and debuggers call it."""
+    # A mock in the place of a function may have another name, or none.
+    name, qualname = getattr(function, "__name__", None), getattr(function, "__qualname__", None)
+    if type(name) is str and type(qualname) is str:
+        coroutine.__name__, coroutine.__qualname__ = name, qualname
+    return coroutine
+
+
+def _is_mock(result: Any) -> bool:
+    """Tell whether a test has put a mock in an answer's place, which counts each look at it."""
+    mock = sys.modules.get("unittest.mock")
+    return mock is not None and issubclass(type(result), mock.NonCallableMock)
+
+
+def _by_name(
+    door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return the arguments by name. The positional order of acompletion is not completion's."""
+    if not args:
+        return kwargs
+    named_by = door.named_by(wrapped)
+    function = getattr(named_by, "__func__", named_by)
+    names = _parameters(function)[0 if function is named_by else 1 :] or door.positional
+    return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+_GIVEN_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+# Reading LiteLLM's signature takes 60 us.
+@lru_cache(maxsize=64)
+def _parameters(function: Any) -> tuple[str, ...]:
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(each.name for each in parameters if each.kind in _GIVEN_BY_POSITION)

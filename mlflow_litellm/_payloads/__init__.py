@@ -1,0 +1,1 @@
+"""What is recorded of LiteLLM's data: pure functions, which know neither MLflow nor patching."""

@@ -1,0 +1,238 @@
+"""
+What a call cost, in USD: LiteLLM's own figure, in MLflow's three parts.
+
+litellm takes two seconds to import; it is imported where a call has been made, by the call.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._common.interruptions import errors_ignored
+from mlflow_litellm._payloads.hidden_params import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Parts = tuple[float, float]
+
+# Of these LiteLLM calculates the price, whatever they tell with the usage.
+_CALCULATED = frozenset({"xai"})
+
+
+def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
+    """
+    Return a cost in MLflow's three parts; None where the total is unknown.
+
+    Args:
+        total: What the call cost, in USD.
+        parts: The price of input and output, by which the total is divided; without it, all of
+            the total stands under the input.
+    """
+    if number(total) is None:
+        return None
+    priced = sum(parts) if parts else 0.0
+    input_cost = total * parts[0] / priced if parts and priced else float(total)
+    return {
+        "input_cost": input_cost,
+        "output_cost": total - input_cost,
+        "total_cost": float(total),
+    }
+
+
+def answer_cost(
+    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+) -> dict[str, float] | None:
+    """
+    Return the cost of an answer that came whole; None where LiteLLM has no price for the model.
+
+    Args:
+        hidden: LiteLLM's hidden parameters of the answer.
+        arguments: The call's arguments by name.
+        provider: LiteLLM's name of the provider.
+        usage: LiteLLM's ``Usage``, or None.
+    """
+    total = number(hidden.get("response_cost"))
+    return _divided(total, None, hidden, arguments, provider, usage)
+
+
+def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
+    logging: Any,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    response: Any,
+    usage: Any = None,
+) -> dict[str, float] | None:
+    """
+    Return the cost of a stream, as LiteLLM will log it; None where it has no price. 0.4 ms.
+
+    LiteLLM notes how it got there on `logging`, as it does again when it logs the call.
+
+    Args:
+        logging: LiteLLM's ``Logging`` of the call, which hangs on the stream. It knows custom
+            prices, the deployment, and what else LiteLLM prices by.
+        hidden: LiteLLM's hidden parameters of the stream; the cost in them is a placeholder.
+        arguments: The call's arguments by name.
+        provider: LiteLLM's name of the provider.
+        response: The answer as a ``ModelResponse`` with its ``Usage``, or as LiteLLM prices it.
+        usage: Its ``Usage``, where it has another API's.
+    """
+    usage = usage or response.usage
+    # The older name is private, and in every version that lacks the newer one.
+    calculate = getattr(logging, "response_cost_calculator", None) or getattr(
+        logging, "_response_cost_calculator", None
+    )
+    total = _told_price(provider, usage)
+    if total is None and calculate is not None:
+        total = calculate(result=response)
+    return _divided(total, _breakdown(logging), hidden, arguments, provider, usage)
+
+
+def listed_cost(
+    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+) -> dict[str, float] | None:
+    """Return what the price list asks for a ``Usage``, where LiteLLM tells no cost itself."""
+    listed = (_price(name, provider, usage) for name in _models(hidden, arguments))
+    parts = _product(_custom_price(arguments), usage) or next(filter(None, listed), None)
+    total = sum(parts) if parts else None
+    return _divided(total, parts, hidden, arguments, provider, usage)
+
+
+def usage(counts: Mapping[str, int]) -> Any:
+    """Return tokens by MLflow's names as LiteLLM's ``Usage``, which its price list takes."""
+    import litellm
+
+    read, written = (counts.get(f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
+    cached = {"cache_read_input_tokens": read, "cache_creation_input_tokens": written}
+    return litellm.Usage(
+        prompt_tokens=counts.get("input_tokens") or 0,
+        completion_tokens=counts.get("output_tokens") or 0,
+        total_tokens=counts.get("total_tokens") or 0,
+        prompt_tokens_details={"cached_tokens": read} if read else None,
+        **{name: count for name, count in cached.items() if count},
+    )
+
+
+def priced(model: str | None, usage: Any) -> Any:
+    """Return a ``ModelResponse`` of a model and a ``Usage`` alone, for LiteLLM to price."""
+    import litellm
+
+    given = {"model": model} if model else {}
+    return litellm.ModelResponse(usage=usage, **given)
+
+
+def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
+    total: float | None,
+    noted: Parts | None,
+    hidden: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    usage: Any,
+) -> dict[str, float] | None:
+    """Return a total that LiteLLM told in its parts: as LiteLLM noted them, or as listed."""
+    models = _models(hidden, arguments)
+    if total is None or not _is_known(total, models, arguments):
+        return None
+    return cost(total, noted or _shares(total, models, arguments, provider, usage))
+
+
+def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> bool:
+    """Tell a price from the 0 that LiteLLM makes up for some models that it has none for."""
+    import litellm
+
+    if total or _custom_price(arguments):
+        return True
+    names = [*models, *(name.partition("/")[2] for name in models)]
+    return any(name in litellm.model_cost for name in names)
+
+
+def _told_price(provider: str | None, usage: Any) -> float | None:
+    """Return the cost in a usage, which LiteLLM takes from the provider, or puts there itself."""
+    return None if provider in _CALCULATED else number(getattr(usage, "cost", None))
+
+
+def _breakdown(logging: Any) -> Parts | None:
+    """Return the parts that LiteLLM notes as it calculates; older versions do not."""
+    noted = getattr(logging, "cost_breakdown", None)
+    if not isinstance(noted, dict):
+        return None
+    parts = number(noted.get("input_cost")), number(noted.get("output_cost"))
+    return None if None in parts else parts  # type: ignore[return-value]
+
+
+def _models(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+    """Return the names that LiteLLM may have priced the call by, likeliest first."""
+    info = arguments.get("model_info")
+    names = (
+        # Router enters each deployment's own price under its id.
+        hidden.get("model_id"),
+        info.get("base_model") if isinstance(info, dict) else None,
+        arguments.get("base_model"),
+        hidden.get("litellm_model_name") or arguments.get("model"),
+        hidden.get("provider_response_model"),
+    )
+    return [name for name in dict.fromkeys(names) if isinstance(name, str) and name]
+
+
+def _shares(
+    total: float,
+    models: list[str],
+    arguments: Mapping[str, Any],
+    provider: str | None,
+    usage: Any,
+) -> Parts | None:
+    """Return the price of input and output behind a total that LiteLLM told."""
+    custom = _product(_custom_price(arguments), usage)
+    # The plain product holds unless tiers, cached tokens and the like come in.
+    products = (_product(_list_price(name, provider), usage) for name in models)
+    for parts in chain((custom,), products):
+        if parts and math.isclose(sum(parts), total):
+            return parts
+    listed = [parts for name in models if (parts := _price(name, provider, usage))]
+    exact = [parts for parts in listed if math.isclose(sum(parts), total)]
+    return next(iter(exact or listed), custom)
+
+
+def _custom_price(arguments: Mapping[str, Any]) -> Parts | None:
+    """Return the price of a token of input and output that the call itself sets."""
+    names = ("input_cost_per_token", "output_cost_per_token")
+    price = tuple(number(arguments.get(name)) for name in names)
+    return None if None in price else price  # type: ignore[return-value]
+
+
+def _list_price(model: str, provider: str | None) -> Parts | None:
+    import litellm
+
+    # LiteLLM raises plain Exception for a model without a price.
+    with errors_ignored():
+        listed = litellm.get_model_info(model, custom_llm_provider=provider)
+        return listed["input_cost_per_token"], listed["output_cost_per_token"]
+    return None
+
+
+def _product(price: Parts | None, usage: Any) -> Parts | None:
+    said = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if price is None or None in price or None in said:
+        return None
+    return price[0] * said[0], price[1] * said[1]  # type: ignore[operator]
+
+
+def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
+    """Return what LiteLLM's price list asks for a ``Usage``, input and output. 70 us."""
+    import litellm
+
+    # As above.
+    with errors_ignored():
+        parts: Parts = litellm.cost_per_token(
+            model=model,
+            custom_llm_provider=provider,
+            usage_object=usage,
+            # Older versions read these alone for models of text completion.
+            prompt_tokens=getattr(usage, "prompt_tokens", None) or 0,
+            completion_tokens=getattr(usage, "completion_tokens", None) or 0,
+        )
+        return parts
+    return None

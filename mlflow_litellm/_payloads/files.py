@@ -1,0 +1,92 @@
+"""Describes the files that a call was given, or gave, without reading from them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from mlflow_litellm._common.interruptions import errors_ignored
+from mlflow_litellm._payloads.media import cleaned_data, data_uri
+from mlflow_litellm._payloads.serialize import plain
+
+# How files of these types begin. One of images alone: a RIFF may be audio as well.
+_IMAGES = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
+_UNKNOWN = "application/octet-stream"
+
+
+def described(file: Any) -> Any:
+    """
+    Return the name, the media type and the size in bytes of a file, as far as they are known.
+
+    Args:
+        file: As OpenAI's client takes one: bytes, a path, what has ``read()``, or a tuple of a
+            name and one of these, with a media type behind. Text is no file to it, but a URL or
+            base64 to some providers.
+    """
+    if isinstance(file, (str, Mapping)):
+        return cleaned_data(plain(file))
+    name, content, kind = _parts(file)
+    known = {"filename": name or _name(content), "content_type": kind, "size": _size(content)}
+    told = {key: plain(value) for key, value in known.items() if value is not None}
+    return told or plain(file)
+
+
+def picture(file: Any) -> Any:
+    """Return a picture, or a list of them, described; what is in memory as bytes, whole."""
+    if isinstance(file, list):
+        return [picture(item) for item in file]
+    told = described(file)
+    _, content, kind = _parts(file)
+    if isinstance(content, bytes) and content:
+        told["content"] = bytes_uri(kind or _image_type(content), content)
+    return told
+
+
+def picture_uri(text: str) -> str:
+    """Return a picture in base64, or in a data URI, as a data URI that MLflow decodes."""
+    if text.startswith("data:"):
+        return str(cleaned_data(text))
+    head = b""
+    with errors_ignored(ValueError):
+        head = base64.b64decode(text[:24])
+    return data_uri(_image_type(head), text)
+
+
+def bytes_uri(kind: str, content: bytes) -> str:
+    """Return bytes of a media type as a data URI."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _parts(file: Any) -> tuple[Any, Any, Any]:
+    if not isinstance(file, tuple):
+        return None, file, None
+    name, content, kind, *_ = (*file, None, None, None)
+    return name, content, kind
+
+
+def _name(content: Any) -> str | None:
+    # Of a file that has no name on disk it is a number.
+    name = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
+    return PurePath(name).name if isinstance(name, (str, os.PathLike)) else None
+
+
+def _size(content: Any) -> int | None:
+    if isinstance(content, (bytes, bytearray)):
+        return len(content)
+    # Of another file the size is known to the disk alone.
+    if isinstance(content, io.BytesIO) and not content.closed:
+        return content.getbuffer().nbytes
+    return None
+
+
+def _image_type(head: bytes) -> str:
+    return next((kind for start, kind in _IMAGES if head.startswith(start)), _UNKNOWN)

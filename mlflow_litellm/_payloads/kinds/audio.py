@@ -1,0 +1,78 @@
+"""
+Speech to text and back: ``litellm.transcription`` and ``speech``, sync and async.
+
+https://platform.openai.com/docs/api-reference/audio
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._payloads.files import bytes_uri, described
+from mlflow_litellm._payloads.hidden_params import hidden_params, number
+from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+# https://docs.litellm.ai/docs/audio_transcription and https://docs.litellm.ai/docs/text_to_speech
+RECORDED = frozenset({
+    "additional_drop_params", "allowed_openai_params", "chunking_strategy", "diarize",
+    "drop_params", "fallbacks", "file", "include", "input", "instructions", "language", "model",
+    "num_retries", "prompt", "response_format", "speed", "temperature",
+    "timestamp_granularities", "user", "voice",
+})  # fmt: skip
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; the recording is described."""
+    told = request_attributes.request(arguments, RECORDED)
+    if "file" in told.inputs:
+        told.inputs["file"] = described(arguments["file"])
+    return told
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what was heard, or the recording that was made."""
+    import httpx
+
+    hidden = hidden_params(response)
+    carrier = getattr(response, "response", None)
+    is_speech = isinstance(carrier, httpx.Response)
+    outputs = _recording(carrier) if is_speech else plain(response)
+    told = describe(outputs, hidden, arguments)
+    told.has_media = is_speech
+    seconds = None if is_speech else _seconds(outputs, hidden)
+    if seconds is not None:
+        told.attributes["audio_seconds"] = seconds
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _recording(carrier: Any) -> dict[str, Any]:
+    """Return a recording, where it has come; one that is still to be read is the caller's."""
+    import httpx
+
+    kind = str(carrier.headers.get("content-type") or "").partition(";")[0]
+    told: dict[str, Any] = {"content_type": kind} if kind else {}
+    try:
+        content = carrier.content
+    except httpx.ResponseNotRead:
+        return told
+    told["size"] = len(content)
+    return {**told, "audio": bytes_uri(kind or "audio/mpeg", content)} if content else told
+
+
+def _seconds(outputs: Any, hidden: Mapping[str, Any]) -> float | None:
+    """Return how long a recording is: as told, as billed, or as LiteLLM measured it."""
+    outputs = outputs if isinstance(outputs, dict) else {}
+    usage = outputs.get("usage")
+    billed = usage.get("seconds") if isinstance(usage, dict) else None
+    told = (outputs.get("duration"), billed, hidden.get("audio_transcription_duration"))
+    return next((number(value) for value in told if number(value) is not None), None)

@@ -1,0 +1,111 @@
+"""
+Embeddings: ``litellm.embedding`` and ``aembedding``.
+
+Of the vectors only their size and their first numbers are recorded: one may have thousands of
+numbers, and a call may ask for thousands of vectors.
+https://platform.openai.com/docs/api-reference/embeddings
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._payloads.containers import from_numpy, items
+from mlflow_litellm._payloads.hidden_params import hidden_params, number
+from mlflow_litellm._payloads.media import cleaned_data
+from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+# https://docs.litellm.ai/docs/embedding/supported_embedding
+RECORDED = frozenset({
+    "additional_drop_params", "allowed_openai_params", "caching", "dimensions", "drop_params",
+    "encoding_format", "fallbacks", "input", "input_type", "model", "num_retries", "output_dtype",
+    "task", "task_type", "title", "truncate", "truncation", "user",
+})  # fmt: skip
+
+_MOST = 10
+_HEAD = 5
+_MARKS = ("data:", "http://", "https://", "gs://", "s3://")
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; tokens are counted."""
+    given = arguments.get("input")
+    if (known := items(given)) is not None:
+        given = known
+    told = request_attributes.request({**arguments, "input": _counted(given)}, RECORDED)
+    asked = told.inputs.get("input")
+    if any(_is_media(item) for item in (asked if isinstance(asked, list) else [asked])):
+        told.has_media = True
+        told.inputs["input"] = cleaned_data(asked)
+    return told
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what an ``EmbeddingResponse`` says; of anything else, its plain data."""
+    vectors = getattr(response, "data", None)
+    outputs = _outputs(response, vectors) if isinstance(vectors, list) else plain(response)
+    told = describe(outputs, hidden_params(response), arguments)
+    if isinstance(vectors, list) and vectors:
+        told.attributes.update(_counts(vectors))
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _counted(given: Any) -> Any:
+    """Return inputs with those that are lists of tokens, which say nothing to people, counted."""
+    if not isinstance(given, list) or not given:
+        return given
+    if type(from_numpy(given[0])) is int:
+        return f"<{len(given)} tokens>"
+    return [_counted(items(item) or item) for item in given]
+
+
+def _is_media(item: Any) -> bool:
+    return isinstance(item, dict) or (isinstance(item, str) and item.startswith(_MARKS))
+
+
+def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
+    # Copying the vectors takes milliseconds for each hundred of them.
+    outputs: dict[str, Any] = plain(
+        response.model_dump(exclude={"data"}, exclude_none=True, warnings=False)
+    )
+    outputs["data"] = [_entry(vector) for vector in vectors[:_MOST]]
+    if (more := len(vectors) - _MOST) > 0:
+        outputs["data"].append(f"<{more} more>")
+    return outputs
+
+
+def _entry(entry: Any) -> Any:
+    known = {"object": _of(entry, "object"), "index": _of(entry, "index")}
+    told = {key: plain(value) for key, value in known.items() if value is not None}
+    return {**told, "embedding": _described(_of(entry, "embedding"))}
+
+
+def _described(vector: Any) -> Any:
+    if isinstance(vector, str):
+        return f"<base64: {len(vector)} characters>"
+    if not isinstance(vector, list):
+        return plain(vector)
+    # Some providers give a vector for each token.
+    head = [value for value in vector[:_HEAD] if number(value) is not None]
+    return {"dimension": len(vector), "head": plain(head)}
+
+
+def _counts(vectors: list[Any]) -> dict[str, int]:
+    first = _of(vectors[0], "embedding")
+    counts = {"embedding_count": len(vectors)}
+    return {**counts, "embedding_dimension": len(first)} if isinstance(first, list) else counts
+
+
+def _of(entry: Any, name: str) -> Any:
+    """Return a field of an entry, which is a dict or an ``Embedding``."""
+    return entry.get(name) if isinstance(entry, dict) else getattr(entry, name, None)

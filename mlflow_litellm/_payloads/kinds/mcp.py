@@ -1,0 +1,97 @@
+"""
+Calls of MCP's methods: the tools that LiteLLM runs, and the requests to the proxy's MCP server.
+
+https://modelcontextprotocol.io/specification
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads.base import Answer, Request, StreamError
+from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.media import dicts
+from mlflow_litellm._payloads.response_attributes import failure
+from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RECORDED", "Accumulator", "ToolError", "answer", "failure", "request"]
+
+RECORDED = frozenset({"arguments", "cursor", "name", "uri"})
+CALL = "tools/call"
+# LiteLLM's names for the server of a tool, in its functions and in its own route.
+_SERVERS = ("server_name", "server_id")
+# As MCP's JSON and as its Python package have it.
+_FAILED = ("isError", "is_error")
+
+
+class ToolError(StreamError):
+    """What a tool or an MCP server says went wrong, in an answer that says so."""
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what was asked for, from the arguments of a call or the body of a request."""
+    method = arguments.get("method") if "jsonrpc" in arguments else CALL
+    asked = arguments.get("params") if "jsonrpc" in arguments else arguments
+    known = plain({key: asked[key] for key in RECORDED if key in asked}) if asked else {}
+    server = next((arguments[key] for key in _SERVERS if arguments.get(key)), None)
+    attributes = {
+        "mcp.method.name": method,
+        "mcp_server_name": server,
+        # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-span
+        "gen_ai.tool.name": known.get("name") if method == CALL else None,
+    }
+    told = {key: value for key, value in attributes.items() if isinstance(value, str)}
+    return Request(bounded(cleaned(known)), attributes=told)
+
+
+def answer(response: Any, _: Mapping[str, Any]) -> Answer:
+    """Return what a result says, or the JSON-RPC message that holds it."""
+    body = plain(response)
+    if isinstance(body, dict) and "jsonrpc" in body:
+        if error := body.get("error"):
+            return Answer(bounded(cleaned(error)), error=_error(error))
+        body = body.get("result")
+    told = Answer(bounded(cleaned(body)))
+    if isinstance(body, dict) and any(body.get(name) for name in _FAILED):
+        texts = (part.get("text") for part in dicts(body.get("content")))
+        told.error = ToolError(" ".join(text for text in texts if isinstance(text, str)))
+    return told
+
+
+def _error(error: Any) -> ToolError:
+    said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (error,)
+    return ToolError(": ".join(str(part) for part in said if part))
+
+
+class Accumulator:
+    """
+    Finds the answer among the messages that an MCP server sends for one request.
+
+    Args:
+        arguments: The request's body.
+        _: The stream, which is not read.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], _: Any) -> None:
+        self._arguments = arguments
+        self._last: Any = None
+        self.error: Exception | None = None
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the answer has come."""
+        return self._last is not None
+
+    def add(self, chunk: Any) -> None:
+        """Take the next message; notifications are passed over."""
+        if "result" in chunk or "error" in chunk:
+            self._last = chunk
+            self.error = answer(chunk, self._arguments).error
+
+    def answer(self) -> Answer:
+        """Return the answer, if it has come."""
+        return answer(self._last, self._arguments) if self._last is not None else Answer()

@@ -1,0 +1,70 @@
+"""
+Text read from documents: ``litellm.ocr`` and ``aocr``.
+
+The shapes are Mistral's, which LiteLLM keeps for every provider:
+https://docs.mistral.ai/api/#tag/ocr
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._payloads.files import described, picture_uri
+from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
+from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+# https://docs.litellm.ai/docs/ocr
+RECORDED = frozenset({
+    "bbox_annotation_format", "document", "document_annotation_format", "extract_footer",
+    "extract_header", "fallbacks", "image_limit", "image_min_size", "include_image_base64",
+    "model", "num_retries", "pages", "req_format", "table_format", "user",
+})  # fmt: skip
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; a file is not read from."""
+    told = request_attributes.request(arguments, RECORDED)
+    document = told.inputs.get("document")
+    if isinstance(document, dict):
+        told.has_media = True
+        # Addresses keep their query, which may say what the document is.
+        kept = {key: value for key, value in document.items() if key.endswith("_url")}
+        told.inputs["document"] = cleaned_data({**cleaned(document), **kept})
+        if "file" in document:
+            told.inputs["document"]["file"] = described(arguments["document"]["file"])
+    return told
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what an ``OCRResponse`` says; of anything else, its plain data."""
+    outputs = plain(response)
+    told = describe(outputs, hidden_params(response), arguments)
+    if isinstance(outputs, dict):
+        for page in dicts(outputs.get("pages")):
+            told.has_media = _clean_pictures(page) or told.has_media
+        pages = (outputs.get("usage_info") or {}).get("pages_processed")
+        if type(pages) is int:
+            told.attributes["pages_processed"] = pages
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _clean_pictures(page: dict[str, Any]) -> bool:
+    """Make the pictures of a page what MLflow takes for attachments; tell whether it has any."""
+    found = False
+    for image in dicts(page.get("images")):
+        if isinstance(content := image.get("image_base64"), str):
+            image["image_base64"] = picture_uri(content)
+            found = True
+    return found

@@ -1,0 +1,61 @@
+"""
+Further calls to models, recorded as they are: decisions, extractions, videos.
+
+https://docs.litellm.ai/docs/videos and https://platform.openai.com/docs/api-reference/videos
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.files import described
+from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.response_attributes import body, describe, failure, tell_answer_cost
+from mlflow_litellm._payloads.secrets import cleaned
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+RECORDED = frozenset({
+    "assets", "audio", "characters", "drop_params", "fallbacks", "fields", "guardrails", "image",
+    "images", "input", "input_reference", "model", "num_retries", "options", "parameters",
+    "prompt", "questions", "reference_date", "resolution", "safety_identifier", "seconds", "size",
+    "state", "user", "video", "video_id", "videos",
+})  # fmt: skip
+_FILES = ("image", "input_reference", "video")
+# Passed on to the provider as they are.
+_CLEANED = ("assets", "characters", "options", "parameters")
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; files are not read from."""
+    told = request_attributes.request(arguments, RECORDED)
+    for name in told.inputs.keys() & _FILES:
+        told.inputs[name] = described(arguments[name])
+    for name in told.inputs.keys() & _CLEANED:
+        told.inputs[name] = cleaned(told.inputs[name])
+    told.inputs = {name: bounded(value) for name, value in told.inputs.items()}
+    return told
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what a response says, as its plain data."""
+    outputs = bounded(body(response))
+    if isinstance(outputs, dict) and _counts_nothing(outputs.get("usage")):
+        # LiteLLM fills in 0 where the provider counted nothing.
+        outputs.pop("usage", None)
+    told = describe(outputs, hidden_params(response), arguments)
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _counts_nothing(usage: Any) -> bool:
+    if isinstance(usage, dict):
+        return all(map(_counts_nothing, usage.values()))
+    return not usage

@@ -1,0 +1,61 @@
+"""
+Searches of the web: ``litellm.search`` and ``asearch``.
+
+Answers are recorded as the documents of a retriever, which MLflow's UI and scorers read:
+https://mlflow.org/docs/latest/genai/concepts/span/#retriever-spans
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes, response_attributes
+from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+# https://docs.litellm.ai/docs/search
+RECORDED = frozenset({
+    "country", "exclude_domains", "include_domains", "max_results", "max_tokens_per_page",
+    "num_retries", "query", "search_depth", "search_domain_filter", "search_provider",
+    "search_tool_name", "time_range", "topic",
+})  # fmt: skip
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    return request_attributes.request(arguments, RECORDED)
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what a ``SearchResponse`` found; of anything else, its plain data."""
+    outputs = plain(response)
+    told = response_attributes.describe(outputs, hidden_params(response), _with_provider(arguments))
+    if isinstance(outputs, dict):
+        told.outputs = [_document(result) for result in dicts(outputs.get("results"))]
+    response_attributes.tell_answer_cost(told, response, arguments)
+    return told
+
+
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+    """Return what is known of a call that failed."""
+    return response_attributes.failure(error, _with_provider(arguments))
+
+
+def _document(result: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = cleaned_data(result)
+    text = metadata.pop("snippet", None)
+    if url := metadata.pop("url", None):
+        metadata["doc_uri"] = url
+    return {"page_content": text, "metadata": metadata}
+
+
+def _with_provider(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {**arguments, "custom_llm_provider": arguments.get("search_provider")}

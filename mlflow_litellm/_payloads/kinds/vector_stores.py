@@ -1,0 +1,61 @@
+"""
+Searches of a vector store: ``litellm.vector_stores.search`` and ``asearch``.
+
+The shapes are OpenAI's, which LiteLLM keeps for every provider; answers are recorded as the
+documents of a retriever, which MLflow's UI and scorers read:
+https://platform.openai.com/docs/api-reference/vector-stores/search and
+https://mlflow.org/docs/latest/genai/concepts/span/#retriever-spans
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+__all__ = ["RECORDED", "answer", "failure", "request"]
+
+# https://docs.litellm.ai/docs/vector_stores/search
+RECORDED = frozenset({
+    "filters", "max_num_results", "num_retries", "query", "ranking_options", "rewrite_query",
+    "vector_store_id",
+})  # fmt: skip
+# In characters, of one document: a store may hold whole files.
+_LONGEST = 10_000
+
+
+def request(arguments: Mapping[str, Any]) -> Request:
+    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    return request_attributes.request(arguments, RECORDED)
+
+
+def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+    """Return what a ``VectorStoreSearchResponse`` found; of anything else, its plain data."""
+    outputs = plain(response)
+    told = describe(outputs, hidden_params(response), arguments)
+    if isinstance(outputs, dict):
+        told.outputs = [_document(result) for result in dicts(outputs.get("data"))]
+    tell_answer_cost(told, response, arguments)
+    return told
+
+
+def _document(result: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = cleaned_data(result)
+    texts = [part.get("text") for part in dicts(metadata.pop("content", None))]
+    if name := metadata.pop("filename", None):
+        metadata["doc_uri"] = name
+    return {"page_content": _bounded("\n".join(filter(None, texts))), "metadata": metadata}
+
+
+def _bounded(text: str) -> str:
+    left = len(text) - _LONGEST
+    return f"{text[:_LONGEST]}… <{left} more characters>" if left > 0 else text

@@ -1,0 +1,207 @@
+"""
+What a request says of itself: tags, session, user, and what Router notes of its deployment.
+
+LiteLLM takes these in ``metadata`` and ``litellm_metadata``, by the names that its Langfuse
+integration documents: https://docs.litellm.ai/docs/observability/langfuse_integration
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from mlflow_litellm._common.interruptions import errors_ignored
+from mlflow_litellm._payloads.containers import entries, items
+from mlflow_litellm._payloads.message_logging import is_excluded
+from mlflow_litellm._payloads.redaction import redacted
+from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.serialize import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SOURCES = ("metadata", "litellm_metadata")
+# The arguments that are read here; most calls have none of them.
+NAMES = frozenset({*_SOURCES, "litellm_session_id", "model_info", "tags", "user"})
+# Langfuse's keys of a trace; those of a generation stay with the span.
+_TRACE_KEYS = ("trace_id", "trace_name", "trace_version", "trace_release")
+
+# What LiteLLM and its gateway put there: of no use to the reader, or not meant to be seen.
+_LITELLMS = frozenset({
+    "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "applied_guardrails",
+    "billing_agent_id",
+    "caching_groups", "caller_tags", "deployment_model_name", "endpoint",
+    "global_max_parallel_requests", "guardrails", "headers", "hidden_params", "inherited_tags",
+    "kubernetes_pod_routing", "llm_api_timing_windows", "max_retries", "model_group_alias",
+    "model_group_size", "model_info", "original_model_group", "pii_tokens", "previous_models",
+    "proxy_server_request", "queue_time_seconds", "request_retry_count",
+    "requester_custom_headers", "requester_ip_address", "requester_metadata", "rpm",
+    "standard_logging_guardrail_information",
+    "target_agent_id", "tpm", "used_client_oauth_token", "user_agent",
+    "user_api_end_user_max_budget", "verified_human_user_id",
+})  # fmt: skip
+_LITELLMS_PREFIXES = ("_", "litellm_", "user_api_key")
+# What Router notes there before it calls a deployment, as span attributes.
+_ROUTERS = {
+    "model_group": str,
+    "deployment": str,
+    "attempted_retries": int,
+    "attempted_fallbacks": int,
+}
+
+# What MLflow's stores take for a tag's name and value; a trace with any other is refused whole.
+# https://mlflow.org/docs/latest/genai/tracing/attach-tags/
+_TAG_NAME_LENGTH = 250
+_TAG_VALUE_LENGTH = 8000
+# And for a session, by which it refuses a trace as well.
+_ID_LENGTH = 250
+_NOT_IN_A_TAG_NAME = re.compile(r"[^\w.\- /]")
+
+
+def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return the trace tags of a request: ``"key:value"`` is split, a bare tag has no value."""
+    found: dict[str, str] = {}
+    if is_excluded("request_tags"):
+        return found
+    for source in [arguments, *_dicts(arguments)][::-1]:
+        for tag in _tag_list(source.get("tags")):
+            name, _, value = redacted(cleaned(tag), []).partition(":")
+            found[name.strip()] = value.strip()
+    return dict(_storable(cleaned(found)))
+
+
+def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a request says of its trace beside the tags, as tags."""
+    found: dict[str, str] = {}
+    if is_excluded("metadata"):
+        return found
+    for source in [*_dicts(arguments)][::-1]:
+        found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
+        found.update(_trace_metadata(source.get("trace_metadata")))
+    return dict(_storable(cleaned(found)))
+
+
+def session(arguments: Mapping[str, Any]) -> str | None:
+    """Return the session that a request belongs to."""
+    return _first(
+        *(source.get("session_id") for source in _dicts(arguments)),
+        arguments.get("litellm_session_id"),
+    )
+
+
+def user(arguments: Mapping[str, Any]) -> str | None:
+    """Return whom a request is made for: ``trace_user_id``, or ``user=`` as OpenAI has it."""
+    if is_excluded("end_user"):
+        return None
+    return _first(
+        *(source.get("trace_user_id") for source in _dicts(arguments)),
+        arguments.get("user"),
+        *(source.get(key) for source in _dicts(arguments) for key in ("user_id", *_keys_user())),
+    )
+
+
+def _keys_user() -> tuple[str, ...]:
+    """Return the name of the user whom LiteLLM's proxy knows of by the key, if it may be told."""
+    return () if redacts_key_info() else ("user_api_key_end_user_id",)
+
+
+def redacts_key_info() -> bool:
+    """Return whether LiteLLM's switch hides whose key a request of its proxy has."""
+    litellm = sys.modules.get("litellm")
+    return bool(getattr(litellm, "redact_user_api_key_info", False)) or is_excluded("metadata")
+
+
+def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the span attributes: the request's own metadata, cleaned, and what Router noted."""
+    sources = list(_dicts(arguments))
+    given = {key: value for source in reversed(sources) for key, value in source.items()}
+    own = {key: value for key, value in given.items() if _is_own(key)}
+    if is_excluded("request_tags"):
+        own.pop("tags", None)
+    if is_excluded("metadata"):
+        own.clear()
+    told: dict[str, Any] = {"metadata": _quoted(cleaned(plain(own)))} if own else {}
+    if deployment := _deployment_id(arguments, sources):
+        told["model_id"] = deployment
+        noted = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
+        told.update((key, value) for key, kind, value in noted if _is(value, kind))
+    return told
+
+
+def _quoted(value: Any) -> Any:
+    """Return plain data without what looks like a key in its texts."""
+    if isinstance(value, dict):
+        return {key: _quoted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quoted(item) for item in value]
+    return redacted(value, []) if isinstance(value, str) else value
+
+
+def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    found: Iterator[Any] = (arguments.get(name) for name in _SOURCES)
+    return (known for source in found if (known := _as_dict(source)) is not None)
+
+
+def _as_dict(value: Any) -> dict[str, Any] | None:
+    if _is(value, Mapping):
+        # One of the user's own may refuse to be read.
+        with errors_ignored():
+            return entries(value)
+    return None
+
+
+def _tag_list(given: Any) -> list[str]:
+    return [str(plain(tag)) for tag in items(given) or () if _is(tag, str, int)]
+
+
+def _trace_metadata(given: Any) -> dict[str, str]:
+    known = cleaned(plain(given)) if _is(given, Mapping) else None
+    return {
+        key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in (known if isinstance(known, dict) else {}).items()
+        if value is not None
+    }
+
+
+def _storable(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in found.items():
+        safe = _NOT_IN_A_TAG_NAME.sub("_", plain(name))[:_TAG_NAME_LENGTH]
+        if safe != posixpath.normpath(safe) or safe == "." or safe.startswith(("..", "/")):
+            safe = safe.replace("/", "_").replace(".", "_")
+        # Those are MLflow's own, and say where a trace is stored.
+        if safe and not safe.startswith("mlflow."):
+            yield safe, plain(value)[:_TAG_VALUE_LENGTH]
+
+
+def _is_own(key: Any) -> bool:
+    if key in _LITELLMS or key in _ROUTERS:
+        return False
+    return not str(key).startswith(_LITELLMS_PREFIXES)
+
+
+def _deployment_id(arguments: Mapping[str, Any], sources: list[dict[str, Any]]) -> str | None:
+    infos: list[Any] = [
+        arguments.get("model_info"),
+        *(source.get("model_info") for source in sources),
+    ]
+    return _first(*(info.get("id") for info in map(_as_dict, infos) if info is not None))
+
+
+def _first(*values: Any) -> str | None:
+    return next((text[:_ID_LENGTH] for value in values if (text := _text(value))), None)
+
+
+def _text(value: Any) -> str:
+    """Return what names something, as text; of what is no name, nothing."""
+    is_name = _is(value, str, int, float, UUID) and not _is(value, bool)
+    return str(plain(value)).strip() if is_name else ""
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    return issubclass(type(value), kinds)

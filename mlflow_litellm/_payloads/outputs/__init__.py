@@ -1,0 +1,1 @@
+"""The outputs of responses, whole or merged from chunks."""

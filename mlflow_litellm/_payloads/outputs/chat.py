@@ -1,0 +1,53 @@
+"""The outputs of a chat completion, as they are recorded of answers and of streams alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import response_attributes
+from mlflow_litellm._payloads.media import cleaned_text, dicts, has_media
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+
+def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+    """
+    Return an answer from a chat completion dict and what LiteLLM tells beside it.
+
+    Args:
+        outputs: The chat completion as plain data; is changed.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+    """
+    told = response_attributes.describe(outputs, hidden, arguments)
+    if isinstance(outputs, dict):
+        _tidy(told)
+    return told
+
+
+def _tidy(told: Answer) -> None:
+    """Make the outputs what OpenAI's schema says, and note what they hold."""
+    choices = dicts(told.outputs.get("choices"))
+    messages = [choice.setdefault("message", {}) for choice in choices]
+    for message in messages:
+        if isinstance(content := message.setdefault("content", None), str):
+            message["content"] = cleaned_text(content)
+        for call in dicts(message.get("tool_calls")):
+            # LiteLLM's own for some providers; OpenAI has it in chunks alone.
+            call.pop("index", None)
+    for item in (told.outputs, *choices, *messages):
+        _drop_empty(item, "provider_specific_fields")
+    told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    told.has_media = has_media(messages)
+
+
+def _drop_empty(item: dict[str, Any], name: str) -> None:
+    """Drop a dict's dict where it says nothing: LiteLLM fills these with None."""
+    said = item.pop(name, None)
+    if isinstance(said, dict):
+        said = {key: value for key, value in said.items() if value is not None}
+    if said:
+        item[name] = said

@@ -1,0 +1,68 @@
+"""
+The steps that an interaction is given and answers with, and how it counts tokens.
+
+https://ai.google.dev/api/interactions-api
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import response_attributes
+from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.usage import token_attributes, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+_MEDIA = frozenset({"audio", "document", "image", "video"})
+# Its counts, by the names that Gemini's other API has for them.
+_COUNTS = {
+    "total_input_tokens": "promptTokenCount",
+    "total_output_tokens": "candidatesTokenCount",
+    "total_cached_tokens": "cachedContentTokenCount",
+    "total_reasoning_tokens": "thoughtsTokenCount",
+    "total_thought_tokens": "thoughtsTokenCount",
+    "total_tokens": "totalTokenCount",
+}
+
+
+def hold_media(items: Any) -> bool:
+    """Tell whether steps, turns or contents, as plain data, hold anything but text."""
+    return any(
+        item.get("type") in _MEDIA or hold_media(item.get("content"))
+        for item in dicts([items] if isinstance(items, dict) else items)
+    )
+
+
+def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+    """
+    Return an answer from an interaction dict and what LiteLLM tells beside it.
+
+    Args:
+        outputs: The interaction as plain data; is changed.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+    """
+    told = response_attributes.describe(outputs, hidden, arguments)
+    if isinstance(outputs, dict):
+        usage = _counts(outputs.get("usage") or {})
+        told.usage = tokens(usage)
+        told.attributes.update(token_attributes(usage))
+        if status := outputs.get("status"):
+            told.attributes["finish_reasons"] = [status]
+        for name in ("steps", "outputs"):
+            if hold_media(outputs.get(name)):
+                told.has_media = True
+                outputs[name] = cleaned_data(outputs[name])
+    return told
+
+
+def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {name: usage[key] for key, name in _COUNTS.items() if key in usage}
+    # What a tool put in the prompt is counted apart, and billed with it.
+    if tools := usage.get("total_tool_use_tokens"):
+        counts["promptTokenCount"] = counts.get("promptTokenCount", 0) + tools
+    return counts

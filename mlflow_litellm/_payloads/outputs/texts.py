@@ -1,0 +1,29 @@
+"""The outputs of a text completion, as they are recorded of answers and of streams alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads import response_attributes
+from mlflow_litellm._payloads.media import dicts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+
+def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+    """
+    Return an answer from a text completion dict and what LiteLLM tells beside it.
+
+    Args:
+        outputs: The text completion as plain data.
+        hidden: LiteLLM's hidden parameters of it.
+        arguments: The call's arguments by name.
+    """
+    told = response_attributes.describe(outputs, hidden, arguments)
+    if isinstance(outputs, dict):
+        choices = dicts(outputs.get("choices"))
+        told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    return told

@@ -1,0 +1,130 @@
+"""
+Keeps secrets out of what is recorded, by the names that they go by.
+
+Arguments are recorded by an allowlist; this is for what users may name as they like: metadata,
+definitions of tools, URLs.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlunsplit
+
+from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._payloads.endpoint import endpoint, split_url
+
+REDACTED = "[REDACTED]"
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_SECRET_WORDS = frozenset({
+    "apikey", "apikeys", "auth", "authentication", "authkey", "authorization", "bearer", "cookie",
+    "cookies", "creds", "credential", "credentials", "header", "headers", "hmac", "jwt", "key",
+    "keys", "oauth", "otp", "passcode", "passphrase", "passwd", "password", "passwords", "pin",
+    "pwd", "sas", "secret", "secrets", "sig", "signature", "token",
+})  # fmt: skip
+# Of words written as one: "accesstoken". Not "key", which is in "monkey".
+_SECRET_ENDINGS = ("apikey", "accesskey", "password", "privatekey", "secret", "secretkey", "token")
+# A token or a key beside one of these is counted or priced: "input_cost_per_token".
+_COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
+_COUNTED = frozenset({"key", "keys", "token"})
+# What LiteLLM's gateway knows of a key, such as whose it is.
+_OF_A_KEY = "user_api_key_"
+_LONG_NAME = 64
+_CONNECTING = frozenset({"connection", "string"})
+ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
+
+# As tags and headers are written: "api_key:abc".
+_LABEL = re.compile(r"\s{0,9}([\w.-]{1,60})\s?[:=]\s?(?=\S)(?!//)")
+
+# Begins where no other can, or long words would be read once for each of their letters.
+URL = re.compile(
+    r"(?<![a-z0-9+.-])([0-9+.-]*)([a-z][a-z0-9+.-]*://[^\s\"'<>\\)\]}]+)", re.IGNORECASE
+)
+# URLs without any of these hold nothing that opens them, but for what is no URL.
+_OPENING = re.compile(r"[@?#\[\]]|[^\x00-\x7f]")
+WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
+    is_common = type(name) is str and len(name) < _LONG_NAME
+    return _is_secret_name(name) if is_common else _is_secret_name.__wrapped__(name)
+
+
+# The same few names come with each call, or with each pair of a query.
+@lru_cache(maxsize=1024)
+def _is_secret_name(name: str) -> bool:
+    if name.startswith(_OF_A_KEY) and name != f"{_OF_A_KEY}hash":
+        name = name.removeprefix(_OF_A_KEY)
+    words = {word.lower() for word in _WORD.findall(name)}
+    found = {word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)}
+    if words >= _CONNECTING or name.lower().endswith("pass"):
+        return True
+    return bool(found) and not (words & _COUNTING and found <= _COUNTED)
+
+
+def cleaned(value: Any) -> Any:
+    """Return plain data with what goes by a secret's name, and what URLs carry, replaced."""
+    if isinstance(value, dict):
+        named = value.get("name", value.get("key"))
+        entries = value if "value" not in value else {**value, "value": _of(named, value["value"])}
+        return {key: _cleaned_entry(key, item) for key, item in entries.items()}
+    if isinstance(value, list):
+        is_pair = len(value) == 2  # noqa: PLR2004 - A name and its value, as headers are listed.
+        items = [value[0], _of(value[0], value[1])] if is_pair else value
+        return [cleaned(item) for item in items]
+    return _cleaned_text(value) if isinstance(value, str) else value
+
+
+def _cleaned_text(text: str) -> str:
+    label = _LABEL.match(text)
+    if label and is_secret_name(label[1]):
+        return f"{label[0]}{REDACTED}"
+    return cleaned_url(text) if "://" in text else text
+
+
+def _of(name: Any, value: Any) -> Any:
+    return REDACTED if value and isinstance(name, str) and is_secret_name(name) else value
+
+
+def _cleaned_entry(key: str, value: Any) -> Any:
+    # A price or a flag opens nothing; tokens are counts, or texts.
+    is_secret = is_secret_name(key) and not isinstance(value, (bool, float))
+    if is_secret or (key.lower().endswith("tokens") and isinstance(value, (list, str))):
+        return REDACTED if value else value
+    if isinstance(value, str) and "://" in value and ADDRESS.search(key):
+        return endpoint(value)
+    return cleaned(value)
+
+
+def cleaned_url(text: str) -> str:
+    """Return a text with the credentials and signatures of the URLs in it replaced."""
+    # Within a text quotes end a URL; one that is the whole text may have them in its password.
+    text = URL.sub(lambda found: found[1] + _without_credentials(found[2]), text)
+    return _without_credentials(text) if WHOLE_URL.fullmatch(text) else text
+
+
+def _without_credentials(url: str) -> str:
+    if not _OPENING.search(url):
+        return url
+    try:
+        parts = split_url(url)
+    except ValueError as error:
+        let_through(error)
+        return REDACTED
+    host = parts.netloc.rpartition("@")[2]
+    query, fragment = _cleaned_query(parts.query), _cleaned_query(parts.fragment)
+    if (host, query, fragment) == (parts.netloc, parts.query, parts.fragment):
+        return url
+    return urlunsplit((parts.scheme, host, parts.path, query, fragment))
+
+
+def _cleaned_query(query: str) -> str:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not any(is_secret_name(name) for name, _ in pairs):
+        return query
+    return urlencode(
+        [(name, REDACTED if is_secret_name(name) else value) for name, value in pairs], safe="[]"
+    )

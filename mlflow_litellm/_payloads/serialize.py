@@ -1,0 +1,143 @@
+"""Turns any object into plain data that JSON can hold, and that later changes cannot reach."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import UserString
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._payloads.containers import entries, from_numpy, is_listed, listed
+
+_PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath, UserString)
+# Deeper data is cut: the JSON encoder, like this module, recurses.
+_DEEPEST = 100
+# Objects that refer to one another can be walked in more ways than there is time for.
+_MOST = 100_000
+# In bits. Python refuses to print integers of more than 4,300 digits.
+_WIDEST = 10_000
+
+
+def plain(value: Any) -> Any:
+    """
+    Copy `value` as dicts, lists, strings, numbers, booleans and None.
+
+    Pydantic models become their dict without None; a pydantic class becomes its JSON schema;
+    sequences, sets and arrays become lists, where they can be read again: see `is_listed`. In
+    the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
+    as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
+    cut where it closes, what nests too deep at its hundredth level, and lists, dicts and objects
+    after 100,000 of them. Lone surrogates, which no store takes, become ``?``.
+    """
+    return _plain(value, _Path())
+
+
+class _Path(set[int]):
+    """What a value stands in, by ``id``; and how many more may be walked."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = _MOST
+
+
+def _plain(value: Any, path: _Path) -> Any:
+    # Most of a payload is of these types, and told by identity.
+    kind = type(value)
+    if kind is str:
+        return value if value.isascii() else _text(value)
+    if kind is int or kind is bool or value is None:
+        return value if not value or value.bit_length() < _WIDEST else _wide(value)
+    if kind is not float:
+        path.left -= 1
+    if id(value) in path or len(path) == _DEEPEST or path.left < 0:
+        return f"<{_why_cut(value, path)}: {_type_name(value)}>"
+    path.add(id(value))
+    try:
+        if kind is dict:
+            return {
+                key if type(key) is str and key.isascii() else _key(key): (
+                    # Half of a payload, and a call less for each.
+                    item if type(item) is str and item.isascii() else _plain(item, path)
+                )
+                for key, item in value.items()
+            }
+        return [_plain(item, path) for item in value] if kind is list else _other(value, path)
+    except Exception as error:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
+        let_through(error)
+        return f"<{_type_name(value)}>"
+    finally:
+        path.discard(id(value))
+
+
+def _why_cut(value: Any, path: _Path) -> str:
+    if id(value) in path:
+        return "cycle"
+    return f"after {_MOST} others" if path.left < 0 else f"deeper than {_DEEPEST} levels"
+
+
+def _other(value: Any, path: _Path) -> Any:
+    if isinstance(value, Enum):
+        return _plain(value.value, path)
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, int):
+        return _plain(int(value), path)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    return _container(value, path)
+
+
+def _container(value: Any, path: _Path) -> Any:
+    if isinstance(value, Mapping):
+        return {_key(key): _plain(item, path) for key, item in entries(value).items()}
+    if isinstance(value, BaseModel):
+        return _plain(value.model_dump(exclude_none=True, warnings=False), path)
+    if isinstance(value, type) and issubclass(value, BaseModel):
+        return _plain(value.model_json_schema(), path)
+    if is_listed(value):
+        return [_plain(item, path) for item in listed(value)]
+    return _object(value, path)
+
+
+def _object(value: Any, path: _Path) -> Any:
+    if isinstance(value, _PRINTABLE):
+        return _text(str(value))
+    if (known := from_numpy(value)) is not value:
+        return _plain(known, path)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"<{len(value)} bytes>"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {item.name: _plain(getattr(value, item.name), path) for item in fields}
+    return f"<{_type_name(value)}>"
+
+
+def _wide(value: int) -> str:
+    return f"<integer of {value.bit_length()} bits>"
+
+
+def _key(key: Any) -> str:
+    return _text(key if isinstance(key, str) else str(_plain(key, _Path())))
+
+
+def _text(value: str) -> str:
+    # isascii() is a flag in the string, so that most strings are not encoded to find out.
+    if value.isascii():
+        return str(value)
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _type_name(value: Any) -> str:
+    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    kind = value if issubclass(type(value), type) else type(value)
+    return f"{kind.__module__}.{kind.__qualname__}"

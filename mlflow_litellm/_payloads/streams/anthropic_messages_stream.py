@@ -1,0 +1,129 @@
+"""
+Joins the events of a messages stream into the message that came in them.
+
+https://docs.anthropic.com/en/docs/build-with-claude/streaming
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.response_attributes import describe
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.streams.base import Streamed
+from mlflow_litellm._payloads.streams.sse import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+_THINKING = frozenset({"redacted_thinking", "thinking"})
+
+
+class Accumulator(Streamed):
+    """Takes bytes, texts or dicts; gives the message."""
+
+    def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
+        super().__init__(arguments, stream)
+        self._events = Events()
+        self._message: dict[str, Any] = {"type": "message", "role": "assistant"}
+        self._usage: dict[str, Any] = {}
+        self._blocks: dict[Any, _Block] = {}
+
+    def add(self, piece: Any) -> None:
+        """Take the next piece of the stream, which may hold several events, or part of one."""
+        for event in self._events.read(piece):
+            self._tell(event)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        kind = event.get("type")
+        if kind == "content_block_delta":
+            self._block(event).add(event.get("delta") or {})
+        elif kind == "content_block_start":
+            self._blocks[event.get("index")] = block = _Block(event.get("content_block") or {})
+            self.has_content = self.has_content or block.kind not in _THINKING
+        elif kind == "message_start":
+            self._update(event.get("message") or {})
+        elif kind == "message_delta":
+            own = {key: event[key] for key in event.keys() - {"delta", "type", "usage"}}
+            self._update({**own, **(event.get("delta") or {}), "usage": event.get("usage")})
+        elif kind == "error":
+            error = event.get("error") or {}
+            self.error = StreamError(f"{error.get('type')}: {error.get('message')}")
+
+    def _block(self, event: Mapping[str, Any]) -> _Block:
+        index = event.get("index")
+        if (block := self._blocks.get(index)) is None:
+            kind = str((event.get("delta") or {}).get("type")).removesuffix("_delta")
+            block = self._blocks[index] = _Block({"type": kind})
+            self.has_content = self.has_content or kind not in _THINKING
+        return block
+
+    def _update(self, said: dict[str, Any]) -> None:
+        counts = (said.pop("usage", None) or {}).items()
+        # Each tells the whole count so far, and some only a part of the counts.
+        self._usage.update((key, count) for key, count in counts if count is not None)
+        self._message.update(said)
+
+    def answer(self) -> Answer:
+        """Return the message so far, as it would have come unstreamed."""
+        for event in self._events.rest():
+            self._tell(event)
+        in_order = sorted(self._blocks.items(), key=lambda item: (item[0] is None, item[0]))
+        content = [block.joined() for _, block in in_order]
+        outputs = {**plain(self._message), "content": content}
+        if self._usage:
+            outputs["usage"] = plain(self._usage)
+        told = describe(outputs, self._hidden, self._arguments)
+        told.attributes["finish_reasons"] = [outputs.get("stop_reason")]
+        return self._priced(told)
+
+
+class _Block:
+    """One block of the content, which comes in fragments."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self.kind = start.get("type")
+        self._start = start
+        self._texts: dict[str, list[str]] = defaultdict(list)
+        self._citations: list[Any] = []
+
+    def add(self, delta: Mapping[str, Any]) -> None:
+        """Take the next fragment."""
+        for key, value in delta.items():
+            if key == "type":
+                continue
+            if type(value) is str:
+                self._texts[key].append(value)
+            elif key == "citation":
+                self._citations.append(value)
+            else:
+                self._start[key] = value
+
+    def joined(self) -> dict[str, Any]:
+        """Return the block as it would have come unstreamed."""
+        block: dict[str, Any] = plain(self._start)
+        for key, pieces in self._texts.items():
+            text = plain("".join(pieces))
+            if key == "partial_json":
+                block["input"] = _parsed(text) if text else block.get("input")
+            else:
+                block[key] = (block.get(key) or "") + text
+        if self._citations:
+            block["citations"] = [*(block.get("citations") or []), *plain(self._citations)]
+        return block
+
+
+def _parsed(text: str) -> Any:
+    """Return a tool's input; as it is where the stream ended within it."""
+    try:
+        return json.loads(text)
+    # Of one that nests too deep to be read.
+    except (ValueError, RecursionError) as error:
+        let_through(error)
+        return text

@@ -1,0 +1,101 @@
+"""
+Joins the responses of a Gemini stream into the one that would have come unstreamed.
+
+https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.media import dicts
+from mlflow_litellm._payloads.outputs import contents
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.streams.base import Streamed
+from mlflow_litellm._payloads.streams.sse import Events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+
+class Accumulator(Streamed):
+    """Takes bytes, dicts or objects; gives the response."""
+
+    def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
+        super().__init__(arguments, stream)
+        self._events = Events()
+        self._said: dict[str, Any] = {}
+        self._candidates: dict[int, _Candidate] = {}
+
+    def add(self, piece: Any) -> None:
+        """Take the next piece of the stream, which may hold several events, or part of one."""
+        for event in self._events.read(piece):
+            self._tell(event)
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        for said in dicts(event.pop("candidates", None)):
+            index = said.pop("index", None) or 0
+            if (candidate := self._candidates.get(index)) is None:
+                candidate = self._candidates[index] = _Candidate()
+            candidate.add(said)
+            self.has_content = self.has_content or candidate.has_content
+        if error := event.pop("error", None):
+            told = error if isinstance(error, dict) else {"message": error}
+            self.error = StreamError(f"{told.get('status')}: {told.get('message')}")
+        self._said.update((key, value) for key, value in event.items() if value is not None)
+
+    def answer(self) -> Answer:
+        """Return the response so far, as it would have come unstreamed."""
+        for event in self._events.rest():
+            self._tell(event)
+        in_order = sorted(self._candidates.items())
+        candidates = [{**candidate.joined(), "index": index} for index, candidate in in_order]
+        outputs = {"candidates": candidates, **plain(self._said)}
+        told = contents.describe(outputs, self._hidden, self._arguments)
+        return self._priced(told)
+
+
+class _Candidate:
+    """One candidate of the answer, by its index."""
+
+    def __init__(self) -> None:
+        self.has_content = False
+        self._role = "model"
+        self._said: dict[str, Any] = {}
+        self._parts: list[tuple[dict[str, Any], list[str]]] = []
+
+    def add(self, said: dict[str, Any]) -> None:
+        """Take the next piece."""
+        content = said.pop("content", None) or {}
+        self._role = content.get("role") or self._role
+        for part in dicts(content.get("parts")):
+            self._add_part(part)
+        self._said.update((key, value) for key, value in said.items() if value is not None)
+
+    def _add_part(self, part: dict[str, Any]) -> None:
+        text = part.pop("text", None)
+        if text is None:
+            self._parts.append((part, []))
+        elif self._goes_on(part):
+            before, pieces = self._parts[-1]
+            before.update(part)
+            pieces.append(text)
+        else:
+            self._parts.append((part, [text]))
+        self.has_content = self.has_content or not part.get("thought")
+
+    def _goes_on(self, part: Mapping[str, Any]) -> bool:
+        if not self._parts or not self._parts[-1][1]:
+            return False
+        return bool(self._parts[-1][0].get("thought")) == bool(part.get("thought"))
+
+    def joined(self) -> dict[str, Any]:
+        """Return the candidate as it would have come unstreamed."""
+        parts = [
+            {"text": plain("".join(pieces)), **plain(part)} if pieces else plain(part)
+            for part, pieces in self._parts
+        ]
+        return {"content": {"parts": parts, "role": self._role}, **plain(self._said)}

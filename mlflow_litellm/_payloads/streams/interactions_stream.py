@@ -1,0 +1,98 @@
+"""
+Joins the events of an interaction into the one that would have come unstreamed.
+
+https://ai.google.dev/gemini-api/docs/interactions#streaming
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.outputs import steps as steps_module
+from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.streams.base import Streamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.base import Answer
+
+# Of an event, what is said of the interaction itself.
+_OWN = frozenset({
+    "agent", "created", "id", "model", "object", "outputs", "status", "steps", "updated", "usage",
+})  # fmt: skip
+
+
+class Accumulator(Streamed):
+    """Takes events; gives the interaction."""
+
+    def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
+        super().__init__(arguments, stream)
+        self._said: dict[str, Any] = {}
+        self._steps: dict[int, _Step] = {}
+
+    def add(self, event: Any) -> None:
+        """Take the next event."""
+        said = plain(event)
+        if not isinstance(said, dict):
+            return
+        kind = str(said.get("event_type"))
+        if kind.startswith("step."):
+            self._add_to_step(said)
+        elif kind == "error":
+            told = said.get("error") or {}
+            self.error = StreamError(f"{told.get('code')}: {told.get('message')}")
+        else:
+            for place in (said, said.get("interaction") or {}):
+                self._said.update((key, place[key]) for key in _OWN & place.keys())
+
+    def _add_to_step(self, said: dict[str, Any]) -> None:
+        index = said.get("index") or 0
+        if (step := self._steps.get(index)) is None:
+            step = self._steps[index] = _Step()
+        step.tell(said.get("step") or {})
+        if delta := said.get("delta"):
+            step.add(delta)
+            self.has_content = self.has_content or not str(delta.get("type")).startswith("thought")
+
+    def answer(self) -> Answer:
+        """Return the interaction so far, as it would have come unstreamed."""
+        steps = [step.joined() for _, step in sorted(self._steps.items())]
+        outputs = {"steps": steps, **self._said}
+        told = steps_module.describe(outputs, self._hidden, self._arguments)
+        return self._priced(told)
+
+
+class _Step:
+    """One step, which comes in fragments: of text, of a call's arguments, of a summary."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, Any] = {}
+        self._arguments: list[str] = []
+        self._parts: list[tuple[dict[str, Any], list[str]]] = []
+
+    def tell(self, step: dict[str, Any]) -> None:
+        """Take the step itself, as it is told at its begin."""
+        self._said.update((key, value) for key, value in step.items() if value not in ({}, []))
+
+    def add(self, delta: dict[str, Any]) -> None:
+        """Take the next fragment."""
+        if delta.get("type") == "arguments_delta":
+            self._arguments.append(str(delta.get("arguments") or ""))
+        elif delta.get("type") == "thought_signature":
+            self._said["signature"] = delta.get("signature")
+        elif delta.get("type") != "text":
+            self._parts.append((delta, []))
+        elif self._parts and self._parts[-1][1]:
+            self._parts[-1][1].append(str(delta.get("text") or ""))
+        else:
+            self._parts.append((delta, [str(delta.get("text") or "")]))
+
+    def joined(self) -> dict[str, Any]:
+        """Return the step so far."""
+        parts = [
+            {**part, "text": "".join(pieces)} if pieces else part for part, pieces in self._parts
+        ]
+        step = {**self._said, **({"content": parts} if parts else {})}
+        return {**step, "arguments": "".join(self._arguments)} if self._arguments else step

@@ -1,0 +1,122 @@
+"""Joins the pieces that a stream sends one field of an answer in."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import defaultdict
+from typing import Any
+
+from mlflow_litellm._common.interruptions import let_through
+
+# Lists that LiteLLM sends whole each time they grow.
+_SNAPSHOTS = frozenset({
+    "code_interpreter_results", "compaction_blocks", "tool_results", "web_search_calls",
+    "web_search_results",
+})  # fmt: skip
+_THINKING = frozenset({"redacted_thinking", "thinking"})
+# What each piece repeats, rather than goes on with.
+_REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
+
+
+def fields(model: Any) -> dict[str, Any]:
+    """Return a pydantic object's fields and extras, set to None or not; a dict as it is."""
+    if model is None or isinstance(model, dict):
+        return model or {}
+    return {**vars(model), **(model.model_extra or {})}
+
+
+def joined(parts: list[Any]) -> Any:
+    """Join texts and lists end to end, dicts key by key; of anything else the last stays."""
+    parts = [part for part in parts if part is not None]
+    if not parts:
+        return None
+    if all(isinstance(part, str) for part in parts):
+        return "".join(parts)
+    if all(isinstance(part, list) for part in parts):
+        return _blocks_joined([item for part in parts for item in part])
+    if all(isinstance(part, dict) for part in parts):
+        return {key: _entry_joined(key, values) for key, values in _by_key(parts).items()}
+    return parts[-1]
+
+
+def _by_key(parts: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
+    """Return the values of dicts that are not None, in their order."""
+    values: dict[Any, list[Any]] = defaultdict(list)
+    for part in parts:
+        for key, value in part.items():
+            found = values[key]
+            if value is not None:
+                found.append(value)
+    return values
+
+
+def provider_fields_joined(parts: list[Any]) -> Any:
+    """Join what a provider alone tells: flags and names are told again, citations one by one."""
+    given = [part for part in parts if isinstance(part, dict)]
+    told = _by_key(given)
+    cited = told.pop("citation", None)
+    fields = {key: _field_joined(key, values) for key, values in told.items() if values}
+    # Where they stand in a whole answer, by the block of text that they belong to.
+    return {**fields, "citations": [cited]} if cited else fields
+
+
+def _field_joined(key: str, values: list[Any]) -> Any:
+    goes_on = isinstance(values[-1], (dict, list)) and key not in _SNAPSHOTS
+    return joined(values) if goes_on else values[-1]
+
+
+def _entry_joined(key: str, parts: list[Any]) -> Any:
+    if key in _REPEATED:
+        return next((part for part in reversed(parts) if part is not None), None)
+    return _base64_joined(parts) if key == "data" else joined(parts)
+
+
+def _base64_joined(parts: list[Any]) -> Any:
+    """Join pieces of audio, each of which is encoded, and padded, on its own."""
+    try:
+        data = b"".join(base64.b64decode(part, validate=True) for part in parts if part)
+    except (binascii.Error, TypeError, ValueError) as error:
+        let_through(error)
+        return joined(parts)
+    return base64.b64encode(data).decode("ascii")
+
+
+def _blocks_joined(blocks: list[Any]) -> list[Any]:
+    """Join the pieces of blocks of thinking among the items of a list."""
+    groups: list[list[Any]] = []
+    for block in blocks:
+        if groups and _goes_on(groups[-1][-1], block):
+            groups[-1].append(block)
+        else:
+            groups.append([block])
+    return [_whole(_block_joined(group) if len(group) > 1 else group[0]) for group in groups]
+
+
+def _block_joined(pieces: list[dict[str, Any]]) -> Any:
+    *before, last = pieces
+    told = "".join(piece.get("thinking") or "" for piece in before)
+    if last.get("signature") and told and last.get("thinking") == told:
+        # Some versions of LiteLLM tell all of it again beside the signature.
+        return {**joined(before), **last}
+    return joined(pieces)
+
+
+def _whole(block: Any) -> Any:
+    # The index of a block of thinking is LiteLLM's, and in chunks alone.
+    is_numbered = isinstance(block, dict) and block.get("type") in _THINKING and "index" in block
+    return {key: block[key] for key in block if key != "index"} if is_numbered else block
+
+
+def _goes_on(before: Any, now: Any) -> bool:
+    if not (isinstance(before, dict) and isinstance(now, dict)):
+        return False
+    kind = before.get("type")
+    if kind != now.get("type"):
+        return False
+    if kind == "thinking":
+        # Anthropic signs a block with its last piece.
+        return not before.get("signature") and before.get("index") == now.get("index")
+    # https://openrouter.ai/docs/use-cases/reasoning-tokens
+    is_reasoning = isinstance(kind, str) and kind.startswith("reasoning.")
+    return is_reasoning and before.get("index") == now.get("index")

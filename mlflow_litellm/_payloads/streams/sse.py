@@ -1,0 +1,92 @@
+"""
+Reads server-sent events, wherever a stream cuts them in pieces.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._payloads.serialize import plain
+
+# In bytes. What is longer is no event: a picture, the longest that models send, is a tenth of it.
+_LONGEST = 64_000_000
+_MOST_LINES = 100
+
+
+class Events:
+    """
+    Gives the data of events as dicts, from bytes, texts, or dicts and objects as they are.
+
+    Data that is no JSON object, such as ``[DONE]``, is passed over. Is not thread-safe.
+    """
+
+    def __init__(self) -> None:
+        self._rest: list[bytes] = []
+        self._kept = 0
+        self._data: list[bytes] = []
+
+    def read(self, piece: Any) -> list[dict[str, Any]]:
+        """Take the next piece of the stream, and return the events that it completes."""
+        if isinstance(piece, str):
+            piece = piece.encode("utf-8", "replace")
+        if not isinstance(piece, (bytes, bytearray)):
+            whole = plain(piece)
+            return [whole] if isinstance(whole, dict) else []
+        if (event := self._whole(piece)) is not None:
+            return [event]
+        if b"\n" not in piece:
+            self._keep(bytes(piece))
+            return []
+        *lines, rest = b"".join((*self._rest, piece)).split(b"\n")
+        self._rest, self._kept = [], 0
+        self._keep(rest)
+        return [event for line in lines if (event := self._event(line)) is not None]
+
+    def _whole(self, piece: bytes | bytearray) -> dict[str, Any] | None:
+        """Return the event that a piece is, with nothing before or after it, as most are."""
+        is_one = piece.startswith(b"data:") and piece.count(b"\n") == 2  # noqa: PLR2004
+        if not is_one or self._rest or self._data or not piece.endswith(b"\n\n"):
+            return None
+        return _object(piece[5:])
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Return the event that the stream's end completes, if any."""
+        return self.read(b"\n") if self._rest else []
+
+    def _keep(self, rest: bytes) -> None:
+        self._kept += len(rest)
+        if rest and self._kept <= _LONGEST:
+            self._rest.append(rest)
+
+    def _event(self, line: bytes) -> dict[str, Any] | None:
+        line = line.removesuffix(b"\r")
+        if not line.startswith(b"data:"):
+            if not line:
+                self._data.clear()
+            return None
+        if len(self._data) > _MOST_LINES:
+            self._data.clear()
+        self._data.append(line[5:])
+        if not line.rstrip().endswith(b"}"):
+            return None
+        # Not at the blank line alone, which some adapters leave out.
+        event = _object(line[5:])
+        if event is None and len(self._data) > 1:
+            event = _object(b"\n".join(self._data))
+        if event is not None:
+            self._data.clear()
+        return event
+
+
+def _object(data: bytes | bytearray) -> dict[str, Any] | None:
+    try:
+        found = json.loads(data)
+    # Of one that nests too deep to be read.
+    except (ValueError, RecursionError) as error:
+        let_through(error)
+        return None
+    return found if isinstance(found, dict) else None

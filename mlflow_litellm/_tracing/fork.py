@@ -1,0 +1,99 @@
+"""
+Has a forked child trace for itself: a fork copies MLflow's queue, but none of its threads.
+
+Left alone, the child's spans wait for those threads for ever, and so does its exit. A lock that
+another thread held stays locked, those within SQLite among them, and connections to a store are
+shared with the parent. So no write to a SQL store is under way as a process is forked. The parent
+sends what was waiting; the child begins with an empty queue.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+from mlflow.tracing.trace_manager import InMemoryTraceManager
+
+from mlflow_litellm._tracing import export_stats, health, mlflow_compat
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.store import opening
+
+# Whose locks a call may meet.
+PACKAGES = (
+    "mlflow_litellm",
+    "mlflow.tracing",
+    "mlflow.tracking._tracking_service",
+    "mlflow.utils.autologging_utils",
+)
+_FRESH: dict[type, Any] = {
+    type(threading.Lock()): threading.Lock,
+    type(threading.RLock()): threading.RLock,
+    threading.Condition: threading.Condition,
+}
+
+_attached = False
+
+
+def attach() -> None:
+    """Have each child that is forked from now on trace for itself. Is idempotent."""
+    global _attached
+    if not _attached and hasattr(os, "register_at_fork"):
+        _attached = True
+        os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_begin_anew)
+
+
+def _pause() -> None:
+    with guard("preparing a fork"):
+        opening.hold()
+        # To wait for a server that does not answer would be no use: nothing of it is shared.
+        if mlflow_compat.store_engine():
+            export_stats.sending.close()
+
+
+def _go_on() -> None:
+    with guard("going on after a fork"):
+        opening.go_on()
+        export_stats.sending.open()
+
+
+def _begin_anew() -> None:
+    export_stats.sending.renew()
+    with guard("beginning anew in a forked process"):
+        _renew_locks()
+    with guard("giving a forked process an export of its own"):
+        _renew_export()
+        opening.forget_unfinished()
+    health.forget()
+    export_stats.forget_all()
+
+
+def _renew_locks() -> None:
+    for name, module in sys.modules.copy().items():
+        if name.startswith(PACKAGES):
+            _renew_locks_of(module)
+    _renew_locks_of(InMemoryTraceManager)
+    _renew_locks_of(InMemoryTraceManager.get_instance())
+    for part in (*mlflow_compat.span_processors(), *mlflow_compat.trace_exporters()):
+        _renew_locks_of(part)
+    _renew_locks_of(mlflow_compat.sql_store_class())
+    _renew_locks_of(mlflow_compat.lock_of_readiness())
+
+
+def _renew_locks_of(holder: Any) -> None:
+    for name, value in list(getattr(holder, "__dict__", {}).items()):
+        if fresh := _FRESH.get(type(value)):
+            setattr(holder, name, fresh())
+
+
+def _renew_export() -> None:
+    for processor in mlflow_compat.span_processors():
+        mlflow_compat.forget_other_threads(processor)
+    for exporter in mlflow_compat.trace_exporters():
+        if queue := mlflow_compat.export_queue(exporter):
+            # As MLflow made it: without entries, and without threads until the first.
+            queue.__init__()
+        if engine := mlflow_compat.store_engine(exporter):
+            # https://docs.sqlalchemy.org/en/20/core/pooling.html#pooling-multiprocessing
+            engine.dispose(close=False)

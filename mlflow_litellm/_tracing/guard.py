@@ -1,0 +1,79 @@
+"""Telemetry errors are logged once a kind and swallowed; under test they are raised."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+from mlflow_litellm._common.interruptions import interruption_in, pass_on
+from mlflow_litellm._tracing import health
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+logger = logging.getLogger("mlflow_litellm")
+
+# MLflow's own variable for this: its test suite sets it, so that both fail loudly together.
+TESTING = "MLFLOW_AUTOLOGGING_TESTING"
+
+_told: set[tuple[str, type[BaseException]]] = set()
+
+
+class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending a span"):``
+    """
+    Keep errors of the block away from the user's call.
+
+    An :class:`Exception` is logged, as a warning the first time that its type is seen while
+    `doing` this and at debug level with its stack trace from then on, and swallowed. With
+    ``MLFLOW_AUTOLOGGING_TESTING=true`` it is raised. ``KeyboardInterrupt`` and the like always
+    pass, and so does an :class:`Exception` that a signal's handler or another thread raises
+    here. Is thread-safe.
+
+    Args:
+        doing: What the block does, to stand behind "while" in a log line.
+    """
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        interruption = interruption_in(error)
+        if interruption is error or (interruption is None and _testing()):
+            return False
+        if interruption is not None:
+            pass_on(interruption)
+        _tell(self._doing, error)
+        return True
+
+
+def _testing() -> bool:
+    return os.environ.get(TESTING, "").lower() in {"true", "1"}
+
+
+def _tell(doing: str, error: Exception) -> None:
+    health.count_fault(doing, error)
+    kind = (doing, type(error))
+    if kind in _told:
+        logger.debug("Tracing failed while %s.", doing, exc_info=error)
+        return
+    _told.add(kind)
+    logger.warning(
+        "Tracing of LiteLLM failed while %s (%s: %s). Calls go on as if they were not traced. "
+        "This is said once; set the logger 'mlflow_litellm' to DEBUG to see each.",
+        doing,
+        type(error).__name__,
+        error,
+    )

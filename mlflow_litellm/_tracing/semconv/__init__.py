@@ -1,0 +1,1 @@
+"""The export by OpenTelemetry's GenAI conventions."""

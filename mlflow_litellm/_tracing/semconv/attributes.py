@@ -1,0 +1,209 @@
+"""
+What OpenTelemetry's GenAI conventions call what a span says: plain data in, plain data out.
+
+https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mlflow.entities import SpanType
+from mlflow.tracing.constant import SpanAttributeKey
+
+from mlflow_litellm._tracing.semconv import messages
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Of functions by their sync name. MLflow goes by the span's type, and makes ``generate_content`` of
+# every ``LLM``.
+_OPERATIONS = {
+    "anthropic_messages": "chat",
+    "anthropic_messages_handler": "chat",
+    "compact_responses": "chat",
+    "completion": "chat",
+    # Of ``anthropic.messages`` and ``interactions``.
+    "create": "chat",
+    "generate_content": "generate_content",
+    "generate_content_stream": "generate_content",
+    "moderation": "moderation",
+    "ocr": "ocr",
+    "rerank": "rerank",
+    "responses": "chat",
+    "search": "retrieval",
+    "text_completion": "text_completion",
+}
+# Of requests that the proxy passes through: users configure their paths, which may say nothing.
+_OPERATIONS_OF_FORMATS = {"anthropic": "chat", "openai": "chat"}
+# https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
+_PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "azure_ai": "azure.ai.inference",
+    "azure_text": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "bedrock_converse": "aws.bedrock",
+    "cohere_chat": "cohere",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "text-completion-openai": "openai",
+    "vertex_ai": "gcp.vertex_ai",
+    "vertex_ai_beta": "gcp.vertex_ai",
+    "watsonx": "ibm.watsonx.ai",
+    "watsonx_text": "ibm.watsonx.ai",
+    "xai": "x_ai",
+}
+# By the names that OpenAI, Anthropic and Google have for them; of several the first counts.
+_PARAMETERS = {
+    "choice.count": ("n", "candidate_count", "candidateCount"),
+    "frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
+    "max_tokens": (
+        "max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens",
+    ),
+    "presence_penalty": ("presence_penalty", "presencePenalty"),
+    "seed": ("seed",),
+    "temperature": ("temperature",),
+    "top_k": ("top_k", "topK"),
+    "top_p": ("top_p", "topP"),
+}  # fmt: skip
+_FLOATS = frozenset({"frequency_penalty", "presence_penalty", "temperature", "top_p"})
+_STOPS = ("stop", "stop_sequences", "stopSequences")
+_USAGE = {
+    "cache_read.input_tokens": "cache_read_input_tokens",
+    "cache_creation.input_tokens": "cache_creation_input_tokens",
+}
+# Further attributes of the span that have a name there as they are.
+_RENAMED = {
+    "gen_ai.conversation.id": "session.id",
+    "gen_ai.embeddings.dimension.count": "embedding_dimension",
+    "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
+}
+_PORTS = {"http": 80, "https": 443}
+
+
+def is_composite(told: Mapping[str, Any]) -> bool:
+    """Tell whether a span is of what calls others, and reaches no model itself."""
+    return told.get(SpanAttributeKey.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
+
+
+def in_mlflows_words(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the attributes of MLflow's that its converter is to read in the place of a span's own.
+
+    Args:
+        name: The called function's, below ``litellm``.
+        told: The span's attributes as plain data.
+    """
+    words = {
+        SpanAttributeKey.MODEL: _requested_model(told),
+        SpanAttributeKey.MODEL_PROVIDER: _provider(told),
+        SpanAttributeKey.INPUTS: messages.inputs(told.get(SpanAttributeKey.INPUTS)),
+        SpanAttributeKey.OUTPUTS: messages.outputs(told.get(SpanAttributeKey.OUTPUTS)),
+        SpanAttributeKey.CHAT_TOOLS: messages.tools(told.get(SpanAttributeKey.CHAT_TOOLS)),
+    }
+    if not is_composite(told):
+        # MLflow passes on a type that it does not know as the operation.
+        words[SpanAttributeKey.SPAN_TYPE] = _operation(name, told)
+    return {key: value for key, value in words.items() if value is not None}
+
+
+def attributes(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the conventions' attributes that MLflow's converter leaves out; args as above."""
+    asked = messages.parameters(told.get(SpanAttributeKey.INPUTS))
+    known: dict[str, Any] = {
+        **{key: told.get(source) for key, source in _RENAMED.items()},
+        **_parameters(asked),
+        **_response(told),
+        **_server(told.get("api_base")),
+    }
+    known["gen_ai.output.type"] = _output_type(name, asked)
+    if _operation(name, told) == "retrieval":
+        known["gen_ai.retrieval.query.text"] = asked.get("query")
+    return {key: value for key, value in known.items() if _fits(value)}
+
+
+def _fits(value: Any) -> bool:
+    """Tell what an attribute of OpenTelemetry's may be, and is something."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(item, str) for item in value)
+    return isinstance(value, (str, int, float)) and value != ""
+
+
+def _operation(name: str, told: Mapping[str, Any]) -> str | None:
+    last = name.rpartition(".")[2]
+    by_name = _OPERATIONS.get(last) or _OPERATIONS.get(last.removeprefix("a"))
+    return by_name or _OPERATIONS_OF_FORMATS.get(str(told.get(SpanAttributeKey.MESSAGE_FORMAT)))
+
+
+def _provider(told: Mapping[str, Any]) -> str | None:
+    provider = told.get("custom_llm_provider") or told.get(SpanAttributeKey.MODEL_PROVIDER)
+    return _PROVIDERS.get(provider, provider) if isinstance(provider, str) else None
+
+
+def _requested_model(told: Mapping[str, Any]) -> str | None:
+    """Return the model without its provider, which has an attribute of its own."""
+    model = told.get("model")
+    if not isinstance(model, str):
+        return None
+    return model.removeprefix(f"{told.get('custom_llm_provider')}/")
+
+
+def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, names in _PARAMETERS.items():
+        value = next((asked[name] for name in names if name in asked), None)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            found[f"gen_ai.request.{key}"] = float(value) if key in _FLOATS else value
+    stops = next((asked[name] for name in _STOPS if name in asked), None)
+    found["gen_ai.request.stop_sequences"] = [stops] if isinstance(stops, str) else stops
+    if isinstance(encoding := asked.get("encoding_format"), str):
+        found["gen_ai.request.encoding_formats"] = [encoding]
+    return found
+
+
+def _response(told: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = told.get(SpanAttributeKey.OUTPUTS)
+    said = outputs if isinstance(outputs, dict) else {}
+    usage = told.get(SpanAttributeKey.CHAT_USAGE) or {}
+    reasons = [reason for reason in told.get("finish_reasons") or () if reason]
+    first = told.get("time_to_first_chunk_ms")
+    return {
+        **{f"gen_ai.usage.{key}": usage.get(source) for key, source in _USAGE.items()},
+        "gen_ai.request.stream": True if "stream_chunks" in told else None,
+        "gen_ai.response.finish_reasons": reasons,
+        "gen_ai.response.id": said.get("id") or said.get("responseId"),
+        "gen_ai.response.model": _answered_model(told),
+        "gen_ai.response.time_to_first_chunk": first and first / 1000,
+    }
+
+
+def _answered_model(told: Mapping[str, Any]) -> str | None:
+    """Return the model that answered; None where the span has that which was asked for alone."""
+    model = told.get(SpanAttributeKey.MODEL)
+    is_told = bool(told.get(SpanAttributeKey.CHAT_USAGE)) and model == _requested_model(told)
+    return model if is_told or model != told.get("model") else None
+
+
+def _output_type(name: str, asked: Mapping[str, Any]) -> str | None:
+    last = name.rpartition(".")[2].removeprefix("a")
+    if last.startswith("image_"):
+        return "image"
+    if last == "speech":
+        return "speech"
+    text = asked.get("text")
+    wanted = asked.get("response_format") or (text.get("format") if isinstance(text, dict) else 0)
+    if not isinstance(wanted, dict):
+        return None
+    return "text" if wanted.get("type") == "text" else "json"
+
+
+def _server(api_base: Any) -> dict[str, Any]:
+    if not isinstance(api_base, str):
+        return {}
+    try:
+        parts = urlsplit(api_base)
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return {}
+    return {"server.address": parts.hostname, "server.port": port}

@@ -1,0 +1,97 @@
+"""
+Has MLflow's export by OpenTelemetry's GenAI conventions tell all that a span knows.
+
+MLflow converts each span as it ends, where ``MLFLOW_ENABLE_OTEL_GENAI_SEMCONV`` is on. It makes
+the requested model of the one that answered, knows few parameters, and reads few of the shapes
+that are recorded here. So it is given a span that says the same in its own words; the span
+itself, and the trace that MLflow stores, stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mlflow.entities import SpanType
+from mlflow.tracing.constant import SpanAttributeKey
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind
+
+from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.semconv import attributes as attributes_module
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PREFIX = "litellm-"
+NAME = "translate_span_to_genai"
+
+
+def patches() -> list[Patch]:
+    """Return the patch of MLflow's conversion; none where MLflow has no such function."""
+    module = _translator()
+    return [Patch(module, NAME, _translate, lambda: True)] if module else []
+
+
+def _translator() -> ModuleType | None:
+    # No public hook is called where a span's name, kind and attributes for export are made.
+    try:
+        from mlflow.tracing.export.genai_semconv import translator
+    except ImportError:
+        return None
+    return translator if hasattr(translator, NAME) else None
+
+
+def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    if args and _is_call(args[0]):
+        with guard("telling a span by the GenAI conventions"):
+            args = (_restated(args[0]), *args[1:])
+    return wrapped(*args, **kwargs)
+
+
+def _is_call(span: ReadableSpan) -> bool:
+    """Return whether a span is a call of LiteLLM, or a request that the proxy passes through."""
+    if span.name.startswith(PREFIX):
+        return True
+    attributes = span.attributes or {}
+    span_type = _decoded(attributes.get(SpanAttributeKey.SPAN_TYPE))
+    return "http.route" in attributes and span_type == SpanType.LLM
+
+
+def _restated(span: ReadableSpan) -> ReadableSpan:
+    attributes = dict(span.attributes or {})
+    told = {key: _decoded(value) for key, value in attributes.items()}
+    name = span.name.removeprefix(PREFIX)
+    words = attributes_module.in_mlflows_words(name, told)
+    attributes.update((key, json.dumps(value)) for key, value in words.items())
+    attributes.update(attributes_module.attributes(name, told))
+    attributes.update(_error(span))
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        events=span.events,
+        links=span.links,
+        # Of what has an operation that MLflow does not know, it keeps the kind.
+        kind=span.kind if attributes_module.is_composite(told) else SpanKind.CLIENT,
+        status=span.status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _decoded(value: Any) -> Any:
+    # MLflow writes its attributes as JSON; tags of a trace are plain texts.
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _error(span: ReadableSpan) -> dict[str, Any]:
+    kinds = [(event.attributes or {}).get("exception.type") for event in span.events]
+    return {"error.type": kinds[-1]} if kinds and kinds[-1] else {}

@@ -1,0 +1,320 @@
+"""One MLflow span's life: started, active around the call, finished or failed."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextvars import Context, copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import SpanEvent
+from mlflow.entities.span import NoOpSpan
+from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.provider import (
+    detach_span_from_context,
+    get_current_otel_span,
+    set_span_in_context,
+)
+from opentelemetry.context import Context as OTelContext
+from opentelemetry.trace import format_span_id, format_trace_id
+
+from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.privacy import Content
+from mlflow_litellm._tracing.span_end import Failure, SpanEnd, has_ended
+from mlflow_litellm._tracing.stack_traces import stack_trace
+from mlflow_litellm._tracing.store import experiment, first_span
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._tracing.span_end import Holder
+
+
+class CallSpan:
+    """
+    The span of one call. Never raises; what fails is left out of the span.
+
+    Is a child of the active span, or the root of a new trace. Ending it again does nothing.
+    Only the end writes content to it: until then a call below may be told not to log any.
+
+    Args:
+        name: Its name.
+        span_type: MLflow's type of it.
+        since: A span that it began with, and not now; or when it began, by ``time.time_ns()``.
+
+    Attributes:
+        content: How much of the call may be recorded.
+        started_at: When the call began, by ``time.perf_counter()``.
+        withheld: Where its end waits for a verdict on what may be recorded; None if it does not.
+    """
+
+    __slots__ = (
+        "_request",
+        "_span",
+        "_start",
+        "_tags_at_end",
+        "content",
+        "started_at",
+        "withheld",
+    )
+
+    def __init__(self, name: str, span_type: str, since: CallSpan | int | None = None) -> None:
+        began = since.started_ns if isinstance(since, CallSpan) else since
+        self.started_at: float = (
+            since.started_at if isinstance(since, CallSpan) else time.perf_counter()
+        )
+        self._start = partial(_start, name, span_type, began)
+        self._span: Any = None
+        self._request: Request | None = None
+        self._tags_at_end = False
+        self.content = Content.FULL
+        self.withheld: Holder | None = None
+
+    def start(self) -> CallSpan:
+        """Start it, once; return it."""
+        with guard("starting a span"):
+            # MLflow counts even spans that it will drop, so there is no asking first whether
+            # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
+            if (parent := _parent_outside_mlflow()) is None:
+                self._span = self._start()
+            else:
+                self._span = copy_context().run(_below_nothing, self._start)
+                if self.recording:
+                    self._span.set_attributes(_link(parent))
+        return self
+
+    @property
+    def started_ns(self) -> int | None:
+        """When the span began, by ``time.time_ns()``; None of one that has ended, or is none."""
+        return self._span.start_time_ns if self.recording else None
+
+    @property
+    def recording(self) -> bool:
+        """Whether what is recorded will be seen: False where tracing is off or sampled out."""
+        return self._span is not None and not isinstance(self._span, NoOpSpan)
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it is in a trace, if only in one that is sampled out: not with tracing off."""
+        if self._span is None or self.recording:
+            return self._span is not None
+        with guard("looking for a span's context"):
+            context = mlflow_compat.otel_span(self._span).get_span_context()
+            return context is not None and bool(context.is_valid)
+        return False
+
+    def active(self) -> ActiveSpan:
+        """Return a context manager that makes the span the current one, in this context only."""
+        return ActiveSpan(self._span)
+
+    def become(self, span_type: str) -> None:
+        """Change the span's type: only its end tells what some calls were."""
+        if self.recording:
+            with guard("changing a span's type"):
+                self._span.set_span_type(span_type)
+
+    def record(self, request: Request, *, tags_trace: bool = True) -> None:
+        """
+        Take a request, to be recorded as the span ends; of a root, tag the trace.
+
+        Args:
+            request: What was asked for.
+            tags_trace: Whether to do that now, and not as the span ends.
+        """
+        with guard("recording a request"):
+            self._request = request
+            self._tags_at_end = not tags_trace
+            if tags_trace:
+                allowed = privacy.request_of(request, self.content)
+                span_end.tag_trace(self._span, allowed, self.active)
+
+    def finish(self, answer: Answer | None = None) -> None:
+        """End the span with an answer; MLflow makes its status OK."""
+        self._end(answer)
+
+    def abandon(self, answer: Answer | None, chunks: int, at: float | None = None) -> None:
+        """
+        End the span of a stream that was not read to its end, with an event that says so.
+
+        Args:
+            answer: What was read.
+            chunks: How many chunks were read.
+            at: When it was left, by ``time.perf_counter()``; None for now.
+        """
+        ended_ns = None
+        if self.recording:
+            with guard("recording that a stream was left"):
+                if at is not None:
+                    # Not from the span's start, which MLflow notes later than `started_at`.
+                    ended_ns = time.time_ns() - round((time.perf_counter() - at) * 1e9)
+                event = SpanEvent(  # type: ignore[abstract]
+                    "abandoned", timestamp=ended_ns or time.time_ns(), attributes={"chunks": chunks}
+                )
+                self._span.add_event(event)
+        self._end(answer, ended_ns=ended_ns)
+
+    def fail(
+        self,
+        error: BaseException,
+        answer: Answer | None = None,
+        redact: Callable[[str], str] = str,
+        cause: str = "",
+    ) -> None:
+        """
+        End the span with an exception event, status ERROR, and what was answered before.
+
+        Args:
+            error: What the call raised.
+            answer: What is known beside it.
+            redact: Takes the secrets out of a text of the exception.
+            cause: What raised it from outside the call, such as a guardrail that ended a request.
+        """
+        if self.recording and has_ended(self._span):
+            # What interrupted its end came after that.
+            self._span = None
+        failure = None
+        if self.recording:
+            failure = _failure(error, redact, self.content)
+            if cause:
+                with guard("recording what ended a call"):
+                    self._span.set_attribute("cancelled_by", cause)
+                failure.description = f"{failure.description.rstrip(': ')}: {cause}"
+                failure.cause = cause
+        self._end(answer, failure)
+
+    def _end(
+        self,
+        answer: Answer | None,
+        failure: Failure | None = None,
+        ended_ns: int | None = None,
+    ) -> None:
+        span = self._span
+        if self.recording:
+            if answer is not None:
+                with guard("timing an answer"):
+                    self._time(answer, ended_ns)
+            active = self.active()
+            end = SpanEnd(
+                span, self.content, self._request, answer, failure,
+                tags_trace=self._tags_at_end, active=lambda: active, ended_ns=ended_ns,
+            )  # fmt: skip
+            if self.withheld is None:
+                end.write()
+            else:
+                with guard("withholding a span"):
+                    end.ended_ns = ended_ns or time.time_ns()
+                    self.withheld.hold(end)
+        elif span is not None:
+            with guard("ending a span"):
+                span.end(end_time_ns=ended_ns)
+        # Forgotten only then: it is ended again, if this is interrupted.
+        self._span = self._request = None
+
+    def _time(self, answer: Answer, ended_ns: int | None) -> None:
+        said = (answer.usage or {}).get("output_tokens")
+        if said and not answer.attributes.get("cache_hit"):
+            seconds = time.perf_counter() - self.started_at
+            if ended_ns is not None:
+                seconds = (ended_ns - self._span.start_time_ns) / 1e9
+            answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
+
+
+def _start(name: str, span_type: str, started_ns: int | None) -> Any:
+    try:
+        first_span.prepare()
+    except first_span.WorkspaceSilentError as error:
+        losses.count_silent(error)
+        return NoOpSpan()
+    experiment_id = experiment.root_experiment_id()
+    with losses.watching():
+        span = mlflow.start_span_no_context(
+            name, span_type=span_type, experiment_id=experiment_id, start_time_ns=started_ns
+        )
+    if isinstance(span, NoOpSpan):
+        losses.count(span)
+    return span
+
+
+def _parent_outside_mlflow() -> Any:
+    """
+    Return OpenTelemetry's current span if MLflow has no trace for it, else None.
+
+    MLflow starts no span below such a span. A task or a thread that goes on after its trace was
+    sent has one. With ``MLFLOW_USE_DEFAULT_TRACER_PROVIDER=false`` so has a program that started
+    a span before MLflow's first, or below a span of another process.
+    """
+    current = get_current_otel_span()
+    context = None if current is None else current.get_span_context()
+    # A span below one that is sampled out is to be dropped.
+    if context is None or not context.trace_flags.sampled:
+        return None
+    return None if mlflow_compat.has_trace(context.trace_id) else current
+
+
+def _link(parent: Any) -> dict[str, str]:
+    """Return attributes that name a span outside MLflow, below which a span would have been."""
+    context = parent.get_span_context()
+    ids = format_trace_id(context.trace_id), format_span_id(context.span_id)
+    request_id = (getattr(parent, "attributes", None) or {}).get(SpanAttributeKey.REQUEST_ID)
+    if request_id is None:
+        return dict(zip(("otel_trace_id", "otel_span_id"), ids, strict=True))
+    return {"ended_trace_id": json.loads(request_id), "ended_span_id": ids[1]}
+
+
+def _below_nothing(start: Callable[[], Any]) -> Any:
+    # All else in the context, such as the experiment of a thread, is to be kept.
+    set_span_in_context(NoOpSpan())
+    return start()
+
+
+class ActiveSpan:
+    """Makes a span the current one, and after it that which was so before."""
+
+    __slots__ = ("_before", "_span", "_token")
+
+    def __init__(self, span: Any) -> None:
+        self._span = span
+        self._before: Context | None = None
+        self._token: Any = None
+
+    def __enter__(self) -> None:
+        if self._span is not None:
+            self._before = copy_context()
+            with guard("making a span current"):
+                self._token = set_span_in_context(self._span)
+
+    def __exit__(self, *_: object) -> None:
+        if self._token is not None:
+            with guard("leaving a span"):
+                detach_span_from_context(self._token)
+        self._before = self._token = None
+
+    def restore(self) -> None:
+        """Make that current again which was so before, if entering or leaving was interrupted."""
+        before, self._before = self._before, None
+        if before is not None:
+            # MLflow's token may be lost, or used already.
+            for variable, value in copy_context().items():
+                if isinstance(value, OTelContext) and before.get(variable) is not value:
+                    variable.set(before.get(variable, OTelContext()))
+
+
+def _failure(error: BaseException, redact: Callable[[str], str], content: Content) -> Failure:
+    kind = type(error).__name__
+    failure = Failure(kind, kind, None)
+    # Not span.record_exception(): it refuses CancelledError, a BaseException, and records the
+    # frames of our wrappers.
+    with guard("recording an exception"):
+        attributes: dict[str, Any] = {"exception.type": redact(kind)}
+        if content == Content.FULL:
+            attributes["exception.message"] = redact(str(error))
+            attributes["exception.stacktrace"] = redact(stack_trace(error))
+        failure.event = SpanEvent("exception", attributes=attributes)  # type: ignore[abstract]
+    with guard("describing an exception"):
+        if content == Content.FULL:
+            failure.description = redact(f"{kind}: {error}")
+    return failure

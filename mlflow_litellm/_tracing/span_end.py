@@ -1,0 +1,229 @@
+"""The end of one span: what is written to it, at once or when it is known what may be."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from contextvars import copy_context
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mlflow.entities import SpanStatus, SpanStatusCode
+from mlflow.tracing.constant import SpanAttributeKey
+
+from mlflow_litellm._payloads import chat_view
+from mlflow_litellm._tracing import export_stats, health, privacy, trace_metadata
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.privacy import Content
+from mlflow_litellm._tracing.store import experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from mlflow.entities import SpanEvent
+
+    from mlflow_litellm._payloads.base import Answer, Request
+
+    Verdict = Callable[["SpanEnd"], None]
+
+
+def has_ended(span: Any) -> bool:
+    """Return whether one of MLflow's spans has ended; False if it cannot say so."""
+    with guard("asking whether a span has ended"):
+        return span.end_time_ns is not None
+    return False
+
+
+@dataclass(slots=True)
+class Failure:
+    """
+    An exception as a span has it.
+
+    Attributes:
+        kind: The name of its type.
+        description: The status' text.
+        event: The exception event; None if it could not be made.
+        cause: What raised it from outside the call.
+    """
+
+    kind: str
+    description: str
+    event: SpanEvent | None
+    cause: str = ""
+
+    def without_text(self) -> Failure:
+        """Return the failure with its type alone."""
+        event = self.event
+        if event is not None:
+            event = replace(
+                event, attributes={"exception.type": event.attributes["exception.type"]}
+            )
+        description = f"{self.kind}: {self.cause}" if self.cause else self.kind
+        return Failure(self.kind, description, event, self.cause)
+
+
+@dataclass(slots=True)
+class SpanEnd:
+    """
+    What a span ends with.
+
+    Attributes:
+        span: MLflow's span.
+        content: How much of the call may be recorded.
+        request: What was asked for.
+        answer: What came back.
+        failure: What was raised.
+        tags_trace: Whether the trace has yet to be tagged by the request.
+        active: Makes the span the current one.
+        ended_ns: When it ended, by ``time.time_ns()``; None for now.
+    """
+
+    span: Any
+    content: Content
+    request: Request | None = None
+    answer: Answer | None = None
+    failure: Failure | None = None
+    tags_trace: bool = False
+    active: Callable[[], AbstractContextManager[None]] = nullcontext
+    ended_ns: int | None = None
+
+    def write(self) -> None:
+        """Record all that may be recorded, and end the span, if it has not ended."""
+        if has_ended(self.span):
+            return
+        with guard("recording a request"):
+            self._write_request()
+        with guard("recording an answer"):
+            self._write_answer()
+        failure = self.failure
+        if failure is not None and not privacy.shows_errors(self.content):
+            failure = failure.without_text()
+        if failure is not None and failure.event is not None:
+            with guard("recording an exception"):
+                self.span.add_event(failure.event)
+        with guard("counting a span"):
+            export_stats.expect(self.span)
+        with guard("completing a trace's experiment"):
+            experiment.complete_if_known(self.span)
+        with guard("ending a span"):
+            self.span.end(status=_status(failure), end_time_ns=self.ended_ns)
+        health.count_call()
+
+    def _write_request(self) -> None:
+        if self.request is None:
+            return
+        request = privacy.request_of(self.request, self.content)
+        if self.tags_trace:
+            tag_trace(self.span, request, self.active)
+        known = {
+            **request.attributes,
+            SpanAttributeKey.MESSAGE_FORMAT: request.message_format,
+            SpanAttributeKey.MODEL: request.model,
+        }
+        attributes = {key: value for key, value in known.items() if value is not None}
+        if request.tools:
+            attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
+        if not request.has_media:
+            attributes[SpanAttributeKey.INPUTS] = self._shown(chat_view.inputs, request.inputs)
+        self.span.set_attributes(attributes)
+        if request.has_media:
+            self.span.set_inputs(request.inputs)
+            self._reshow(SpanAttributeKey.INPUTS, chat_view.inputs)
+
+    def _write_answer(self) -> None:
+        if self.answer is None:
+            return
+        answer = privacy.answer_of(self.answer, self.content)
+        # MLflow reads these as they are; a None in them would cost the trace its totals.
+        own = {
+            SpanAttributeKey.CHAT_USAGE: answer.usage,
+            SpanAttributeKey.LLM_COST: answer.cost,
+            SpanAttributeKey.MODEL: answer.model,
+            SpanAttributeKey.MODEL_PROVIDER: answer.provider,
+        }
+        attributes = {key: value for key, value in own.items() if value}
+        if not answer.has_media and answer.outputs is not None:
+            attributes[SpanAttributeKey.OUTPUTS] = self._shown(chat_view.outputs, answer.outputs)
+        self.span.set_attributes({**answer.attributes, **attributes})
+        if answer.has_media:
+            self.span.set_outputs(answer.outputs)
+            self._reshow(SpanAttributeKey.OUTPUTS, chat_view.outputs)
+
+    def _shown(self, show: Callable[[str | None, Any], Any], told: Any) -> Any:
+        with guard("making a chat of what was said"):
+            return show(self.request.message_format if self.request else None, told)
+        return told
+
+    def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
+        # Only now are pictures what the UI shows: references to attachments.
+        told = self.span.get_attribute(key)
+        if (again := self._shown(show, told)) is not told:
+            self.span.set_attribute(key, again)
+
+
+class Holder(Protocol):
+    """What takes the end of a span, to have it written later."""
+
+    def hold(self, end: SpanEnd) -> None:
+        """Take an end."""
+
+
+class Withheld:
+    """
+    The ends of spans that wait for a verdict on what of them may be recorded. Is thread-safe.
+
+    MLflow sends a span as it ends: so one that waits has not ended.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends: list[SpanEnd] = []
+        self._is_released = False
+
+    def hold(self, end: SpanEnd) -> None:
+        """Keep an end until the verdict; one that comes after it is written without content."""
+        with self._lock:
+            if not self._is_released:
+                self._ends.append(end)
+                return
+        end.content = min(end.content, Content.REDACTED)
+        end.write()
+
+    def waiting(self) -> list[SpanEnd]:
+        """Return what waits, in the order in which it came."""
+        with self._lock:
+            return list(self._ends)
+
+    def release(self, verdict: Verdict) -> None:
+        """
+        Write all that waits, in the order in which it came.
+
+        Args:
+            verdict: Takes out of an end what may not be recorded. If it raises, no content is.
+        """
+        with self._lock:
+            ends, self._ends, self._is_released = self._ends, [], True
+        for end in ends:
+            allowed, end.content = end.content, min(end.content, Content.REDACTED)
+            with guard("deciding what may be recorded"):
+                verdict(end)
+                end.content = min(end.content, allowed)
+            end.write()
+
+
+def tag_trace(span: Any, request: Request, active: Any) -> None:
+    """Tag the trace of a span by what a request says of it, if the span is its root."""
+    if request.tags or request.trace_metadata or request.session or request.user:
+        with guard("tagging a trace"):
+            # In a context of its own, which need not be left.
+            copy_context().run(_tag, span, request, active)
+
+
+def _tag(span: Any, request: Request, active: Any) -> None:
+    active().__enter__()
+    trace_metadata.tell(span, request)
+
+
+def _status(failure: Failure | None) -> SpanStatus | None:
+    return SpanStatus(SpanStatusCode.ERROR, failure.description) if failure else None

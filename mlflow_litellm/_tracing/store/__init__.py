@@ -1,0 +1,1 @@
+"""Where traces are stored: found and opened without making a call wait."""

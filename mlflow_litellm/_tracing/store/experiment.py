@@ -1,0 +1,156 @@
+"""
+Finds the experiment of a new trace without making the caller wait.
+
+If ``MLFLOW_EXPERIMENT_NAME`` is set, MLflow asks the tracking server for the experiment's id at
+every root span: 10 ms on localhost, minutes if the server is down, seconds if a local store has to
+make its tables. Here the id is looked up once, in a thread of its own. A trace that starts before
+the id is known carries the name in its place. The id is put in as the trace is exported, which
+waits for the lookup: in MLflow's export threads, whose queue is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.tracing import provider
+from mlflow.tracing.constant import SpanAttributeKey
+from mlflow.tracing.trace_manager import InMemoryTraceManager
+
+from mlflow_litellm._tracing import mlflow_compat
+from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.store import opening
+from mlflow_litellm._tracing.store.attempts import Attempt
+
+if TYPE_CHECKING:
+    from mlflow.entities import TraceInfo
+
+# Begins what stands in the place of an id that is not known yet; ids are numbers.
+_NAMED = "experiment named "
+
+
+class UnknownExperimentError(Exception):
+    """The experiment named in the environment was not found, and could not be made."""
+
+
+def root_experiment_id() -> str | None:
+    """
+    Return the experiment id to start a root span with. Asks no server, and waits for nothing.
+
+    Returns:
+        The id that the environment asks for, or what stands in its place until it is known.
+        None where MLflow decides without a lookup, and where the span will not be a root: MLflow
+        drops a child span that is given an id.
+    """
+    # Asked first, as reading the environment takes longer.
+    if mlflow_compat.has_experiment():
+        return None
+    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+    if not (experiment_id or name) or _decided_elsewhere():
+        return None
+    # mlflow.set_experiment() writes the id, and leaves a name that was there before: the id wins.
+    return experiment_id or _lookup(name or "").value or f"{_NAMED}{name}"
+
+
+def known_id(experiment_id: str) -> str:
+    """
+    Return the id of an experiment, for what is exported to it.
+
+    Waits for the lookup, as long as MLflow tries to reach the server: to be called by threads
+    that export.
+
+    Args:
+        experiment_id: The id, or what stands in its place.
+
+    Raises:
+        UnknownExperimentError: The lookup failed.
+    """
+    if not is_pending(experiment_id):
+        return experiment_id
+    name = experiment_id.removeprefix(_NAMED)
+    found = _lookup(name).wait()
+    if found is None:
+        msg = (
+            f"{mlflow.get_tracking_uri()} did not tell the id of the experiment {name!r}, which "
+            "MLFLOW_EXPERIMENT_NAME asks for; look after that server, or set MLFLOW_EXPERIMENT_ID"
+        )
+        raise UnknownExperimentError(msg)
+    return found
+
+
+def is_pending(experiment_id: str) -> bool:
+    """Tell whether something stands in the place of an id that was not known yet."""
+    return experiment_id.startswith(_NAMED)
+
+
+def complete(info: TraceInfo) -> None:
+    """Put the id into a trace that started without, as `known_id` returns it."""
+    if info.experiment_id and is_pending(info.experiment_id):
+        info.experiment_id = known_id(info.experiment_id)
+
+
+def complete_if_known(span: Any) -> None:
+    """Put the id into the trace of a root span that is about to end, if it is known by now."""
+    if not _lookups or span.parent_id is not None:
+        return
+    with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
+        info = trace and trace.info
+        if info and info.experiment_id and is_pending(info.experiment_id):
+            found = _lookup(info.experiment_id.removeprefix(_NAMED)).value
+            if found:
+                info.experiment_id = found
+                span.set_attribute(SpanAttributeKey.EXPERIMENT_ID, found)
+
+
+def _decided_elsewhere() -> bool:
+    """Tell whether MLflow will find the experiment, or need none, without asking a server."""
+    parent = provider.get_current_otel_span()
+    # The span that MLflow puts in the place of one it drops has no context at all.
+    context = None if parent is None else parent.get_span_context()
+    if context is not None and context.is_valid:
+        return True
+    return (
+        mlflow_compat.has_destination()
+        or mlflow_compat.has_run()
+        or mlflow_compat.exports_to_otlp_only()
+    )
+
+
+_lookups: dict[tuple[int, str, str], Attempt[str]] = {}
+_lock = threading.Lock()
+
+
+def _lookup(name: str) -> Attempt[str]:
+    # By process as well: a fork copies the lookup, but not the thread that would end it.
+    key = (os.getpid(), mlflow.get_tracking_uri(), name)
+    with _lock:
+        lookup = _lookups.get(key)
+        if lookup is None or lookup.is_stale:
+            look_up = partial(_look_up, name)
+            lookup = _lookups[key] = Attempt("mlflow-litellm-experiment", look_up)
+    return lookup
+
+
+def _look_up(name: str) -> str | None:
+    with guard(f"looking up the experiment {name!r}"):
+        return _get_or_create(name)
+    return None
+
+
+def _get_or_create(name: str) -> str:
+    # MLflow would try a database that is down once more.
+    opening.opened(mlflow.get_tracking_uri())
+    client = mlflow_compat.client()
+    if experiment := client.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except Exception:
+        # Another process may have created it meanwhile.
+        if experiment := client.get_experiment_by_name(name):
+            return str(experiment.experiment_id)
+        raise
