@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
 
 WORD = "confidential"
 # What the provider says of its own.

@@ -17,6 +17,7 @@ from mlflow.entities import SpanStatusCode
 
 from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -288,7 +289,7 @@ def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None
         return await autolog.patches()[1].original(**kwargs)
 
     litellm.ask = lambda **kwargs: answer(**kwargs)  # noqa: PLW0108 - Not async itself.
-    patch = Patch(litellm, "ask", autolog.DOORS[0].wrapper(litellm.ask), lambda: True)
+    patch = Patch(litellm, "ask", wrapper_for(autolog.DOORS[0], litellm.ask), lambda: True)
     patch.apply()
     yield
     patch.revert()

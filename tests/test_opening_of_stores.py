@@ -27,17 +27,17 @@ from mlflow_litellm._tracing.store import attempts, opening
 CALL = {{"model": "gpt-4o-mini", "messages": [{{"role": "user", "content": "hi"}}],
         "mock_response": "hello"}}
 open_store = SqlAlchemyStore.__init__
-attempts = []
+threads = []
 released = threading.Event()
 
 def held(self, *args, **kwargs):
-    attempts.append(threading.current_thread().name)
+    threads.append(threading.current_thread().name)
     released.wait(0 if threading.current_thread() is threading.main_thread() else 60)
     open_store(self, *args, **kwargs)
 
 def broken(self, *args, **kwargs):
-    attempts.append(threading.current_thread().name)
-    if len(attempts) == 1:
+    threads.append(threading.current_thread().name)
+    if len(threads) == 1:
         raise LookupError("the first attempt")
     open_store(self, *args, **kwargs)
 
@@ -45,7 +45,7 @@ def report():
     mlflow.flush_trace_async_logging()
     SqlAlchemyStore.__init__ = open_store
     stored = mlflow.MlflowClient("sqlite:///mlflow.db").search_traces(locations=["0"])
-    print(len(stored), sorted(set(attempts)))
+    print(len(stored), sorted(set(threads)))
 
 SqlAlchemyStore.__init__ = {store}
 mlflow.litellm.autolog()
@@ -91,7 +91,7 @@ opening.LOCAL_FORK_PATIENCE_S = 0.1
 litellm.completion(**CALL)
 opening = threading.Thread(target=mlflow.flush_trace_async_logging)
 opening.start()
-while not attempts:
+while not threads:
     pass
 child = os.fork()
 released.set()
@@ -112,7 +112,7 @@ SEND_TWENTY = """
 for _ in range(20):
     litellm.completion(**CALL)
 mlflow.flush_trace_async_logging()
-print(len(attempts), mlflow_litellm.health().spans_dropped)
+print(len(threads), mlflow_litellm.health().spans_dropped)
 """
 
 

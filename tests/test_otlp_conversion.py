@@ -33,7 +33,7 @@ from mlflow_litellm._tracing.semconv import (
 )
 
 if TYPE_CHECKING:
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
 
 KINDS = {
     chat: "chat",

@@ -20,6 +20,7 @@ from traces import answer_text, ending, exception_event
 from mlflow_litellm._common.patching import Patch, holder_of
 from mlflow_litellm._instrumentation import router as router_module
 from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -368,7 +369,7 @@ def test_router_is_as_it_was_after_tracing(router: Routers) -> None:
 
 
 def _router_patches() -> list[Patch]:
-    doors = [(door, Patch(litellm, door.name, door.wrapper(None), bool)) for door in DOORS]
+    doors = [(door, Patch(litellm, door.name, wrapper_for(door, None), bool)) for door in DOORS]
     own = [router_module.patch(litellm, door, bool) for door, _ in doors if "Router." in door.name]
     return [patch for patch in own if patch.current] + router_module.patches(litellm, doors, bool)
 

@@ -22,6 +22,7 @@ from traces import answer_text, ending, exception_event
 
 from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._instrumentation import autolog, stream_state, wrapper
+from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -498,7 +499,7 @@ class StreamOfAnother:
 def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
     """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
     litellm.open = lambda stream: stream
-    patch = Patch(litellm, "open", autolog.DOORS[0].wrapper(litellm.open), lambda: True)
+    patch = Patch(litellm, "open", wrapper_for(autolog.DOORS[0], litellm.open), lambda: True)
     patch.apply()
     yield litellm.open
     patch.revert()

@@ -26,6 +26,7 @@ from mlflow_litellm._instrumentation import (
 )
 from mlflow_litellm._instrumentation.mlflow_calls import is_mlflows_own
 from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.wrapper import wrapper_for
 from mlflow_litellm._tracing import export_stats, fork, ids, losses, privacy, trace_destination
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.semconv import export
@@ -34,7 +35,7 @@ from mlflow_litellm._tracing.store import opening
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
 
 FLAVOR = "litellm"
 
@@ -190,7 +191,7 @@ def _patch(litellm: ModuleType, door: Door) -> Patch:
     if door.name.startswith(router.PREFIX):
         return router.patch(litellm, door, _trace_next)
     holder, name = holder_of(litellm, door.name)
-    return Patch(holder, name, door.wrapper(vars(holder).get(name)), _trace_next)
+    return Patch(holder, name, wrapper_for(door, vars(holder).get(name)), _trace_next)
 
 
 def _disable() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
     from mlflow_litellm._payloads.base import Request
     from mlflow_litellm._tracing.privacy import Content
     from mlflow_litellm._tracing.span import ActiveSpan, CallSpan

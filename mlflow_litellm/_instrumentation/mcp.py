@@ -13,7 +13,8 @@ from mlflow.entities import SpanType
 
 from mlflow_litellm._common.patching import PatchedFunction
 from mlflow_litellm._instrumentation import context
-from mlflow_litellm._instrumentation.wrapper import Call, Door
+from mlflow_litellm._instrumentation.target import Door
+from mlflow_litellm._instrumentation.wrapper import Call, wrapper_for
 from mlflow_litellm._payloads.kinds import mcp, responses
 from mlflow_litellm._tracing.guard import guard
 
@@ -126,7 +127,7 @@ def take_turn(wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> A
     call = context.enclosing()
     if call is None or not call.runs_tools:
         return wrapped(*args, **kwargs)
-    return _TURN.wrapper(wrapped)(wrapped, owner, args, kwargs)
+    return wrapper_for(_TURN, wrapped)(wrapped, owner, args, kwargs)
 
 
 def _is_patched(function: Any) -> bool:

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 from mlflow.entities import SpanType
 
 from mlflow_litellm._common.patching import Patch, holder_of
+from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
 
 PREFIX = "Router."
 METHODS = (
@@ -108,7 +109,7 @@ def _patch(litellm: ModuleType, name: str, door: Door, is_on: Callable[[], bool]
     core = _core(litellm)
     served = None if name in vars(core) else _served(litellm.Router, name)
     original = vars(core).get(name, served)
-    return Patch(core, name, door.wrapper(original), is_on, served=served)
+    return Patch(core, name, wrapper_for(door, original), is_on, served=served)
 
 
 def _served(router: type, name: str) -> Any:
@@ -139,7 +140,7 @@ def _taking_a_function(
         for door, patch in functions:
             if function is patch.original or function is patch.patched:
                 given = {**kwargs, "original_function": patch.patched}
-                return _route(door).wrapper(wrapped)(wrapped, router, args, given)
+                return wrapper_for(_route(door), wrapped)(wrapped, router, args, given)
         return wrapped(*args, **kwargs)
 
     return _existing(Patch(*holder_of(litellm, name), route, is_on) for name in METHODS)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlflow.entities import SpanType
 
-from mlflow_litellm._instrumentation.wrapper import Door
+from mlflow_litellm._instrumentation.target import Door
 from mlflow_litellm._payloads.kinds import (
     anthropic_messages,
     audio,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 import sys
 import weakref
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from wrapt import FunctionWrapper
@@ -25,122 +25,100 @@ from mlflow_litellm._tracing.span import CallSpan
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Payload
+    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._payloads.base import Answer
 
 # What each kind of call that streams is asked in.
 _MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+def wrapper_for(door: Door, original: Any) -> Callable[..., Any]:
     """
-    One public function of LiteLLM that reaches a model.
+    Return the wrapper of a traced function: sync or async, as the function is.
 
-    Attributes:
-        name: Where it stands below ``litellm``, such as ``"acompletion"``.
-        span_type: MLflow's type of its spans, such as ``SpanType.LLM``.
-        payload: The module that tells what is recorded.
-        bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
-            call with it.
-        is_route: Whether it reaches models through calls of its own alone.
-        passes_to: The function that it passes its arguments on to, where its own signature does
-            not name them: a name below ``litellm``.
-        positional: The names of its positional arguments, where no signature names them.
+    Args:
+        door: The traced function, as the table has it.
+        original: The function itself, of LiteLLM.
+
+    Returns:
+        What wrapt calls as ``wrapper(wrapped, instance, args, kwargs)``.
     """
+    is_async = inspect.iscoroutinefunction(original)
+    return partial(_call_async if is_async else _call_sync, door)
 
-    name: str
-    span_type: str
-    payload: Payload
-    bridges: bool = True
-    is_route: bool = False
-    passes_to: str = ""
-    positional: tuple[str, ...] = ()
 
-    @property
-    def span_name(self) -> str:
-        """The name of its spans, such as ``"litellm-acompletion"``."""
-        public = self.name.removeprefix("main.").removeprefix("responses.dispatch.")
-        return f"litellm-{public}"
+def _call_sync(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    if _is_plumbing(door, kwargs):
+        return wrapped(*args, **_passed_on(door, kwargs))
+    call = Call(door, kwargs)
+    try:
+        call.begin(wrapped, owner, args)
+        with call.active:
+            result = wrapped(*args, **call.sent(kwargs))
+        return call.deliver(result)
+    except BaseException as error:
+        call.fail(error)
+        raise
 
-    @property
-    def is_retry(self) -> bool:
-        """Whether it tries another call again."""
-        return self.name.endswith("_with_retries")
 
-    def named_by(self, wrapped: Any) -> Any:
-        """Return the function whose signature names the arguments."""
-        return vars(sys.modules["litellm"])[self.passes_to] if self.passes_to else wrapped
+def _call_async(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    # Asked here, as a task that the coroutine is given to has another stack.
+    if _is_plumbing(door, kwargs):
+        return wrapped(*args, **_passed_on(door, kwargs))
+    return _named_as(wrapped, _await(door, wrapped, owner, args, kwargs))
 
-    def wrapper(self, original: Any) -> Callable[..., Any]:
-        """Return the wrapper for this door that fits `original`: sync or async."""
-        return self._wrap_async if inspect.iscoroutinefunction(original) else self._wrap_sync
 
-    def _wrap_sync(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        if self._is_plumbing(kwargs):
-            return wrapped(*args, **self._passed_on(args, kwargs))
-        call = Call(self, kwargs)
+async def _await(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    call = Call(door, kwargs)
+    try:
+        call.begin(wrapped, owner, args)
+        with call.active:
+            result = await wrapped(*args, **call.sent(kwargs))
+        return call.deliver(result)
+    except BaseException as error:
+        call.fail(error)
+        raise
+
+
+def _is_plumbing(door: Door, kwargs: Mapping[str, Any]) -> bool:
+    with guard("looking for the enclosing call"):
+        # How acompletion() calls completion() in an executor.
+        if kwargs.get("acompletion") is True:
+            return True
+        return context.is_plumbing(door)
+    return False
+
+
+def _passed_on(door: Door, kwargs: Any) -> Any:
+    """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
+    call = context.enclosing()
+    if call is not None and door.is_retry:
+        with guard("telling attempts apart"):
+            attempt = replace(call.door, name=door.passes_to, passes_to=door.passes_to)
+            return _with_traced_attempts(attempt, call, kwargs)
+    return kwargs
+
+
+def _with_traced_attempts(attempt: Door, call: context.Enclosing, kwargs: Any) -> Any:
+    """
+    Return the arguments that have LiteLLM try a call again, with each attempt traced.
+
+    The first attempt was the call itself; its span is made in retrospect.
+    """
+    call.is_retried = True
+    error = sys.exc_info()[1]
+    if error is not None and not call.steps:
+        call.steps.append(attempt)
+        first = Call(attempt, kwargs, call.span)
         try:
-            call.begin(wrapped, owner, args)
-            with call.active:
-                result = wrapped(*args, **call.sent(kwargs))
-            return call.deliver(result)
-        except BaseException as error:
-            call.fail(error)
-            raise
-
-    def _wrap_async(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        # Asked here, as a task that the coroutine is given to has another stack.
-        if self._is_plumbing(kwargs):
-            return wrapped(*args, **self._passed_on(args, kwargs))
-        return _named_as(wrapped, self._awaited(wrapped, owner, args, kwargs))
-
-    async def _awaited(self, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        call = Call(self, kwargs)
-        try:
-            call.begin(wrapped, owner, args)
-            with call.active:
-                result = await wrapped(*args, **call.sent(kwargs))
-            return call.deliver(result)
-        except BaseException as error:
-            call.fail(error)
-            raise
-
-    def _is_plumbing(self, kwargs: Mapping[str, Any]) -> bool:
-        with guard("looking for the enclosing call"):
-            # How acompletion() calls completion() in an executor.
-            if kwargs.get("acompletion") is True:
-                return True
-            return context.is_plumbing(self)
-        return False
-
-    def _passed_on(self, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
-        call = context.enclosing()
-        if call is not None and self.is_retry:
-            with guard("telling attempts apart"):
-                attempt = replace(call.door, name=self.passes_to, passes_to=self.passes_to)
-                return attempt.retried(call, args, kwargs)
+            first.begin(None, None, ())
+        finally:
+            first.fail(error)
+    function = kwargs.get("original_function")
+    if function is None:
         return kwargs
-
-    def retried(self, call: context.Enclosing, args: tuple[Any, ...], kwargs: Any) -> Any:
-        """
-        Return the arguments that have LiteLLM try a call again, with each attempt traced.
-
-        The first attempt was the call itself; its span is made in retrospect.
-        """
-        call.is_retried = True
-        error = sys.exc_info()[1]
-        if error is not None and not call.steps:
-            call.steps.append(self)
-            first = Call(self, kwargs, call.span)
-            try:
-                first.begin(None, None, args)
-            finally:
-                first.fail(error)
-        function = kwargs.get("original_function")
-        if function is None:
-            return kwargs
-        return {**kwargs, "original_function": FunctionWrapper(function, self.wrapper(function))}
+    traced = FunctionWrapper(function, wrapper_for(attempt, function))
+    return {**kwargs, "original_function": traced}
 
 
 class Call:

@@ -17,7 +17,7 @@ from mlflow_litellm.proxy._routes import MCP, asks_a_server, door_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]

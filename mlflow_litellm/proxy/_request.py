@@ -31,7 +31,7 @@ from mlflow_litellm.proxy._verdict import RootEnd, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from mlflow_litellm._instrumentation.wrapper import Door
+    from mlflow_litellm._instrumentation.target import Door
     from mlflow_litellm._payloads.base import Answer, Request
 
 _FIRST_ERROR = 400
