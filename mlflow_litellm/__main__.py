@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from mlflow_litellm._cli import report, store
+from mlflow_litellm._tracing.store.errors import ProblemError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with status 2 and a line that says where to read on."""
-        self.exit(2, f"{PROGRAM}: {report.one_line(message, 300)}; see {self.prog} --help\n")
+        self.exit(2, f"{PROGRAM}: {one_line(message, 300)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         return _demo(arguments) if arguments.command == "demo" else _doctor(arguments)
-    except report.ProblemError as problem:
+    except ProblemError as problem:
         print(f"{PROGRAM} {arguments.command}: {problem}", file=sys.stderr)
         return 2
 

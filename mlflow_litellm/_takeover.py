@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sys
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlflow_litellm._common.switches import switch
+from mlflow_litellm._tracing import builtin_flavor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-FLAVOR_MODULE = "mlflow.litellm"
 SWITCH = "MLFLOW_LITELLM_TAKEOVER"
-_BUILTIN = "_builtin_autolog"
 
 
 def install() -> None:
@@ -36,7 +35,7 @@ def install() -> None:
     """
     if not switch(SWITCH, default=True, unknown=True):
         return
-    if flavor := sys.modules.get(FLAVOR_MODULE):
+    if flavor := sys.modules.get(builtin_flavor.MODULE):
         _take_over(flavor)
     if not any(isinstance(finder, _FlavorFinder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _FlavorFinder())
@@ -49,7 +48,7 @@ class _FlavorFinder:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != FLAVOR_MODULE:
+        if name != builtin_flavor.MODULE:
             return None
         spec = PathFinder.find_spec(name, path, target)
         if spec is not None and spec.loader is not None:
@@ -80,14 +79,8 @@ def _take_over(flavor: ModuleType) -> None:
             # This package was imported anew: the one before alone knows what it has patched.
             flavor.autolog(disable=True)
         else:
-            setattr(flavor, _BUILTIN, flavor.autolog)
+            builtin_flavor.keep(flavor)
         flavor.autolog = autolog  # type: ignore[attr-defined]
-
-
-def builtin_autolog() -> Any:
-    """Return the ``autolog`` that MLflow ships in ``mlflow.litellm``."""
-    flavor = sys.modules[FLAVOR_MODULE]
-    return vars(flavor).get(_BUILTIN, flavor.autolog)
 
 
 class RunContextProvider:

@@ -10,8 +10,8 @@ import mlflow
 import pytest
 from callers import MODEL, user
 
-from mlflow_litellm import _takeover
 from mlflow_litellm._instrumentation import builtin_callback
+from mlflow_litellm._tracing import builtin_flavor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,7 +95,7 @@ def test_logger_made_of_the_name_is_taken_out_too(traces: Traces) -> None:
 
 def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> None:
     """It is set aside while ours is on, and on again afterwards."""
-    mlflow_flavor = _takeover.builtin_autolog()
+    mlflow_flavor = builtin_flavor.builtin_autolog()
     mlflow_flavor()
     try:
         mlflow.litellm.autolog()
@@ -109,7 +109,7 @@ def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> No
 
 def test_disabling_ends_the_flavor_of_mlflow_as_well() -> None:
     """Where only MLflow's own was on, the switch that has taken its place ends it."""
-    _takeover.builtin_autolog()()
+    builtin_flavor.builtin_autolog()()
     mlflow.litellm.autolog(disable=True)
     assert not any(map(builtin_callback.is_mlflow, litellm.success_callback))
 

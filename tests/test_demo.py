@@ -17,8 +17,8 @@ from mlflow import MlflowClient
 from processes import until
 
 from mlflow_litellm import __main__
-from mlflow_litellm._cli import report
 from mlflow_litellm._cli import store as store_module
+from mlflow_litellm._tracing.store.errors import ProblemError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -259,7 +259,7 @@ def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Monke
     """MLflow would try for minutes."""
     uri = f"postgresql://127.0.0.1:{closed_port()}/traces"
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: uri)
-    with pytest.raises(report.ProblemError, match="Connection refused"):
+    with pytest.raises(ProblemError, match="Connection refused"):
         store_module.ask(lambda: pytest.fail("MLflow was asked"))
 
 
@@ -269,7 +269,7 @@ def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(store_module, "PATIENCE_S", 0.01)
     assert not store_module.ask(lambda: answer.wait(0.1))
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://127.0.0.1:9")
-    with pytest.raises(report.ProblemError, match="did not answer in time"):
+    with pytest.raises(ProblemError, match="did not answer in time"):
         store_module.ask(lambda: answer.wait(60))
     assert store_module.is_asking()
     answer.set()

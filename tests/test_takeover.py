@@ -55,10 +55,11 @@ def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:
         own = flavor.autolog
         del os.environ["MLFLOW_LITELLM_TAKEOVER"]
         from mlflow_litellm import _takeover, autolog
+        from mlflow_litellm._tracing import builtin_flavor
         _takeover.install()
         _takeover.install()
         assert flavor.autolog is autolog is not own
-        assert _takeover.builtin_autolog() is own
+        assert builtin_flavor.builtin_autolog() is own
     """
     succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER="false")
 

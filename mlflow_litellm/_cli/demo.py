@@ -15,7 +15,7 @@ from mlflow.entities import Span, SpanType, Trace
 from mlflow.tracing.constant import SpanAttributeKey
 
 from mlflow_litellm._cli import report, store
-from mlflow_litellm._cli.report import ProblemError
+from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,13 +165,13 @@ def _make(calls: _Calls) -> list[str | None]:
 def _read(trace_id: str | None) -> Trace:
     trace = store.ask(lambda: mlflow.get_trace(trace_id or ""))
     if not isinstance(trace, Trace):
-        what = f"the traces did not arrive in {store.store_uri()}"
+        what = f"the traces did not arrive in {store_uri()}"
         raise ProblemError(what, "python -m mlflow_litellm doctor tells why")
     return trace
 
 
 def _print(experiment: str, experiment_id: str, traces: list[Trace]) -> None:
-    print(f"Stored in {store.store_uri()}, experiment {experiment!r}:\n")
+    print(f"Stored in {store_uri()}, experiment {experiment!r}:\n")
     print(_row("", "time", "tokens", "cost", "status", "answer"))
     for trace in traces:
         for indent, span in _walk(trace.data.spans):
@@ -211,7 +211,7 @@ def _row_of(indent: str, span: Span, trace: Trace) -> str:
 
 def _row(*cells: str) -> str:
     columns = "{:23} {:>8}  {:>9}  {:>10}  {:6}  ".format(*cells)
-    return (columns + report.one_line(cells[-1], report.WIDTH - len(columns))).rstrip()
+    return (columns + one_line(cells[-1], report.WIDTH - len(columns))).rstrip()
 
 
 def _answer(span: Span) -> str:

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from mlflow_litellm import _takeover
 from mlflow_litellm._cli import report, store
-from mlflow_litellm._cli.report import Finding, ProblemError
+from mlflow_litellm._cli.report import Finding
 from mlflow_litellm._instrumentation import builtin_callback
 from mlflow_litellm._tracing import health
+from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,7 +58,7 @@ def examine(tracking_uri: str | None) -> Iterator[Finding]:
         import mlflow
         import mlflow.litellm
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
-        reason = f"{type(error).__name__}: {report.one_line(error, 200)}"
+        reason = f"{type(error).__name__}: {one_line(error, 200)}"
         yield Finding("FAIL", f"MLflow or LiteLLM cannot be imported ({reason})", "reinstall it")
         return
     report.quiet()
@@ -250,7 +251,7 @@ def _destined_store() -> Finding:
         place = store.ask(store.place)
     except ProblemError as problem:
         return Finding("FAIL", problem.what, problem.remedy)
-    return Finding("ok", f"traces go to {store.store_uri()}, {place}")
+    return Finding("ok", f"traces go to {store_uri()}, {place}")
 
 
 def _recording() -> Finding:

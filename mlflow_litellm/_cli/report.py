@@ -8,6 +8,8 @@ import os
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlflow_litellm._tracing.store.errors import ProblemError, one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -16,21 +18,6 @@ if TYPE_CHECKING:
 # How long a server may take for one request.
 REQUEST_S = 10
 WIDTH = 100
-
-
-class ProblemError(Exception):
-    """
-    What went wrong, to what, and what to do next.
-
-    Args:
-        what: One sentence without its full stop.
-        remedy: What to do, as an imperative.
-    """
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(one_line(f"{what}: {remedy}", 600))
-        self.what = one_line(what, 300)
-        self.remedy = remedy
 
 
 class Finding(NamedTuple):
@@ -59,12 +46,6 @@ def _filled(line: str, indent: str) -> str:
     return textwrap.fill(
         line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
-
-
-def one_line(text: object, width: int) -> str:
-    """Return a text on one line, cut to `width` characters."""
-    line = " ".join(str(text).split())
-    return line if len(line) <= width else line[: width - 3].rstrip() + "..."
 
 
 def prepare(*, offline: bool) -> None:

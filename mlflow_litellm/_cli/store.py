@@ -19,8 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from mlflow_litellm._cli.report import REQUEST_S, ProblemError, one_line
-from mlflow_litellm._tracing.store.errors import ELSEWHERE, SERVERS, explain, masked
+from mlflow_litellm._cli.report import REQUEST_S
+from mlflow_litellm._tracing.store.errors import (
+    ELSEWHERE,
+    SERVERS,
+    ProblemError,
+    explain,
+    one_line,
+    store_uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,18 +173,6 @@ def local_path() -> Path | None:
 
     uri = mlflow.get_tracking_uri()
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-
-
-def store_uri() -> str:
-    """Return where traces go, for people: a password in it is masked."""
-    import mlflow
-
-    try:
-        uri = mlflow.get_tracking_uri()
-    except ImportError:
-        # The default is looked up in the local store, which mlflow-tracing alone does not have.
-        return "MLflow's local store"
-    return masked(uri)
 
 
 def place() -> str:

@@ -13,7 +13,6 @@ from mlflow.utils.autologging_utils import (
     autologging_integration,
 )
 
-from mlflow_litellm import _takeover
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
 from mlflow_litellm._instrumentation import (
@@ -27,7 +26,15 @@ from mlflow_litellm._instrumentation import (
 from mlflow_litellm._instrumentation.mlflow_calls import is_mlflows_own
 from mlflow_litellm._instrumentation.targets import DOORS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
-from mlflow_litellm._tracing import export_stats, fork, ids, losses, privacy, trace_destination
+from mlflow_litellm._tracing import (
+    builtin_flavor,
+    export_stats,
+    fork,
+    ids,
+    losses,
+    privacy,
+    trace_destination,
+)
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.semconv import export
 from mlflow_litellm._tracing.store import opening
@@ -87,7 +94,7 @@ def autolog(
     _check_types(log_traces=log_traces, disable=disable, silent=silent)
     _check_types(**({} if log_content is None else {"log_content": log_content}))
     # Loading it resets MLflow's configuration of the flavor, so it must be loaded before.
-    importlib.import_module(_takeover.FLAVOR_MODULE)
+    importlib.import_module(builtin_flavor.MODULE)
     if log_traces and not disable:
         # Before any lock is taken, as another thread may be importing it.
         importlib.import_module("litellm")
@@ -141,7 +148,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
     if wanted:
         _remember_builtin()
     elif not _on and _builtin_is_on():
-        _takeover.builtin_autolog()(disable=True)
+        builtin_flavor.builtin_autolog()(disable=True)
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
     if wanted:
@@ -208,7 +215,7 @@ def _disable() -> None:
         builtin_callback.put_back(_patched)
     if _builtin_config is not None:
         config, _builtin_config = _builtin_config, None
-        _takeover.builtin_autolog()(**config)
+        builtin_flavor.builtin_autolog()(**config)
 
 
 def _revert() -> None:

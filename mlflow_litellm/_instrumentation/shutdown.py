@@ -9,11 +9,11 @@ from typing import Any
 
 import mlflow
 
-from mlflow_litellm._cli import store
 from mlflow_litellm._instrumentation.stream_state import end_open_streams
 from mlflow_litellm._tracing import export_stats
 from mlflow_litellm._tracing import health as health_module
 from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.store.errors import store_uri
 
 _attached = False
 
@@ -59,5 +59,5 @@ def tell_losses() -> None:
                 "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Look after the server, "
                 "and at https://mlflow.org/docs/latest/genai/tracing/prod-tracing/ for MLflow's "
                 "queue; set the logger 'mlflow_litellm' to DEBUG to see each fault.",
-                health, lost, store.store_uri(),
+                health, lost, store_uri(),
             )  # fmt: skip

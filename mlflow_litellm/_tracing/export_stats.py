@@ -18,6 +18,7 @@ from mlflow.tracing.constant import SpansLocation, TraceTagKey
 from opentelemetry.trace import format_trace_id
 
 from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._tracing import health
 from mlflow_litellm._tracing.export_lock import Gate
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.mlflow_compat import otel_span
@@ -73,6 +74,9 @@ def dropped() -> int | None:
     with _lock:
         missing = _ended - _sent - len(_waiting)
     return missing if _is_told or not missing else None
+
+
+health.count_dropped_by(dropped)
 
 
 def watch() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,31 @@ _faults: Counter[str] = Counter()
 _lost: Counter[str] = Counter()
 
 
+def _nothing_sent() -> int | None:
+    return 0
+
+
+_count_dropped: Callable[[], int | None] = _nothing_sent
+
+
+def count_dropped_by(count: Callable[[], int | None]) -> None:
+    """
+    Take the number of dropped spans from what accounts for exports.
+
+    Args:
+        count: Returns that number; None if it is not known.
+    """
+    global _count_dropped
+    _count_dropped = count
+
+
 def health() -> Health:
     """
     Return what tracing did since the process began.
 
     Does no I/O. Is thread-safe.
     """
-    from mlflow_litellm._tracing import export_stats
-
-    dropped = export_stats.dropped()
+    dropped = _count_dropped()
     with _lock:
         calls, abandoned = _counts["calls"], _counts["streams abandoned"]
         return Health(calls, dict(_faults), abandoned, dropped, dict(_lost))

@@ -120,14 +120,13 @@ def _warn(error: BaseException | None) -> None:
 
 
 def _explain(error: BaseException | None) -> tuple[str, str]:
-    from mlflow_litellm._cli import store
     from mlflow_litellm._tracing.store import errors
 
     if isinstance(error, WorkspaceSilentError):
         return str(error), "look after that workspace; calls are traced once it has answered"
     if isinstance(error, (ImportError, MlflowException)):
         with errors_ignored():
-            problem = errors.explain(store.store_uri(), error, ELSEWHERE)
+            problem = errors.explain(errors.store_uri(), error, ELSEWHERE)
             return problem.what, problem.remedy
     cause = "" if error is None else f" ({type(error).__name__}: {error})"
     remedy = "set the logger 'mlflow_litellm' to DEBUG, which shows where, and mend that"

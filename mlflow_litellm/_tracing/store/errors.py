@@ -1,11 +1,9 @@
-"""What an error of a store says to people, and what to do."""
+"""Problems for people: what happened, to which store, and what to do next."""
 
 from __future__ import annotations
 
 import importlib.util
 from typing import TYPE_CHECKING, Any
-
-from mlflow_litellm._cli.report import ProblemError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +11,39 @@ if TYPE_CHECKING:
 SERVERS = ("http", "https", "databricks", "databricks-uc")
 FULL_MLFLOW = "pip install 'mlflow_litellm[mlflow]'"
 ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
+
+
+class ProblemError(Exception):
+    """
+    What went wrong, to what, and what to do next.
+
+    Args:
+        what: One sentence without its full stop.
+        remedy: What to do, as an imperative.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(one_line(f"{what}: {remedy}", 600))
+        self.what = one_line(what, 300)
+        self.remedy = remedy
+
+
+def one_line(text: object, width: int) -> str:
+    """Return a text on one line, cut to `width` characters."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= width else line[: width - 3].rstrip() + "..."
+
+
+def store_uri() -> str:
+    """Return where traces go, for people: a password in it is masked."""
+    import mlflow
+
+    try:
+        uri = mlflow.get_tracking_uri()
+    except ImportError:
+        # The default is looked up in the local store, which mlflow-tracing alone does not have.
+        return "MLflow's local store"
+    return masked(uri)
 
 
 def masked(uri: str) -> str:
