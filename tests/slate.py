@@ -13,7 +13,7 @@ import mlflow
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 from mlflow_litellm._common.patching import holder_of
-from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation import state
 from mlflow_litellm._instrumentation.targets import DOORS
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def clean_slate() -> Iterator[None]:
     AUTOLOGGING_INTEGRATIONS["litellm"] = {}
     before = _patched_names()
     yield
-    if autolog.is_on():
+    if state.is_on():
         mlflow.litellm.autolog(disable=True)
     assert before == _patched_names()
     assert mlflow.get_current_active_span() is None

@@ -7,7 +7,7 @@ from typing import Any
 import litellm
 import pytest
 
-from mlflow_litellm._payloads import endpoint
+from mlflow_litellm._payloads import endpoint, urls
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from mlflow_litellm._payloads import endpoint
 )
 def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
     """Keys stand in some URLs."""
-    assert endpoint.endpoint(url) == expected
+    assert urls.endpoint(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.bounded import bounded
-from mlflow_litellm._payloads.endpoint import endpoint
 from mlflow_litellm._payloads.kinds import anthropic_messages, chat, embedding, responses
 from mlflow_litellm._payloads.media import cleaned_data, cleaned_media, has_media
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.secrets import cleaned, is_secret_name
 from mlflow_litellm._payloads.streams.sse import Events
+from mlflow_litellm._payloads.urls import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

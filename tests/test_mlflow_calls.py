@@ -17,7 +17,7 @@ from mlflow.genai.simulators import ConversationSimulator
 from scripts import succeed
 
 from mlflow_litellm._common.patching import PatchedFunction
-from mlflow_litellm._instrumentation.mlflow_calls import is_mlflows_own
+from mlflow_litellm._instrumentation.callers import is_mlflows_own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -263,10 +263,10 @@ def test_python_without_a_stack_to_read_hides_nothing(tmp_path: Path) -> None:
 
         _getframe = sys._getframe
         del sys._getframe
-        from mlflow_litellm._instrumentation import mlflow_calls
+        from mlflow_litellm._instrumentation import callers as callers_module
 
         sys._getframe = _getframe
-        judge = {"__name__": "mlflow.genai.judges.judge", "told": mlflow_calls.is_mlflows_own}
+        judge = {"__name__": "mlflow.genai.judges.judge", "told": callers_module.is_mlflows_own}
         exec("def asked(): return told()", judge)
         print((lambda: judge["asked"]())())
         """,

@@ -11,7 +11,7 @@ from callers import skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
 from traces import exception_event
 
-from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation import state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def test_argument_of_another_type_is_refused(name: str, traces: Traces) -> None:
     """The text "false" is true to Python."""
     with pytest.raises(TypeError, match=f"{name} must be True or False"):
         mlflow.litellm.autolog(**{name: "false"})
-    assert not autolog.is_on()
+    assert not state.is_on()
 
 
 def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> None:

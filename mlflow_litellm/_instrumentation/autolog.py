@@ -21,9 +21,10 @@ from mlflow_litellm._instrumentation import (
     notebook,
     router,
     shutdown,
+    state,
     threads,
 )
-from mlflow_litellm._instrumentation.mlflow_calls import is_mlflows_own
+from mlflow_litellm._instrumentation.callers import is_mlflows_own
 from mlflow_litellm._instrumentation.targets import DOORS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 from mlflow_litellm._tracing import (
@@ -46,12 +47,11 @@ if TYPE_CHECKING:
 
 FLAVOR = "litellm"
 
-if globals().get("_on"):
+if state.is_on() and "autolog" in globals():
     # Loaded anew, as notebooks do with what has changed: what was patched before would be patched
     # again on top.
     globals()["autolog"](disable=True)
 
-_on = False
 _patched: ModuleType | None = None
 _patches: list[Patch] = []
 # Of what is LiteLLM's and Python's own, so that the calls that LiteLLM makes are placed right.
@@ -118,11 +118,6 @@ def patches() -> list[Patch]:
     return list(_patches)
 
 
-def is_on() -> bool:
-    """Tell whether calls are traced."""
-    return _on
-
-
 # Defining it clears MLflow's entry for the flavor, which may be on.
 _before = AUTOLOGGING_INTEGRATIONS.get(FLAVOR)
 
@@ -147,7 +142,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
     wanted = log_traces and not disable
     if wanted:
         _remember_builtin()
-    elif not _on and _builtin_is_on():
+    elif not state.is_on() and _builtin_is_on():
         builtin_flavor.builtin_autolog()(disable=True)
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
@@ -162,7 +157,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
 
 
 def _enable(litellm: ModuleType) -> None:
-    global _on, _patched
+    global _patched
     if _patched is not litellm:
         # The second time only where somebody had LiteLLM imported anew.
         _revert()
@@ -177,7 +172,7 @@ def _enable(litellm: ModuleType) -> None:
             opening.patch(),
             trace_destination.patch(),
         ]
-    late_targets.watch(_trace_next, is_on)
+    late_targets.watch(_trace_next, state.is_on)
     apply_all([*_patches, *_inner_patches, *late_targets.patches()])
     for patch in _export_patches:
         patch.apply()
@@ -191,7 +186,7 @@ def _enable(litellm: ModuleType) -> None:
     losses.attach()
     fork.attach()
     shutdown.attach()
-    _on = True
+    state.switch(on=True)
 
 
 def _patch(litellm: ModuleType, door: Door) -> Patch:
@@ -202,8 +197,8 @@ def _patch(litellm: ModuleType, door: Door) -> Patch:
 
 
 def _disable() -> None:
-    global _on, _builtin_config
-    _on = False
+    global _builtin_config
+    state.switch(on=False)
     # Before the patches go, that tell it what was sent.
     export_stats.forget()
     # Also where it was off: a wrapper that was covered then may be on top now.
@@ -226,15 +221,15 @@ def _revert() -> None:
 
 def _trace_next() -> bool:
     """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
-    if _on:
+    if state.is_on():
         with guard("taking MLflow's callback out of LiteLLM's lists"):
             builtin_callback.take_out(sys.modules["litellm"])
-    return _on and not is_mlflows_own()
+    return state.is_on() and not is_mlflows_own()
 
 
 def _remember_builtin() -> None:
     global _builtin_config
-    if not _on and _builtin_is_on():
+    if not state.is_on() and _builtin_is_on():
         config = AUTOLOGGING_INTEGRATIONS[FLAVOR]
         _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
 

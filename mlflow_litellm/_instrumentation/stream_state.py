@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import mlflow
 
 from mlflow_litellm._common.interruptions import let_through
-from mlflow_litellm._instrumentation import composite
+from mlflow_litellm._instrumentation import context
 from mlflow_litellm._tracing import health
 from mlflow_litellm._tracing.guard import guard
 
@@ -155,7 +155,7 @@ class StreamRecord:
         with guard("joining a stream"):
             answer = self._accumulator.answer()
             answer.attributes.update(self._attributes(how))
-            composite.tell(answer, self.enclosing)
+            context.record_inner_calls(answer, self.enclosing)
         if error is not None:
             if self.enclosing.outer is not None:
                 self.enclosing.outer.note_lost(error)

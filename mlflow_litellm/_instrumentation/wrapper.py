@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrapt import FunctionWrapper
 
-from mlflow_litellm._instrumentation import composite, context, propagation
+from mlflow_litellm._instrumentation import context, propagation
 from mlflow_litellm._instrumentation.stream import is_stream, traced_stream
 from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, abandon_left
 from mlflow_litellm._payloads.redaction import redacted
@@ -153,7 +153,7 @@ class Call:
     def _read_request(self, owner: Any) -> None:
         request = self._door.payload.request(self._arguments)
         if self._door.is_route:
-            request.attributes.update(composite.attributes(owner, self._arguments))
+            request.attributes.update(context.composite_attributes(owner, self._arguments))
         if self._outer is not None:
             self._outer.note(self._door, request)
         if has_mcp(self._arguments.get("tools")):
@@ -232,7 +232,7 @@ class Call:
         if answer is not None:
             error = error or answer.error
             with guard("ending a route"):
-                composite.tell(answer, self.enclosing)
+                context.record_inner_calls(answer, self.enclosing)
         if error is None:
             self.span.finish(answer)
         else:
@@ -253,7 +253,7 @@ class Call:
         payload: Any = self._door.payload
         accumulator = payload.Accumulator(kept, stream)
         record = StreamRecord(self.enclosing, accumulator, self._redaction(kept))
-        return traced_stream(stream, record, is_custom=composite.is_custom(stream, kept))
+        return traced_stream(stream, record, is_custom=context.is_custom_stream(stream, kept))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Return a coroutine for one that a sync call gave, as it does with MCP tools."""

@@ -7,41 +7,18 @@ litellm takes two seconds to import; it is imported where a call has been made, 
 from __future__ import annotations
 
 import os
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.hidden_params import CACHED
+from mlflow_litellm._payloads.urls import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # LiteLLM's look-up of these signs in, which may ask the user to.
 _SIGNING_IN = frozenset({"chatgpt", "github_copilot"})
-# Python normalizes the host's Unicode, in time that grows with the square of its length.
-_LONGEST_HOST = 512
-_LONG_HOST = re.compile(rf"[^/?#]*//[^/?#]{{{_LONGEST_HOST}}}")
-
-
-def split_url(url: str) -> SplitResult:
-    """Return the parts of a URL; raises ValueError if it is none, or its host is too long."""
-    if not url.isascii() and _LONG_HOST.match(url):
-        raise ValueError
-    return urlsplit(url)
-
-
-def endpoint(url: Any) -> str | None:
-    """Return a URL without credentials, query and fragment, which may hold keys."""
-    if not isinstance(url, str) or not url:
-        return None
-    with errors_ignored(ValueError):
-        parts = split_url(url)
-        host = parts.netloc.rpartition("@")[2]
-        _ = parts.port  # Raises where a "/" in a password ends the host too early.
-        return urlunsplit((parts.scheme, host, parts.path, "", ""))
-    return None
 
 
 def given_base(arguments: Mapping[str, Any]) -> str | None:

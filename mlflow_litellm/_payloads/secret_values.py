@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl, unquote
 
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.containers import entries, is_listed, listed
-from mlflow_litellm._payloads.endpoint import split_url
 from mlflow_litellm._payloads.redaction import KEY, PLAIN_WORDS
 from mlflow_litellm._payloads.secrets import ADDRESS, URL, WHOLE_URL, is_secret_name
+from mlflow_litellm._payloads.urls import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
 from mlflow_litellm._common.interruptions import let_through
-from mlflow_litellm._payloads.endpoint import endpoint, split_url
+from mlflow_litellm._payloads.urls import endpoint, split_url
 
 REDACTED = "[REDACTED]"
 

@@ -18,7 +18,7 @@ import wrapt
 from litellm.integrations.custom_logger import CustomLogger
 
 from mlflow_litellm._common.patching import Patch, apply_all
-from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation import autolog, state
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store.experiment import root_experiment_id
 from mlflow_litellm.proxy import _export, _middleware, _verdict
@@ -94,7 +94,7 @@ def _flush_at_stop() -> None:
     """
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
-        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, autolog.is_on)])
+        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, state.is_on)])
 
 
 def _identify_by_mcp() -> None:
@@ -106,7 +106,7 @@ def _identify_by_mcp() -> None:
 def _observe_auth(module: Any) -> None:
     with guard("looking for who asks the MCP server"):
         # What a request's key is checked by; the name is missing if LiteLLM has another way.
-        apply_all([Patch(module, "user_api_key_auth", _identified, autolog.is_on)])
+        apply_all([Patch(module, "user_api_key_auth", _identified, state.is_on)])
 
 
 async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

@@ -14,7 +14,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
 from mlflow_litellm._common.patching import Patch, apply_all
-from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +82,7 @@ def observe(callbacks: tuple[Any, ...], note: Callable[[Any, Any, Any], None]) -
         holder = next(each for each in type(callback).__mro__ if _LOGGING[0] in vars(each))
         if holder not in _observed:
             _observed.add(holder)
-            apply_all([Patch(holder, _LOGGING[0], observed, autolog.is_on)])
+            apply_all([Patch(holder, _LOGGING[0], observed, state.is_on)])
 
 
 _observed: set[type] = set()

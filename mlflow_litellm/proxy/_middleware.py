@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm._instrumentation import autolog, builtin_callback
+from mlflow_litellm._instrumentation import builtin_callback, state
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
 from mlflow_litellm.proxy._request import ProxiedRequest
@@ -138,7 +138,7 @@ def install() -> None:
 
 
 def _door_of(scope: Message) -> Door | None:
-    if scope["type"] != "http" or scope["method"] != "POST" or not autolog.is_on():
+    if scope["type"] != "http" or scope["method"] != "POST" or not state.is_on():
         return None
     door = door_of(_path(scope))
     if door is not None:
