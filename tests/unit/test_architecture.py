@@ -1,0 +1,102 @@
+"""The folders of the package: what each may import, and how large each may grow."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "mlflow_litellm"
+FILES = {path.relative_to(PACKAGE.parent).as_posix(): path for path in PACKAGE.rglob("*.py")}
+# A folder may import itself and the folders before it.
+LAYERS = ["_common", "_payloads", "_tracing", "_instrumentation"]
+MAX_ENTRIES = 10
+MAX_FILES = 20
+MAX_LINES = 450
+MAX_LEVELS = 19
+
+
+def module_name(file: str) -> str:
+    """Return the dotted name of a file's module."""
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+MODULES = {module_name(file): path for file, path in FILES.items()}
+
+
+@cache
+def imported(module: str) -> list[str]:
+    """Return what a module imports, anywhere in it: in functions and for type checks, too."""
+    names: list[str] = []
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            full = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [name if name in MODULES else node.module for name in full]
+    return names
+
+
+def inner_imports() -> dict[str, set[str]]:
+    """Return for each module the modules of the package that it imports."""
+    return {
+        module: {name for name in imported(module) if name in MODULES and name != module}
+        for module in MODULES
+    }
+
+
+def modules_of(folder: str) -> list[str]:
+    """Return the modules below a folder of the package."""
+    return [module for module in MODULES if module.startswith(f"mlflow_litellm.{folder}.")]
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Imports for type checks count: a reader follows them as well."""
+    assert list(TopologicalSorter(inner_imports()).static_order())
+
+
+def test_imports_are_not_deep() -> None:
+    """The longest way from a module down to one that imports no other."""
+    graph, levels = inner_imports(), dict[str, int]()
+    for module in TopologicalSorter(graph).static_order():
+        levels[module] = 1 + max((levels[name] for name in graph[module]), default=0)
+    assert max(levels.values()) <= MAX_LEVELS
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_folder_imports_only_the_folders_below_it(layer: str) -> None:
+    """What a folder knows is what it imports."""
+    allowed = tuple(f"mlflow_litellm.{name}." for name in LAYERS[: LAYERS.index(layer) + 1])
+    modules, graph = modules_of(layer), inner_imports()
+    assert modules
+    found = {name for module in modules for name in graph[module]}
+    assert [name for name in found if not f"{name}.".startswith(allowed)] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "foreign"),
+    [("_common", {"litellm", "mlflow"}), ("_payloads", {"mlflow", "wrapt"})],
+)
+def test_folder_does_not_know_a_library(folder: str, foreign: set[str]) -> None:
+    """Payloads are pure functions from LiteLLM's data to what is recorded."""
+    names = [name for module in modules_of(folder) for name in imported(module)]
+    assert {name.partition(".")[0] for name in names} & foreign == set()
+
+
+def test_root_has_few_entries() -> None:
+    """A reader sees the whole of it at once."""
+    entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
+    assert len(entries) <= MAX_ENTRIES
+
+
+def test_folders_and_files_are_small() -> None:
+    """One mechanism is a module, and a folder is a list that is read at a glance."""
+    folders = [path.parent for path in FILES.values()]
+    assert {path.name for path in folders if folders.count(path) > MAX_FILES} == set()
+    lines = {
+        file: len(path.read_text(encoding="utf-8").splitlines()) for file, path in FILES.items()
+    }
+    assert [file for file, count in lines.items() if count > MAX_LINES] == []
