@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _demo(arguments: argparse.Namespace) -> int:
     report.prepare(offline=arguments.model is None)
-    with report.telling("tracing cannot be switched on", "python -m mlflow_litellm doctor"):
+    with report.problem_on_error(
+        "tracing cannot be switched on", "python -m mlflow_litellm doctor"
+    ):
         from mlflow_litellm._cli import demo as demo_module
 
     return demo_module.run(arguments.model, arguments.tracking_uri, arguments.experiment)

@@ -130,6 +130,6 @@ def _value(value: Any) -> Any:
     return getattr(value, kind)
 
 
-def plain(told: dict[str, Any], name: str) -> Any:
+def to_jsonable(told: dict[str, Any], name: str) -> Any:
     """Return what an attribute says in JSON."""
     return json.loads(told[name])

@@ -14,7 +14,7 @@ from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 from mlflow_litellm._common.patching import holder_of
 from mlflow_litellm._instrumentation import state
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,11 +25,11 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
 
 
 def _patched_names() -> list[object]:
-    holders = [holder_of(litellm, door.name) for door in DOORS]
-    doors = [vars(holder).get(name) for holder, name in holders]
+    holders = [holder_of(litellm, target.name) for target in TARGETS]
+    targets = [vars(holder).get(name) for holder, name in holders]
     core, _ = holder_of(litellm, "Router.completion")
     routers = [*vars(litellm.Router).values(), *vars(core).values()]
-    return [*doors, *routers, ThreadPoolExecutor.submit]
+    return [*targets, *routers, ThreadPoolExecutor.submit]
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def clean_slate() -> Iterator[None]:
     AUTOLOGGING_INTEGRATIONS["litellm"] = {}
     before = _patched_names()
     yield
-    if state.is_on():
+    if state.is_enabled():
         mlflow.litellm.autolog(disable=True)
     assert before == _patched_names()
     assert mlflow.get_current_active_span() is None

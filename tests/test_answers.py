@@ -260,11 +260,11 @@ def test_reading_an_answer_makes_pydantic_warn_of_nothing(shape: str, caller: Ca
     chunks = caller.stream(f"/shape {shape}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert chat.answer(response, {"model": MODEL}).outputs["choices"]
+        assert chat.parse_response(response, {"model": MODEL}).outputs["choices"]
         accumulator = chat_stream.Accumulator({"model": MODEL}, object())
         for chunk in chunks:
             accumulator.add(chunk)
-        assert accumulator.answer().outputs["choices"]
+        assert accumulator.response().outputs["choices"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -284,4 +284,4 @@ def test_answer_is_the_one_that_an_untraced_call_gets(
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    assert chat.answer(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"
+    assert chat.parse_response(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"

@@ -115,7 +115,7 @@ def test_speech_that_is_still_to_come_is_not_read() -> None:
 
     head = {"content-type": "audio/wav; charset=binary"}
     carrier = httpx.Response(200, headers=head, stream=Unread())
-    told = audio.answer(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    told = audio.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
     assert told.outputs == {"content_type": "audio/wav"}
     assert not carrier.is_stream_consumed
 
@@ -123,7 +123,7 @@ def test_speech_that_is_still_to_come_is_not_read() -> None:
 def test_silence_is_no_attachment() -> None:
     """There is nothing to store."""
     carrier = httpx.Response(200, content=b"")
-    told = audio.answer(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    told = audio.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
     assert told.outputs == {"size": 0}
 
 
@@ -139,5 +139,5 @@ def test_silence_is_no_attachment() -> None:
 )
 def test_length_of_a_recording_stands_in_many_places(response: Any, seconds: float | None) -> None:
     """And in some answers nowhere."""
-    told = audio.answer(response, {"model": "openai/whisper-1"})
+    told = audio.parse_response(response, {"model": "openai/whisper-1"})
     assert told.attributes.get("audio_seconds") == seconds

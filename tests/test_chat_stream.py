@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams import chat_stream
 
 
@@ -26,7 +26,7 @@ def message(*chunks: Any) -> dict[str, Any]:
     accumulator = chat_stream.Accumulator({"model": "m"}, object())
     for item in chunks:
         accumulator.add(item)
-    return accumulator.answer().outputs["choices"][0]["message"]
+    return accumulator.response().outputs["choices"][0]["message"]
 
 
 def test_thinking_blocks_are_joined_up_to_their_signature() -> None:
@@ -65,7 +65,7 @@ def test_usage_told_in_two_chunks_is_put_together(told: tuple[int, int] | None) 
         ended._hidden_params["usage"] = litellm.Usage(*told)
     accumulator = chat_stream.Accumulator({"model": "m"}, SimpleNamespace(chunks=[first, last]))
     accumulator.add(ended)
-    usage = accumulator.answer().usage
+    usage = accumulator.response().usage
     assert usage == {
         "input_tokens": 100,
         "output_tokens": 5,
@@ -133,7 +133,7 @@ def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
         item = chunk(content="x")
         item.choices[0].logprobs = piece
         accumulator.add(item)
-    [choice] = accumulator.answer().outputs["choices"]
+    [choice] = accumulator.response().outputs["choices"]
     assert [entry["token"] for entry in choice["logprobs"]["content"]] == expected
 
 
@@ -144,7 +144,7 @@ def test_logprobs_of_another_shape_are_no_fault() -> None:
         item = chunk(content="x")
         item.choices[0].logprobs = piece
         accumulator.add(item)
-    [choice] = accumulator.answer().outputs["choices"]
+    [choice] = accumulator.response().outputs["choices"]
     assert choice["logprobs"] == "odd"
     assert choice["message"]["content"] == "xx"
 
@@ -173,7 +173,7 @@ def test_audio_and_provider_fields_are_joined() -> None:
 def test_text_of_any_pieces_is_their_sum(pieces: list[str]) -> None:
     """Whatever the pieces are."""
     said = message(chunk(content=""), *[chunk(content=piece) for piece in pieces])
-    assert (said["content"] or "") == plain("".join(pieces))
+    assert (said["content"] or "") == to_jsonable("".join(pieces))
 
 
 def seconds(count: int) -> float:
@@ -199,6 +199,6 @@ def test_what_is_done_to_a_chunk_afterwards_is_not_recorded() -> None:
     accumulator.add(last)
     last.usage.prompt_tokens = 999
     last.citations.append("added")
-    answer = accumulator.answer()
+    answer = accumulator.response()
     assert answer.usage == {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
     assert answer.outputs["citations"] == ["one"]

@@ -19,7 +19,7 @@ from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.kinds import chat, embedding, responses
 from mlflow_litellm._payloads.redaction import REDACTED, redacted
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.tools import has_mcp
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def test_messages_and_tools_in_any_container_are_recorded_as_lists(
 def test_texts_in_any_container_are_recorded_as_lists(kind: str) -> None:
     """Of every kind of call, and within other data."""
     given = LISTS[kind](["a", "b"])
-    assert plain({"given": [given]}) == {"given": [["a", "b"]]}
+    assert to_jsonable({"given": [given]}) == {"given": [["a", "b"]]}
     assert responses.request({"input": given}).inputs["input"] == ["a", "b"]
     assert embedding.request({"input": given}).inputs["input"] == ["a", "b"]
     assert metadata.tags({"tags": given}) == {"a": "", "b": ""}
@@ -147,7 +147,7 @@ def test_tokens_in_any_container_are_counted() -> None:
 )
 def test_what_can_be_read_again_is_data(value: Any, expected: Any) -> None:
     """Whatever it is made of."""
-    assert plain(value) == expected
+    assert to_jsonable(value) == expected
 
 
 @pytest.mark.parametrize("kind", [UserDict, types.MappingProxyType])

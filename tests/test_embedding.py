@@ -116,9 +116,9 @@ def test_vectors_are_not_copied() -> None:
     entry = {"object": "embedding", "index": 0, "embedding": [0.5] * 1536}
     few, many = (litellm.EmbeddingResponse(model="m", data=[entry] * n) for n in (1, 2000))
     # What LiteLLM loads the first time is not ours.
-    embedding.answer(few, {"model": "m"})
+    embedding.parse_response(few, {"model": "m"})
     tracemalloc.start()
-    told = embedding.answer(many, {"model": "m"})
+    told = embedding.parse_response(many, {"model": "m"})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told.attributes["embedding_count"] == 2000
@@ -128,14 +128,16 @@ def test_vectors_are_not_copied() -> None:
 def test_vectors_of_each_token_are_described() -> None:
     """A few providers give those."""
     entry = litellm.utils.Embedding(embedding=[[0.1] * 1000] * 7, index=0, object="embedding")
-    told = embedding.answer(litellm.EmbeddingResponse(model="m", data=[entry]), {"model": "m"})
+    told = embedding.parse_response(
+        litellm.EmbeddingResponse(model="m", data=[entry]), {"model": "m"}
+    )
     assert told.outputs["data"][0]["embedding"] == {"dimension": 7, "head": []}
 
 
 def test_no_tokens_are_absent() -> None:
     """LiteLLM fills in 0 where the provider told none."""
     response = litellm.EmbeddingResponse(model="m", data=[])
-    told = embedding.answer(response, {"model": "m"})
+    told = embedding.parse_response(response, {"model": "m"})
     assert told.usage is None
     assert "embedding_count" not in told.attributes
 
@@ -163,4 +165,4 @@ def test_texts_are_not_taken_for_pictures() -> None:
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    assert embedding.answer(object(), {"model": "m"}).outputs == "<builtins.object>"
+    assert embedding.parse_response(object(), {"model": "m"}).outputs == "<builtins.object>"

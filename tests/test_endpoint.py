@@ -42,13 +42,15 @@ def test_provider_is_found_where_litellm_does_not_tell_it(
 
 def test_configured_endpoint_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """LiteLLM tells the vendor's where a variable sends the call elsewhere."""
-    hidden = {"api_base": "https://api.openai.com"}
+    hidden_params = {"api_base": "https://api.openai.com"}
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
-    assert endpoint.api_base(hidden, {}, "openai") == "http://127.0.0.1:1/v1"
+    assert endpoint.api_base(hidden_params, {}, "openai") == "http://127.0.0.1:1/v1"
     monkeypatch.delenv("OPENAI_BASE_URL")
-    assert endpoint.api_base(hidden, {}, "openai") == "https://api.openai.com/v1"
-    assert endpoint.api_base(hidden, {"api_base": "http://given/"}, "openai") == "http://given/"
-    assert endpoint.api_base(hidden, {}, "no such provider") == "https://api.openai.com"
+    assert endpoint.api_base(hidden_params, {}, "openai") == "https://api.openai.com/v1"
+    assert (
+        endpoint.api_base(hidden_params, {"api_base": "http://given/"}, "openai") == "http://given/"
+    )
+    assert endpoint.api_base(hidden_params, {}, "no such provider") == "https://api.openai.com"
 
 
 def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from mlflow.entities import SpanStatusCode
 from services import PNG, SECRET
 
 from mlflow_litellm._common.patching import holder_of
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._instrumentation.target import Target
 
 WORD = "confidential"
 # What the provider says of its own.
@@ -149,19 +149,21 @@ TOLD = {
 }  # fmt: skip
 
 
-def holder(door: Door) -> Any:
+def holder(target: Target) -> Any:
     """Return what has a door's name."""
-    return holder_of(litellm, door.name)[0]
+    return holder_of(litellm, target.name)[0]
 
 
-def last(door: Door) -> str:
+def last(target: Target) -> str:
     """Return the last part of a door's name."""
-    return door.name.rpartition(".")[2]
+    return target.name.rpartition(".")[2]
 
 
 # Older versions of LiteLLM have fewer.
-PRESENT = [door for door in DOORS if holder_of(litellm, door.name)[1] in vars(holder(door))]
-every_door = pytest.mark.parametrize("door", PRESENT, ids=lambda door: door.name)
+PRESENT = [
+    target for target in TARGETS if holder_of(litellm, target.name)[1] in vars(holder(target))
+]
+every_door = pytest.mark.parametrize("target", PRESENT, ids=lambda target: target.name)
 
 
 @pytest.fixture(autouse=True)
@@ -175,9 +177,9 @@ def _loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     loop.close()
 
 
-def usual(door: Door) -> tuple[str, dict[str, Any]]:
+def usual(target: Target) -> tuple[str, dict[str, Any]]:
     """Return where a door's provider has its paths, and what the door is asked."""
-    name = re.sub(r"^(Router|main|responses\.dispatch|google_genai)\.", "", door.name)
+    name = re.sub(r"^(Router|main|responses\.dispatch|google_genai)\.", "", target.name)
     kind = re.sub(r"^(schedule_)?a(batch_completion_.*)?(?=[a-z]|$)", "", name) or "completion"
     kind = re.sub(r"\.a(?=create|search)", ".", kind)
     return ASKED[next(key for key in (name, kind) if key in ASKED)]
@@ -192,23 +194,23 @@ def saying(text: str, value: Any) -> Any:
     return value.replace(WORD, text) if isinstance(value, str) else value
 
 
-def ask(door: Door, provider: LoopbackProvider, text: str = WORD, **more: Any) -> Any:
+def ask(target: Target, provider: LoopbackProvider, text: str = WORD, **more: Any) -> Any:
     """Call a door, with secrets all over, and read to the end what it gives."""
-    path, asked = usual(door)
-    asked = {**asked, **ROUTED.get(door.name, {})}
+    path, asked = usual(target)
+    asked = {**asked, **ROUTED.get(target.name, {})}
     asked = {key: saying(text, item) if key in SAYING else item for key, item in asked.items()}
     known = {"api_base": f"{provider.anthropic_base}{path}", "max_retries": 0}
     known |= {"api_key": f"sk-{SECRET}", "extra_headers": {"X-Token": f"Bearer {SECRET}"}}
     noted = {"metadata": NOTED, "some_new_token": SECRET, **more}
-    if "extraction" in door.name:
+    if "extraction" in target.name:
         # It refuses what it does not know.
         noted.pop("some_new_token")
-    function = getattr(holder(door), last(door))
-    if door.name.startswith("Router."):
+    function = getattr(holder(target), last(target))
+    if target.name.startswith("Router."):
         # LiteLLM asks for one kind of group by its name in the place of the deployment's model.
-        group = asked["model"] if "text" in door.name else "any"
+        group = asked["model"] if "text" in target.name else "any"
         named = {"model_name": group, "litellm_params": {"model": asked["model"], **known}}
-        function = getattr(litellm.Router([named], num_retries=0), last(door))
+        function = getattr(litellm.Router([named], num_retries=0), last(target))
         known = {} if "models" in asked else {"model": group}
         asked.pop("model")
     caller = AsyncCaller if inspect.iscoroutinefunction(function) else SyncCaller
@@ -222,23 +224,23 @@ def ask(door: Door, provider: LoopbackProvider, text: str = WORD, **more: Any) -
     return caller(provider).read(result) if is_stream else result
 
 
-def ask_as_it_can(door: Door, provider: LoopbackProvider) -> Any:
+def ask_as_it_can(target: Target, provider: LoopbackProvider) -> Any:
     """Call a door; skip the test where older versions of LiteLLM refuse that untraced as well."""
     try:
-        return ask(door, provider)
+        return ask(target, provider)
     except Exception as error:
         mlflow.litellm.autolog(disable=True)
         with pytest.raises(type(error)):
-            ask(door, provider)
+            ask(target, provider)
         pytest.skip(f"LiteLLM raises {type(error).__name__} itself")
 
 
-def meet(door: Door, provider: LoopbackProvider, **more: Any) -> None:
+def meet(target: Target, provider: LoopbackProvider, **more: Any) -> None:
     """Call a door twice: answered, streamed where it does, and failing with the request quoted."""
-    stream = {"stream": True} if hasattr(door.payload, "Accumulator") else {}
+    stream = {"stream": True} if hasattr(target.payload, "Accumulator") else {}
     for text, read in ((WORD, stream), (f"/error 401 {WORD} $REQUEST", {})):
         with suppress(Exception):
-            ask(door, provider, text, **more, **read)
+            ask(target, provider, text, **more, **read)
 
 
 def texts(traces: Traces) -> str:
@@ -247,21 +249,21 @@ def texts(traces: Traces) -> str:
 
 
 @every_door
-def test_call_is_one_trace(door: Door, tracing: Traces, provider: LoopbackProvider) -> None:
+def test_call_is_one_trace(target: Target, tracing: Traces, provider: LoopbackProvider) -> None:
     """Of the door's own span, and those below it, each ended."""
-    assert ask_as_it_can(door, provider) is not None
+    assert ask_as_it_can(target, provider) is not None
     trace = tracing.one()
     [root] = [span for span in trace.data.spans if span.parent_id is None]
-    assert (root.name, root.span_type) == (door.span_name, door.span_type)
+    assert (root.name, root.span_type) == (target.span_name, target.span_type)
     assert {span.status.status_code for span in trace.data.spans} == {SpanStatusCode.OK}
     assert WORD in trace.to_json()
     assert SECRET not in trace.to_json()
 
 
 @every_door
-def test_no_secret_is_recorded(door: Door, tracing: Traces, provider: LoopbackProvider) -> None:
+def test_no_secret_is_recorded(target: Target, tracing: Traces, provider: LoopbackProvider) -> None:
     """Neither keys and headers, nor signatures, nor cookies, also where an error quotes them."""
-    meet(door, provider)
+    meet(target, provider)
     assert len(tracing.all()) == 2
     assert SECRET not in texts(tracing)
 
@@ -269,12 +271,12 @@ def test_no_secret_is_recorded(door: Door, tracing: Traces, provider: LoopbackPr
 @every_door
 @pytest.mark.parametrize("way", ["argument", "litellm"])
 def test_what_was_said_is_nowhere(
-    way: str, door: Door, traces: Traces, provider: LoopbackProvider
+    way: str, target: Target, traces: Traces, provider: LoopbackProvider
 ) -> None:
     """Neither in inputs and outputs, nor in attributes, events, tags and previews."""
     mlflow.litellm.autolog(log_content=way == "litellm")
     switch = {"metadata": {**NOTED, "turn_off_message_logging": True}}
-    meet(door, provider, **(switch if way == "litellm" else {}))
+    meet(target, provider, **(switch if way == "litellm" else {}))
     told = texts(traces)
     assert [said for said in (WORD, SECRET, *ANSWERED) if said in told] == []
     spans = [span for trace in traces.all() for span in trace.data.spans]
@@ -293,12 +295,12 @@ def _face(function: Any) -> list[Any]:
 
 
 @every_door
-def test_door_has_the_face_of_the_function(door: Door, traces: Traces) -> None:
+def test_door_has_the_face_of_the_function(target: Target, traces: Traces) -> None:
     """To whoever looks at it; and is the very function again, when tracing is off."""
-    original = vars(holder(door))[last(door)]
-    face = _face(getattr(holder(door), last(door)))
+    original = vars(holder(target))[last(target)]
+    face = _face(getattr(holder(target), last(target)))
     mlflow.litellm.autolog()
-    assert vars(holder(door))[last(door)] is not original
-    assert _face(getattr(holder(door), last(door))) == face
+    assert vars(holder(target))[last(target)] is not original
+    assert _face(getattr(holder(target), last(target))) == face
     mlflow.litellm.autolog(disable=True)
-    assert vars(holder(door))[last(door)] is original
+    assert vars(holder(target))[last(target)] is original

@@ -123,12 +123,12 @@ def signalled(provider: LoopbackProvider) -> Iterator[SignalledError]:
     before = signal.signal(signal.SIGUSR1, interrupt)
     provider.arrived.clear()
     provider.release.clear()
-    sending = threading.Thread(target=send)
-    sending.start()
+    exporting = threading.Thread(target=send)
+    exporting.start()
     yield error
     raised.set()
     provider.release.set()
-    sending.join()
+    exporting.join()
     signal.signal(signal.SIGUSR1, before)
 
 

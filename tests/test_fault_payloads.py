@@ -19,7 +19,7 @@ from faults import seen
 
 from mlflow_litellm._payloads.kinds import chat
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,7 +136,7 @@ def test_dicts_that_know_one_another_are_cut() -> None:
     for one in everybody:
         one.update({str(number): other for number, other in enumerate(everybody)})
     began = time.process_time()
-    text = json.dumps(plain(everybody))
+    text = json.dumps(to_jsonable(everybody))
     assert "<after 100000 others: builtins.dict>" in text
     assert secrets({"extra_body": everybody}, chat.RECORDED) is not None
     assert time.process_time() - began < SLOW

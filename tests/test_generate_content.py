@@ -195,7 +195,7 @@ def test_configuration_keeps_its_schemas_and_tools() -> None:
     ]
 
 
-def joined(*pieces: Any) -> Any:
+def merged(*pieces: Any) -> Any:
     """Return what joined the pieces of a stream."""
     accumulator = generate_content_stream.Accumulator({"model": MODEL}, None)
     for piece in pieces:
@@ -211,7 +211,7 @@ def piece(*said: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]:
 def test_candidates_are_kept_apart() -> None:
     """And in order."""
     pieces = [piece({"text": text}, index=index) for index, text in ((1, "b"), (0, "a"), (1, "c"))]
-    first, second = joined(*pieces).answer().outputs["candidates"]
+    first, second = merged(*pieces).response().outputs["candidates"]
     assert first["content"]["parts"] == [{"text": "a"}]
     assert second["content"]["parts"] == [{"text": "bc"}]
 
@@ -219,10 +219,10 @@ def test_candidates_are_kept_apart() -> None:
 def test_thoughts_are_kept_apart_from_the_answer() -> None:
     """Their signatures stay with the part that brought them; they are no content."""
     thought = piece({"text": "Hm", "thought": True}), piece({"text": ".", "thought": True})
-    assert not joined(*thought).has_content
-    said = joined(*thought, piece({"text": "So", "thoughtSignature": "s"}), piece({"text": "!"}))
+    assert not merged(*thought).has_content
+    said = merged(*thought, piece({"text": "So", "thoughtSignature": "s"}), piece({"text": "!"}))
     assert said.has_content
-    assert said.answer().outputs["candidates"][0]["content"]["parts"] == [
+    assert said.response().outputs["candidates"][0]["content"]["parts"] == [
         {"text": "Hm.", "thought": True},
         {"text": "So!", "thoughtSignature": "s"},
     ]
@@ -232,17 +232,17 @@ def test_chunks_may_be_cut_anywhere() -> None:
     """Bytes, as a transport delivers them."""
     data = b"data: " + json.dumps(piece({"text": "Zürich"})).encode() + b"\r\n\r\n"
     pieces = [data[at : at + 5] for at in range(0, len(data), 5)]
-    [candidate] = joined(*pieces).answer().outputs["candidates"]
+    [candidate] = merged(*pieces).response().outputs["candidates"]
     assert candidate["content"]["parts"] == [{"text": "Zürich"}]
 
 
 def test_last_event_needs_no_end_of_line() -> None:
     """Where the connection ends with it."""
     data = b"data: " + json.dumps(piece({"text": "a"})).encode()
-    assert joined(data).answer().outputs["candidates"]
+    assert merged(data).response().outputs["candidates"]
 
 
 def test_made_pictures_are_media() -> None:
     """As attachments of the outputs."""
     picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
-    assert joined(piece(picture)).answer().has_media
+    assert merged(piece(picture)).response().has_media

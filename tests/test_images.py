@@ -144,17 +144,17 @@ def test_closed_file_is_described(tmp_path: Path) -> None:
 def test_type_of_a_picture_is_told_by_its_first_bytes(head: bytes, kind: str) -> None:
     """Answers do not tell it."""
     picture = base64.b64encode(head + bytes(50)).decode()
-    told = images.answer({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
+    told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert told.outputs["data"] == [{"b64_json": f"data:{kind};base64,{picture}"}]
 
 
 @pytest.mark.parametrize("picture", ["", "no base64!", "data:image/png;base64,?"])
 def test_what_is_no_picture_is_described(picture: str) -> None:
     """A gateway may answer anything."""
-    told = images.answer({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
+    told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert len(told.outputs["data"][0]["b64_json"]) < 100
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    assert images.answer(object(), {"model": "openai/m"}).outputs == "<builtins.object>"
+    assert images.parse_response(object(), {"model": "openai/m"}).outputs == "<builtins.object>"

@@ -114,7 +114,7 @@ def test_bridged_interaction_is_one_span(stream: bool, tracing: Traces, caller: 
 # The events, and the requests, by themselves.
 
 
-def joined(*events: dict[str, Any]) -> Any:
+def merged(*events: dict[str, Any]) -> Any:
     """Return the accumulator of events."""
     accumulator = interactions_stream.Accumulator({"model": GEMINI}, None)
     for event in events:
@@ -131,10 +131,10 @@ def test_thoughts_are_no_content() -> None:
     """The time to the first content is that of the answer."""
     thought = delta("thought_summary", content={"type": "text", "text": "Hm."})
     signed = delta("thought_signature", signature="sig==")
-    assert not joined(thought, signed).has_content
-    told = joined(thought, signed, delta("text", 1, text="a"))
+    assert not merged(thought, signed).has_content
+    told = merged(thought, signed, delta("text", 1, text="a"))
     assert told.has_content
-    first, second = told.answer().outputs["steps"]
+    first, second = told.response().outputs["steps"]
     assert first == {
         "signature": "sig==",
         "content": [{"type": "thought_summary", "content": {"type": "text", "text": "Hm."}}],
@@ -147,7 +147,7 @@ def test_fragments_of_a_call_are_joined() -> None:
     begin = {"type": "function_call", "id": "call_1", "name": "get_weather", "arguments": {}}
     pieces = [delta("arguments_delta", arguments=text) for text in ('{"loc', 'ation": "Paris"}')]
     events = ({"event_type": "step.start", "index": 0, "step": begin}, *pieces)
-    [step] = joined(*events).answer().outputs["steps"]
+    [step] = merged(*events).response().outputs["steps"]
     assert step["arguments"] == '{"location": "Paris"}'
     assert without(step, "arguments") == without(begin, "arguments")
 
@@ -155,14 +155,14 @@ def test_fragments_of_a_call_are_joined() -> None:
 def test_error_event_is_an_error() -> None:
     """LiteLLM raises nothing."""
     event = {"event_type": "error", "error": {"code": "unavailable", "message": "broken"}}
-    assert str(joined(event).error) == "unavailable: broken"
-    assert joined("no event").answer().outputs == {"steps": []}
+    assert str(merged(event).error) == "unavailable: broken"
+    assert merged("no event").response().outputs == {"steps": []}
 
 
 def test_tools_tokens_are_part_of_the_prompt() -> None:
     """As LiteLLM bills them."""
     usage = {"total_input_tokens": 5, "total_tool_use_tokens": 7, "total_output_tokens": 3}
-    told = interactions.answer({"steps": [], "usage": usage}, {"model": GEMINI})
+    told = interactions.parse_response({"steps": [], "usage": usage}, {"model": GEMINI})
     assert told.usage == {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
 
 
@@ -175,7 +175,7 @@ def test_media_of_an_interaction_are_attachments() -> None:
     assert told.inputs["input"][0]["content"][0]["data"].startswith("data:image/png;base64,")
     assert "hush" not in json.dumps(told.inputs)
     steps = [{"type": "model_output", "content": [picture]}]
-    assert interactions.answer({"steps": steps}, {"model": GEMINI}).has_media
+    assert interactions.parse_response({"steps": steps}, {"model": GEMINI}).has_media
 
 
 def test_environment_is_recorded_without_secrets() -> None:

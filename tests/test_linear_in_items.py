@@ -14,7 +14,7 @@ from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.kinds import anthropic_messages, chat, generate_content, responses
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
             {"metadata": {"trace_metadata": {f"key-{number}": "a" for number in range(n)}}}
         )
     ),
-    "levels": lambda n: lambda: plain(nested(n)),
+    "levels": lambda n: lambda: to_jsonable(nested(n)),
     "levels of what is secret": lambda n: lambda: secrets({"a": nested(n)}, frozenset()),
     "levels of deployments": lambda n: lambda: secrets({"fallbacks": nested(n)}, frozenset()),
     "secrets in a text": lambda n: lambda: redacted(*quoting(n)),
@@ -145,7 +145,7 @@ def test_time_of_a_stream_grows_with_its_chunks_alone(kind: str) -> None:
             accumulator = payload.Accumulator({"model": "openai/gpt-4o"}, None)
             for number in range(count):
                 accumulator.add(chunk(number))
-            return accumulator.answer()
+            return accumulator.response()
 
         return run
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.bounded import bounded
 from mlflow_litellm._payloads.kinds import anthropic_messages, chat, embedding, responses
-from mlflow_litellm._payloads.media import cleaned_data, cleaned_media, has_media
+from mlflow_litellm._payloads.media import has_media, redact_data, redact_media
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.secrets import cleaned, is_secret_name
+from mlflow_litellm._payloads.secrets import is_secret_name, redact_named_secrets
 from mlflow_litellm._payloads.streams.sse import Events
 from mlflow_litellm._payloads.urls import endpoint
 
@@ -64,10 +64,10 @@ def parts(text: str) -> list[Any]:
 
 
 READERS: dict[str, Callable[[str], Any]] = {
-    "media": lambda text: has_media(parts(text)) and cleaned_media(parts(text)),
-    "data": lambda text: cleaned_data(named(text)),
-    "secrets of a text": cleaned,
-    "secrets of a dict": lambda text: cleaned(named(text)),
+    "media": lambda text: has_media(parts(text)) and redact_media(parts(text)),
+    "data": lambda text: redact_data(named(text)),
+    "secrets of a text": redact_named_secrets,
+    "secrets of a dict": lambda text: redact_named_secrets(named(text)),
     "known secrets": lambda text: redacted(f"{text}9a ключ", KNOWN),
     "own secrets": lambda text: redacted(text, secrets({"api_key": text}, chat.RECORDED)),
     "secrets of a call": lambda text: secrets(
@@ -152,4 +152,4 @@ def test_tool_input_that_nests_too_deep_is_recorded_as_text() -> None:
     stream.add({"type": "content_block_start", "index": 0, "content_block": block})
     delta = {"type": "input_json_delta", "partial_json": text}
     stream.add({"type": "content_block_delta", "index": 0, "delta": delta})
-    assert stream.answer().outputs["content"][0]["input"] == text
+    assert stream.response().outputs["content"][0]["input"] == text

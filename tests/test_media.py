@@ -16,7 +16,7 @@ from provider._shapes import PICTURES, SOUND
 from traces import answer_text
 
 from mlflow_litellm._payloads.kinds import chat
-from mlflow_litellm._payloads.media import cleaned_media
+from mlflow_litellm._payloads.media import redact_media
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -222,10 +222,10 @@ def test_picture_in_the_midst_of_a_text_is_described(tracing: Traces, caller: Ca
     text = f"Look: ![cat]({uri('image/png', noise(MEGABYTE))}) Nice?"
     caller.complete(text, mock_response="Yes.")
     caller.complete("", messages=asked({"type": "text", "text": text}), mock_response="Yes.")
-    plain, parts = (span.inputs["messages"][0]["content"] for span in tracing.calls())
-    assert plain == parts[1]["text"]
-    assert plain.startswith("Look: ![cat](<image/png: 13")
-    assert plain.endswith(" characters>) Nice?")
+    to_jsonable, parts = (span.inputs["messages"][0]["content"] for span in tracing.calls())
+    assert to_jsonable == parts[1]["text"]
+    assert to_jsonable.startswith("Look: ![cat](<image/png: 13")
+    assert to_jsonable.endswith(" characters>) Nice?")
 
 
 def test_document_of_text_stays_text() -> None:
@@ -233,7 +233,7 @@ def test_document_of_text_stays_text() -> None:
     told = "It was a dark and stormy night. " * 100
     source = {"type": "text", "media_type": "text/plain", "data": told}
     messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
-    assert cleaned_media(messages) == messages
+    assert redact_media(messages) == messages
 
 
 def test_extraction_switched_off_costs_no_trace(

@@ -259,7 +259,7 @@ MESSAGE = {
 }
 
 
-def joined(pieces: list[Any]) -> Any:
+def merged(pieces: list[Any]) -> Any:
     """Return what joined the pieces of a stream."""
     accumulator = anthropic_messages_stream.Accumulator({"model": ANTHROPIC}, None)
     for piece in pieces:
@@ -271,7 +271,7 @@ def joined(pieces: list[Any]) -> Any:
 def test_events_are_joined_wherever_they_are_cut(size: int) -> None:
     """Within a line, within a letter, or several at once."""
     pieces = [STREAM[at : at + size] for at in range(0, len(STREAM), size)]
-    assert joined(pieces).answer().outputs == MESSAGE
+    assert merged(pieces).response().outputs == MESSAGE
 
 
 @pytest.mark.parametrize("kind", [bytes, str, dict])
@@ -283,14 +283,14 @@ def test_events_are_read_as_bytes_texts_and_dicts(kind: type) -> None:
         str: lambda text: f"{text}\n\n",
         dict: lambda text: json.loads(text.partition("data: ")[2]),
     }
-    assert joined([read[kind](text) for text in events]).answer().outputs == MESSAGE
+    assert merged([read[kind](text) for text in events]).response().outputs == MESSAGE
 
 
 def test_junk_among_the_events_costs_itself_alone() -> None:
     """Comments, broken data, what is no event."""
     junk = [b": ping\n\n", b"data: {broken\n\n", b"data: [DONE]\n\n", None, 7, b"data: 5\n\n"]
     begin, end, rest = STREAM.partition(b"\n\n")
-    assert joined([*junk, begin + end, *junk, rest, *junk]).answer().outputs == MESSAGE
+    assert merged([*junk, begin + end, *junk, rest, *junk]).response().outputs == MESSAGE
 
 
 def test_tool_input_cut_short_stays_as_it_came() -> None:
@@ -299,14 +299,14 @@ def test_tool_input_cut_short_stays_as_it_came() -> None:
     begun = event(type="content_block_start", index=0, content_block=start)
     fragment = {"type": "input_json_delta", "partial_json": '{"a": '}
     cut = [begun, event(type="content_block_delta", index=0, delta=fragment)]
-    assert joined(cut).answer().outputs["content"] == [{**start, "input": '{"a": '}]
-    assert joined([begun]).answer().outputs["content"] == [start]
+    assert merged(cut).response().outputs["content"] == [{**start, "input": '{"a": '}]
+    assert merged([begun]).response().outputs["content"] == [start]
 
 
 def test_hidden_parameters_of_a_dict_are_used_and_not_recorded() -> None:
     """Some of LiteLLM's carry them as a key."""
-    hidden = {"response_cost": 0.5, "additional_headers": {"set-cookie": "hush"}}
-    response = {"content": [], "usage": {"input_tokens": 1}, "_hidden_params": hidden}
-    told = anthropic_messages.answer(response, {"model": ANTHROPIC})
+    hidden_params = {"response_cost": 0.5, "additional_headers": {"set-cookie": "hush"}}
+    response = {"content": [], "usage": {"input_tokens": 1}, "_hidden_params": hidden_params}
+    told = anthropic_messages.parse_response(response, {"model": ANTHROPIC})
     assert told.cost["total_cost"] == 0.5
     assert "hush" not in str(told)

@@ -246,11 +246,11 @@ def test_call_that_a_thread_begins_with_is_nobody_elses() -> None:
     done = threading.Event()
     told: list[bool] = []
 
-    def is_on() -> bool:
+    def is_enabled() -> bool:
         told.append(is_mlflows_own())
         return False
 
-    _thread.start_new_thread(PatchedFunction("x:y", done.set, lambda *_: None, is_on), ())
+    _thread.start_new_thread(PatchedFunction("x:y", done.set, lambda *_: None, is_enabled), ())
     assert done.wait(10)
     assert told == [False]
 

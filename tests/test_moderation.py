@@ -69,4 +69,4 @@ def test_pictures_are_noticed() -> None:
 @pytest.mark.parametrize("response", [object(), {}, {"results": None}, {"results": []}])
 def test_answer_without_results_is_no_judgement(response: Any) -> None:
     """Unknown is not the same as harmless."""
-    assert "flagged" not in moderation.answer(response, {}).attributes
+    assert "flagged" not in moderation.parse_response(response, {}).attributes

@@ -286,10 +286,10 @@ def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None
     """Put ``completion``'s wrapper on a function that gives a coroutine, ``litellm.ask``."""
 
     async def answer(**kwargs: Any) -> Any:
-        return await autolog.patches()[1].original(**kwargs)
+        return await autolog.target_patches()[1].original(**kwargs)
 
     litellm.ask = lambda **kwargs: answer(**kwargs)  # noqa: PLW0108 - Not async itself.
-    patch = Patch(litellm, "ask", wrapper_for(autolog.DOORS[0], litellm.ask), lambda: True)
+    patch = Patch(litellm, "ask", wrapper_for(autolog.TARGETS[0], litellm.ask), lambda: True)
     patch.apply()
     yield
     patch.revert()

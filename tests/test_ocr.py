@@ -76,7 +76,7 @@ def test_picture_that_is_base64_alone_is_one_still() -> None:
     """As some providers give them."""
     picture = base64.b64encode(PICTURE).decode()
     page = {"index": 0, "markdown": "", "images": [{"image_base64": picture}]}
-    told = ocr.answer({"pages": [page]}, {"model": "mistral/m"})
+    told = ocr.parse_response({"pages": [page]}, {"model": "mistral/m"})
     [image] = told.outputs["pages"][0]["images"]
     assert image["image_base64"] == f"data:image/png;base64,{picture}"
     assert told.has_media
@@ -85,7 +85,7 @@ def test_picture_that_is_base64_alone_is_one_still() -> None:
 @pytest.mark.parametrize("response", [object(), {}, {"pages": None}, {"pages": [None]}])
 def test_strange_answers_are_no_fault(response: Any) -> None:
     """An unknown type costs nothing but its detail."""
-    told = ocr.answer(response, {"model": "mistral/m"})
+    told = ocr.parse_response(response, {"model": "mistral/m"})
     assert not told.has_media
     assert "pages_processed" not in told.attributes
 

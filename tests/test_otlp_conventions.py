@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from children import succeed
-from collectors import HttpCollector, attributes, over_http, plain
+from collectors import HttpCollector, attributes, over_http, to_jsonable
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 
 if TYPE_CHECKING:
@@ -169,9 +169,9 @@ def test_chat_is_told_in_full(told: Told) -> None:
     }  # fmt: skip
     assert {name: chat[f"gen_ai.request.{name}"] for name in request} == request
     assert isinstance(chat["gen_ai.request.temperature"], float)
-    assert plain(chat, "gen_ai.system_instructions") == [{"type": "text", "content": WORD}]
+    assert to_jsonable(chat, "gen_ai.system_instructions") == [{"type": "text", "content": WORD}]
     asked = [{"role": "user", "parts": [{"type": "text", "content": WORD}]}]
-    assert plain(chat, "gen_ai.input.messages") == asked
+    assert to_jsonable(chat, "gen_ai.input.messages") == asked
 
 
 def test_stream_is_told_as_one(told: Told) -> None:
@@ -192,7 +192,7 @@ def test_failure_tells_its_kind_and_no_answer(told: Told) -> None:
 @pytest.mark.parametrize("kind", ["tools", "responses", "messages", "google"])
 def test_tools_are_told_in_one_shape(kind: str, told: Told) -> None:
     """Whichever API they were offered by."""
-    [tool] = plain(told[kind][1], "gen_ai.tool.definitions")
+    [tool] = to_jsonable(told[kind][1], "gen_ai.tool.definitions")
     assert (tool["type"], tool["name"]) == ("function", "get_weather")
     assert tool["parameters"] == {"type": "object"}
 
@@ -200,7 +200,7 @@ def test_tools_are_told_in_one_shape(kind: str, told: Told) -> None:
 @pytest.mark.parametrize("kind", ["tools", "responses", "google"])
 def test_tool_calls_are_told(kind: str, told: Told) -> None:
     """With their arguments as data."""
-    [message, *_] = plain(told[kind][1], "gen_ai.output.messages")
+    [message, *_] = to_jsonable(told[kind][1], "gen_ai.output.messages")
     assert message["parts"][0]["type"] == "tool_call"
     assert message["parts"][0]["arguments"] == {"location": "Paris"}
 

@@ -13,7 +13,7 @@ from mlflow.tracing.export.genai_semconv import translator
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._payloads.kinds import (
     anthropic_messages,
     chat,
@@ -33,7 +33,7 @@ from mlflow_litellm._tracing.semconv import (
 )
 
 if TYPE_CHECKING:
-    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._instrumentation.target import Target
 
 KINDS = {
     chat: "chat",
@@ -54,14 +54,14 @@ def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSp
 
 def test_conversion_has_not_moved() -> None:
     """Without it the conventions' attributes are what MLflow alone makes of a span."""
-    [patch] = export.patches()
+    [patch] = export.semconv_patches()
     assert patch.current is not None
 
 
 def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is said: it is another version's."""
     monkeypatch.delattr(translator, export.NAME)
-    assert export.patches() == []
+    assert export.semconv_patches() == []
 
 
 def test_off_is_off(tracing: Any) -> None:
@@ -125,12 +125,14 @@ def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> 
 
 
 @pytest.mark.parametrize(
-    "door", [door for door in DOORS if door.payload in KINDS and not door.is_route], ids=str
+    "target",
+    [target for target in TARGETS if target.payload in KINDS and not target.is_composite],
+    ids=str,
 )
-def test_operation_is_that_of_its_kind(tracing: Any, door: Door) -> None:
+def test_operation_is_that_of_its_kind(tracing: Any, target: Target) -> None:
     """For each function of these kinds, though all their spans are of the type LLM."""
-    span = converted(door.span_name)
-    assert span.attributes["gen_ai.operation.name"] == KINDS[door.payload]
+    span = converted(target.span_name)
+    assert span.attributes["gen_ai.operation.name"] == KINDS[target.payload]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_argument_of_another_type_is_refused(name: str, traces: Traces) -> None:
     """The text "false" is true to Python."""
     with pytest.raises(TypeError, match=f"{name} must be True or False"):
         mlflow.litellm.autolog(**{name: "false"})
-    assert not state.is_on()
+    assert not state.is_enabled()
 
 
 def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> None:

@@ -107,14 +107,14 @@ def test_search_that_fails_is_an_error(tracing: Traces, caller: Caller) -> None:
 def test_long_document_is_cut() -> None:
     """A store may hold whole files."""
     content = [{"type": "text", "text": "a" * 20_000}, {"type": "text", "text": "b"}]
-    [document] = vector_stores.answer({"data": [{"content": content}]}, {}).outputs
+    [document] = vector_stores.parse_response({"data": [{"content": content}]}, {}).outputs
     assert document["page_content"].endswith("… <10002 more characters>")
     assert len(document["page_content"]) < 10_100
 
 
 def test_answer_that_is_no_page_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    assert vector_stores.answer(object(), {}).outputs == "<builtins.object>"
+    assert vector_stores.parse_response(object(), {}).outputs == "<builtins.object>"
 
 
 @needs_query

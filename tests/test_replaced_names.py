@@ -95,7 +95,7 @@ def test_name_that_is_not_patched_is_known_not_to_be(traces: Traces) -> None:
     """Which the doctor asks."""
     with mock.patch("litellm.completion"):
         mlflow.litellm.autolog()
-    [patch] = [each for each in autolog.patches() if each.full_name == "litellm.completion"]
+    [patch] = [each for each in autolog.target_patches() if each.full_name == "litellm.completion"]
     assert not patch.applied
     mlflow.litellm.autolog()
     assert patch.applied

@@ -70,9 +70,11 @@ def test_documents_may_be_dicts(tracing: Traces, caller: Caller) -> None:
 )
 def test_tokens_stand_in_two_places(meta: Any, usage: Any) -> None:
     """And in many answers in neither."""
-    assert rerank.answer({"results": [], "meta": meta}, {"model": "cohere/m"}).usage == usage
+    assert (
+        rerank.parse_response({"results": [], "meta": meta}, {"model": "cohere/m"}).usage == usage
+    )
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    assert rerank.answer(object(), {"model": "cohere/m"}).outputs == "<builtins.object>"
+    assert rerank.parse_response(object(), {"model": "cohere/m"}).outputs == "<builtins.object>"

@@ -190,7 +190,7 @@ def test_cached_response_is_flagged_and_costs_nothing(
 # The events by themselves.
 
 
-def joined(*events: dict[str, Any]) -> Any:
+def merged(*events: dict[str, Any]) -> Any:
     """Return the answer that events are joined into."""
     accumulator = responses_stream.Accumulator({"model": "openai/gpt-4o-mini"}, None)
     for event in events:
@@ -206,7 +206,7 @@ def delta(kind: str, text: str, **place: Any) -> dict[str, Any]:
 def test_text_without_an_item_is_joined() -> None:
     """Some bridges of LiteLLM's tell of no item, and give each event another id."""
     events = [delta("output_text", text, item_id=text, content_index=0) for text in ("a", "b")]
-    [item] = joined(*events).answer().outputs["output"]
+    [item] = merged(*events).response().outputs["output"]
     assert item["type"] == "message"
     assert item["content"] == [{"type": "output_text", "text": "ab"}]
 
@@ -214,16 +214,16 @@ def test_text_without_an_item_is_joined() -> None:
 def test_calls_at_one_index_are_told_apart_by_their_ids() -> None:
     """As some bridges of LiteLLM's send them."""
     calls = [delta("function_call_arguments", name, item_id=name) for name in "ABAB"]
-    items = joined(*calls).answer().outputs["output"]
+    items = merged(*calls).response().outputs["output"]
     assert [item["arguments"] for item in items] == ["AA", "BB"]
 
 
 def test_reasoning_is_no_content() -> None:
     """The time to the first content is that of the answer."""
     thought = delta("reasoning_summary_text", "Hm.", summary_index=0)
-    assert not joined(thought).has_content
-    assert joined(thought, delta("output_text", "a", content_index=0)).has_content
-    [item] = joined(thought).answer().outputs["output"]
+    assert not merged(thought).has_content
+    assert merged(thought, delta("output_text", "a", content_index=0)).has_content
+    [item] = merged(thought).response().outputs["output"]
     assert item["summary"] == [{"type": "summary_text", "text": "Hm."}]
 
 
@@ -231,7 +231,7 @@ def test_incomplete_response_tells_why() -> None:
     """As its reason to finish."""
     told = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     ended = {"type": "response.incomplete", "response": {"output": [], **told}}
-    assert joined(ended).answer().attributes["finish_reasons"] == ["max_output_tokens"]
+    assert merged(ended).response().attributes["finish_reasons"] == ["max_output_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_incomplete_response_tells_why() -> None:
 )
 def test_error_event_is_an_error(event: dict[str, Any]) -> None:
     """Also where LiteLLM raises nothing."""
-    assert str(joined(event).error) == "server_error: broken"
+    assert str(merged(event).error) == "server_error: broken"
 
 
 def test_items_done_are_as_the_provider_says() -> None:
@@ -254,7 +254,7 @@ def test_items_done_are_as_the_provider_says() -> None:
     item = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "whole"}]}
     done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     events = [delta("output_text", "par", item_id="m", content_index=0), done]
-    assert joined(*events).answer().outputs["output"][0]["content"] == item["content"]
+    assert merged(*events).response().outputs["output"][0]["content"] == item["content"]
 
 
 def test_items_that_hold_pictures_are_media() -> None:
@@ -265,4 +265,6 @@ def test_items_that_hold_pictures_are_media() -> None:
     assert told.has_media
     assert "hush" not in json.dumps(told.inputs)
     made = {"type": "image_generation_call", "result": "aGk="}
-    assert responses.answer({"output": [made], "object": "response"}, {"model": "m"}).has_media
+    assert responses.parse_response(
+        {"output": [made], "object": "response"}, {"model": "m"}
+    ).has_media

@@ -19,7 +19,7 @@ from traces import answer_text, ending, exception_event
 
 from mlflow_litellm._common.patching import Patch, holder_of
 from mlflow_litellm._instrumentation import router as router_module
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
@@ -300,15 +300,15 @@ def test_secrets_of_a_deployment_are_not_in_the_routes_exception(
 @pytest.mark.parametrize("name", ["acompletion", "completion", "aresponses"])
 def test_method_is_to_everything_else_what_it_was(name: str, router: Routers) -> None:
     """To what copies, pickles, inspects or holds it weakly."""
-    plain = getattr(litellm.Router, name, None)
+    to_jsonable = getattr(litellm.Router, name, None)
     mlflow.litellm.autolog()
     built = router()
     method = getattr(built, name)
     assert inspect.iscoroutinefunction(method) == name.startswith("a")
-    if plain is not None:
-        assert inspect.signature(getattr(litellm.Router, name)) == inspect.signature(plain)
+    if to_jsonable is not None:
+        assert inspect.signature(getattr(litellm.Router, name)) == inspect.signature(to_jsonable)
         assert weakref.WeakMethod(method)() == method == copy.copy(method)
-        assert pickle.loads(pickle.dumps(getattr(litellm.Router, name))) is not plain
+        assert pickle.loads(pickle.dumps(getattr(litellm.Router, name))) is not to_jsonable
 
 
 def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:
@@ -369,9 +369,17 @@ def test_router_is_as_it_was_after_tracing(router: Routers) -> None:
 
 
 def _router_patches() -> list[Patch]:
-    doors = [(door, Patch(litellm, door.name, wrapper_for(door, None), bool)) for door in DOORS]
-    own = [router_module.patch(litellm, door, bool) for door, _ in doors if "Router." in door.name]
-    return [patch for patch in own if patch.current] + router_module.patches(litellm, doors, bool)
+    targets = [
+        (target, Patch(litellm, target.name, wrapper_for(target, None), bool)) for target in TARGETS
+    ]
+    own = [
+        router_module.router_patch(litellm, target, bool)
+        for target, _ in targets
+        if "Router." in target.name
+    ]
+    return [patch for patch in own if patch.current] + router_module.router_patches(
+        litellm, targets, bool
+    )
 
 
 def test_methods_that_take_a_captured_function_are_where_they_were() -> None:

@@ -64,5 +64,5 @@ def test_several_queries_are_one_search() -> None:
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """An unknown type costs nothing but its detail."""
-    told = search.answer(object(), {"search_provider": "tavily"})
+    told = search.parse_response(object(), {"search_provider": "tavily"})
     assert (told.outputs, told.provider) == ("<builtins.object>", "tavily")

@@ -55,7 +55,7 @@ class Switching(RuleBasedStateMachine):
         AUTOLOGGING_INTEGRATIONS["litellm"] = {}
         self.traces = Traces(mlflow.set_experiment(uuid.uuid4().hex).experiment_id)
         self.states: list[str] = []
-        self.is_on = False
+        self.is_enabled = False
         self.is_off_by_name = False
         self.names = {name: Name(name, Layer(ORIGINALS[name])) for name in NAMES}
         self.streams: list[Open] = []
@@ -63,35 +63,35 @@ class Switching(RuleBasedStateMachine):
 
     # The switch.
 
-    def _expect(self, *, is_on: bool) -> None:
-        self.is_on = is_on
+    def _expect(self, *, is_enabled: bool) -> None:
+        self.is_enabled = is_enabled
         for name in self.names.values():
-            name.enabled() if is_on else name.disabled()
+            name.enabled() if is_enabled else name.disabled()
 
     @rule()
     def enable(self) -> None:
         mlflow.litellm.autolog()
         self.is_off_by_name = False
-        self._expect(is_on=True)
+        self._expect(is_enabled=True)
 
     @rule()
     def disable(self) -> None:
         mlflow.litellm.autolog(disable=True)
         self.is_off_by_name = True
-        self._expect(is_on=False)
+        self._expect(is_enabled=False)
 
     @rule()
     def enable_all(self) -> None:
         mlflow.autolog(silent=True)
         # What was said of this flavor by name outweighs what is said of all.
         if not self.is_off_by_name:
-            self._expect(is_on=True)
+            self._expect(is_enabled=True)
 
     @rule()
     def disable_all(self) -> None:
         mlflow.autolog(disable=True, silent=True)
         if not self.is_off_by_name:
-            self._expect(is_on=False)
+            self._expect(is_enabled=False)
 
     # Other libraries.
 
@@ -146,7 +146,7 @@ class Switching(RuleBasedStateMachine):
         for layer, seen in others.items():
             is_other = layer.below is not None and not layer.is_ours
             assert layer.seen == seen + (is_other and place.holds(layer))
-        return result, self.is_on and any(layer.is_ours for layer in place.path())
+        return result, self.is_enabled and any(layer.is_ours for layer in place.path())
 
     def _left(self, before: str | None, state: str | None, text: str = "") -> None:
         """Check that there is one more trace, in this state, or none; of one span."""

@@ -499,7 +499,7 @@ class StreamOfAnother:
 def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
     """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
     litellm.open = lambda stream: stream
-    patch = Patch(litellm, "open", wrapper_for(autolog.DOORS[0], litellm.open), lambda: True)
+    patch = Patch(litellm, "open", wrapper_for(autolog.TARGETS[0], litellm.open), lambda: True)
     patch.apply()
     yield litellm.open
     patch.revert()
@@ -578,8 +578,8 @@ def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller)
 
 def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
     """Other threads go on until the process is gone."""
-    enclosing = SimpleNamespace(span=None)
-    records = [stream_state.StreamRecord(enclosing, None, str) for _ in range(1000)]
+    call_context = SimpleNamespace(span=None)
+    records = [stream_state.StreamRecord(call_context, None, str) for _ in range(1000)]
     stop = threading.Event()
 
     def churn() -> None:

@@ -153,9 +153,9 @@ def protocols(stream: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_stream_has_the_protocols_of_litellms(kind: str, streams: Streams, traces: Traces) -> None:
     """All of them, and no other."""
-    plain = streams.open(kind)
-    untraced = protocols(plain)
-    streams.read(kind, plain)
+    to_jsonable = streams.open(kind)
+    untraced = protocols(to_jsonable)
+    streams.read(kind, to_jsonable)
     mlflow.litellm.autolog()
     stream = streams.open(kind)
     traced = protocols(stream)

@@ -119,7 +119,7 @@ def test_chunks_are_joined_choice_by_choice() -> None:
         said = {"index": index, "text": text, "logprobs": {"tokens": [text]}}
         choice = {**said, "reasoning_content": text.upper()}
         accumulator.add({"id": "cmpl-1", "choices": [choice]})
-    first, second = accumulator.answer().outputs["choices"]
+    first, second = accumulator.response().outputs["choices"]
     assert (first["text"], second["text"]) == ("ac", "bd")
     assert second["logprobs"] == {"tokens": ["b", "d"]}
     assert second["reasoning_content"] == "BD"

@@ -150,12 +150,12 @@ def test_content_comes_after_reasoning(tracing: Traces, caller: Caller) -> None:
     """So a stream has two times to wait for: anything at all, and the answer."""
     caller.stream("/reason")
     caller.stream("/say | hello", model=ANTHROPIC)
-    reasoned, plain = tracing.calls()
+    reasoned, to_jsonable = tracing.calls()
     first, content = (
         reasoned.attributes[f"time_to_first_{what}_ms"] for what in ("chunk", "content")
     )
     assert 0 < first < content <= seconds(reasoned) * 1000 + 1
-    assert plain.attributes["time_to_first_content_ms"] > 0
+    assert to_jsonable.attributes["time_to_first_content_ms"] > 0
 
 
 def test_tool_call_is_content(tracing: Traces, caller: Caller) -> None:

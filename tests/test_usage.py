@@ -7,7 +7,7 @@ from typing import Any
 import litellm
 import pytest
 
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.usage import token_attributes, tokens
 
 
@@ -110,7 +110,7 @@ def test_litellms_usage_is_read_as_it_is() -> None:
         cache_read_input_tokens=60,
         cache_creation_input_tokens=30,
     )
-    assert tokens(plain(usage)) == expected(
+    assert tokens(to_jsonable(usage)) == expected(
         100, 20, cache_read_input_tokens=60, cache_creation_input_tokens=30
     )
 

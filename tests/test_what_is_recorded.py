@@ -14,7 +14,7 @@ from callers import MODEL, SyncCaller, user
 from exchanges import EXCHANGES
 from services import EMBEDDING, MODERATION, OCR, TRANSCRIPTION
 
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._payloads.kinds import chat
 from mlflow_litellm._payloads.kinds.chat import RECORDED
 
@@ -150,7 +150,7 @@ def test_page_lists_the_parameters_that_are_recorded() -> None:
 
 def test_page_lists_the_parameters_of_other_calls() -> None:
     """A line a kind of call."""
-    kinds = {door.name: door.payload for door in DOORS if not door.is_route}
+    kinds = {target.name: target.payload for target in TARGETS if not target.is_composite}
     lines = re.findall(r"^\| (`[^|]+) \| (`[^|]+) \|$", section("### Of other calls"), re.MULTILINE)
     listed = {
         kinds[name].__name__: set(re.findall(r"`(\w+)`", parameters))

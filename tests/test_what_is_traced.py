@@ -15,7 +15,7 @@ import litellm.vector_stores
 import pytest
 
 from mlflow_litellm._common.patching import holder_of
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ def test_page_lists_every_function() -> None:
 
 def test_page_lists_what_is_traced() -> None:
     """Each door, and no other function, is among those."""
-    assert sorted(door.name for door in DOORS) == sorted(TRACED)
+    assert sorted(target.name for target in TARGETS) == sorted(TRACED)
 
 
 def test_page_lists_every_method_of_router() -> None:
@@ -118,10 +118,10 @@ def test_page_lists_every_method_of_router() -> None:
     assert sorted(name for name in methods if not is_known(name)) == []
 
 
-@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.name)
-def test_span_type_is_the_pages(door: object) -> None:
+@pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
+def test_span_type_is_the_pages(target: object) -> None:
     """As the table of calls has it; all others are chains, or agents."""
     rows = re.findall(r"^\| (`[^|]+) \| `(\w+)` \|", PAGE, re.MULTILINE)
     types = {name: kind for cell, kind in rows for name in re.findall(r"`([\w.]+)`", cell)}
-    of_chains = "AGENT" if "tool_loop" in door.name else "CHAIN"
-    assert types.get(door.name, of_chains) == door.span_type
+    of_chains = "AGENT" if "tool_loop" in target.name else "CHAIN"
+    assert types.get(target.name, of_chains) == target.span_type

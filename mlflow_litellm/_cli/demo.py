@@ -103,8 +103,8 @@ class _Calls:
         message = litellm.completion(**arguments).choices[0].message
         if results := [_result(call) for call in message.tool_calls or ()]:
             messages = [question, message.model_dump(exclude_none=True), *results]
-            answer = "2,100,000 people live there."
-            litellm.completion(**self._arguments(messages, answer, **tools))
+            response = "2,100,000 people live there."
+            litellm.completion(**self._arguments(messages, response, **tools))
 
     def failing(self) -> None:
         """Make a call that the provider refuses."""
@@ -114,9 +114,9 @@ class _Calls:
         with contextlib.suppress(Exception):
             litellm.completion(**arguments)
 
-    def _arguments(self, prompt: str | list[Any], answer: str, **more: Any) -> dict[str, Any]:
+    def _arguments(self, prompt: str | list[Any], response: str, **more: Any) -> dict[str, Any]:
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
-        mock = {"mock_response": answer} if self._mocked else {}
+        mock = {"mock_response": response} if self._mocked else {}
         return {"model": self.model, "messages": messages, **mock, **more}
 
 
@@ -153,7 +153,7 @@ def _open_store(tracking_uri: str | None, experiment: str) -> str:
 
 def _make(calls: _Calls) -> list[str | None]:
     """Return the ids of the traces."""
-    with report.telling(f"a call of {calls.model} failed", "try another --model"):
+    with report.problem_on_error(f"a call of {calls.model} failed", "try another --model"):
         calls.all()
     trace_ids = [mlflow.get_last_active_trace_id()]
     calls.failing()

@@ -130,7 +130,7 @@ def _switch() -> Iterator[Finding]:
     yield Finding("ok", "mlflow.litellm.autolog is this package's")
     # What it would log stands among the findings.
     mlflow.litellm.autolog(silent=True)
-    patches = autolog_module.patches()
+    patches = autolog_module.target_patches()
     yield from patched(patches)
     yield from _other_wrappers(patches)
 

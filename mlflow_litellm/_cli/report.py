@@ -79,7 +79,7 @@ def own_health(health: Health) -> Finding:
 
 
 @contextlib.contextmanager
-def telling(what: str, remedy: str) -> Iterator[None]:
+def problem_on_error(what: str, remedy: str) -> Iterator[None]:
     """Turn any error of the block into a problem that `what` begins."""
     try:
         yield

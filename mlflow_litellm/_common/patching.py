@@ -48,9 +48,9 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
 
     # Not super(), which does not go with a ``__class__`` in the body of a class.
     def __init__(
-        self, name: str, wrapped: Any, wrapper: Wrapper, is_on: Callable[[], bool]
+        self, name: str, wrapped: Any, wrapper: Wrapper, is_enabled: Callable[[], bool]
     ) -> None:
-        wrapt.FunctionWrapper.__init__(self, wrapped, wrapper, is_on)
+        wrapt.FunctionWrapper.__init__(self, wrapped, wrapper, is_enabled)
         self._self_name = name
 
     @property  # type: ignore[misc]
@@ -94,7 +94,7 @@ for _name in _NO_FUNCTION_HAS:
     setattr(PatchedFunction, _name, None)
 
 
-def _patched_method(original: Any, wrapper: Wrapper, is_on: Callable[[], bool]) -> Any:
+def _patched_method(original: Any, wrapper: Wrapper, is_enabled: Callable[[], bool]) -> Any:
     """
     Return a function in the place of a method's, async where that is.
 
@@ -105,12 +105,14 @@ def _patched_method(original: Any, wrapper: Wrapper, is_on: Callable[[], bool]) 
     @functools.wraps(original)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         bound = _bound(original, self)
-        return wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs)
+        return wrapper(bound, self, args, kwargs) if is_enabled() else bound(*args, **kwargs)
 
     @functools.wraps(original)
     async def async_method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         bound = _bound(original, self)
-        return await (wrapper(bound, self, args, kwargs) if is_on() else bound(*args, **kwargs))
+        return await (
+            wrapper(bound, self, args, kwargs) if is_enabled() else bound(*args, **kwargs)
+        )
 
     return async_method if inspect.iscoroutinefunction(original) else method
 
@@ -139,7 +141,7 @@ class Patch:
         holder: ModuleType | type,
         name: str,
         wrapper: Wrapper,
-        is_on: Callable[[], bool],
+        is_enabled: Callable[[], bool],
         *,
         served: Any = None,
     ) -> None:
@@ -147,7 +149,7 @@ class Patch:
         self.name = name
         self._served = served
         self._wrapper = wrapper
-        self._is_on = is_on
+        self._is_on = is_enabled
         self.original: Any = None
         self.patched: Any = None
         self._installed = False

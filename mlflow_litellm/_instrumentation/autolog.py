@@ -25,7 +25,7 @@ from mlflow_litellm._instrumentation import (
     threads,
 )
 from mlflow_litellm._instrumentation.callers import is_mlflows_own
-from mlflow_litellm._instrumentation.targets import DOORS
+from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 from mlflow_litellm._tracing import (
     builtin_flavor,
@@ -43,11 +43,11 @@ from mlflow_litellm._tracing.store import opening
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._instrumentation.target import Target
 
 FLAVOR = "litellm"
 
-if state.is_on() and "autolog" in globals():
+if state.is_enabled() and "autolog" in globals():
     # Loaded anew, as notebooks do with what has changed: what was patched before would be patched
     # again on top.
     globals()["autolog"](disable=True)
@@ -58,7 +58,7 @@ _patches: list[Patch] = []
 _inner_patches: list[Patch] = []
 # Of MLflow's own, which is not LiteLLM's to be looked for under other names.
 _export_patches: list[Patch] = []
-_told_missing: set[str] = set()
+_warned_missing: set[str] = set()
 # The configuration of MLflow's own flavor, where that was on when this one was switched on.
 _builtin_config: dict[str, Any] | None = None
 
@@ -113,7 +113,7 @@ def _check_types(**arguments: object) -> None:
 autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
 
 
-def patches() -> list[Patch]:
+def target_patches() -> list[Patch]:
     """Return the patches of LiteLLM's functions, applied or not; none before tracing was on."""
     return list(_patches)
 
@@ -142,7 +142,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
     wanted = log_traces and not disable
     if wanted:
         _remember_builtin()
-    elif not state.is_on() and _builtin_is_on():
+    elif not state.is_enabled() and _builtin_is_on():
         builtin_flavor.builtin_autolog()(disable=True)
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
@@ -152,7 +152,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
         privacy.choose(log_content)
         _enable(sys.modules["litellm"])
     else:
-        privacy.forget()
+        privacy.reset()
         _disable()
 
 
@@ -162,22 +162,25 @@ def _enable(litellm: ModuleType) -> None:
         # The second time only where somebody had LiteLLM imported anew.
         _revert()
         _patched = litellm
-        _patches[:] = [_patch(litellm, door) for door in DOORS]
-        doors = list(zip(DOORS, _patches, strict=True))
-        _inner_patches[:] = [*router.patches(litellm, doors, _trace_next), threads.patch()]
-        _export_patches[:] = [
-            *export.patches(),
-            *export_stats.patches(),
-            *ids.patches(),
-            opening.patch(),
-            trace_destination.patch(),
+        _patches[:] = [_patch(litellm, target) for target in TARGETS]
+        targets = list(zip(TARGETS, _patches, strict=True))
+        _inner_patches[:] = [
+            *router.router_patches(litellm, targets, _trace_next),
+            threads.submit_patch(),
         ]
-    late_targets.watch(_trace_next, state.is_on)
-    apply_all([*_patches, *_inner_patches, *late_targets.patches()])
+        _export_patches[:] = [
+            *export.semconv_patches(),
+            *export_stats.export_patches(),
+            *ids.id_patches(),
+            opening.opening_patch(),
+            trace_destination.destination_patch(),
+        ]
+    late_targets.watch(_trace_next, state.is_enabled)
+    apply_all([*_patches, *_inner_patches, *late_targets.late_patches()])
     for patch in _export_patches:
         patch.apply()
     export_stats.watch()
-    _tell_missing()
+    _warn_of_missing()
     builtin_callback.take_out(litellm)
     ids.isolate()
     notebook.attach()
@@ -189,18 +192,18 @@ def _enable(litellm: ModuleType) -> None:
     state.switch(on=True)
 
 
-def _patch(litellm: ModuleType, door: Door) -> Patch:
-    if door.name.startswith(router.PREFIX):
-        return router.patch(litellm, door, _trace_next)
-    holder, name = holder_of(litellm, door.name)
-    return Patch(holder, name, wrapper_for(door, vars(holder).get(name)), _trace_next)
+def _patch(litellm: ModuleType, target: Target) -> Patch:
+    if target.name.startswith(router.PREFIX):
+        return router.router_patch(litellm, target, _trace_next)
+    holder, name = holder_of(litellm, target.name)
+    return Patch(holder, name, wrapper_for(target, vars(holder).get(name)), _trace_next)
 
 
 def _disable() -> None:
     global _builtin_config
     state.switch(on=False)
     # Before the patches go, that tell it what was sent.
-    export_stats.forget()
+    export_stats.reset()
     # Also where it was off: a wrapper that was covered then may be on top now.
     _revert()
     notebook.detach()
@@ -214,22 +217,22 @@ def _disable() -> None:
 
 
 def _revert() -> None:
-    revert_all([*_patches, *_inner_patches, *late_targets.patches()])
+    revert_all([*_patches, *_inner_patches, *late_targets.late_patches()])
     for patch in _export_patches:
         patch.revert()
 
 
 def _trace_next() -> bool:
     """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
-    if state.is_on():
+    if state.is_enabled():
         with guard("taking MLflow's callback out of LiteLLM's lists"):
             builtin_callback.take_out(sys.modules["litellm"])
-    return state.is_on() and not is_mlflows_own()
+    return state.is_enabled() and not is_mlflows_own()
 
 
 def _remember_builtin() -> None:
     global _builtin_config
-    if not state.is_on() and _builtin_is_on():
+    if not state.is_enabled() and _builtin_is_on():
         config = AUTOLOGGING_INTEGRATIONS[FLAVOR]
         _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
 
@@ -239,12 +242,12 @@ def _builtin_is_on() -> bool:
     return config.get("disable") is False and bool(config.get("log_traces"))
 
 
-def _tell_missing() -> None:
+def _warn_of_missing() -> None:
     # What came with later versions of LiteLLM is told by `doctor` alone.
     needed = (patch for patch in _patches if patch.name in {"completion", "acompletion"})
-    missing = {patch.full_name for patch in needed if patch.current is None} - _told_missing
+    missing = {patch.full_name for patch in needed if patch.current is None} - _warned_missing
     if missing:
-        _told_missing.update(missing)
+        _warned_missing.update(missing)
         logger.warning(
             "%s: not in this version of LiteLLM, so not traced. Everything else is.",
             ", ".join(sorted(missing)),

@@ -18,14 +18,14 @@ from mlflow.entities import SpanType
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._common.patching import holder_of
 from mlflow_litellm._instrumentation.callers import LIBRARIES_OF_LITELLM, litellm_caller
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextvars import Token
 
-    from mlflow_litellm._instrumentation.target import Door
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._instrumentation.target import Target
+    from mlflow_litellm._payloads.base import Request, Response
     from mlflow_litellm._tracing.privacy import Content
     from mlflow_litellm._tracing.span import ActiveSpan, CallSpan
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 STOPPING = frozenset({"guardrail_failed_to_respond", "guardrail_intervened"})
 
 
-class Enclosing:
+class CallContext:
     """
     A call that is under way, as inner calls see it.
 
@@ -58,9 +58,8 @@ class Enclosing:
     __slots__ = (
         "_results",
         "cancelled_by",
-        "door",
         "groups",
-        "is_composite",
+        "inner_targets",
         "is_open",
         "is_retried",
         "is_streaming",
@@ -68,26 +67,27 @@ class Enclosing:
         "redactions",
         "runs_tools",
         "span",
-        "steps",
+        "target",
+        "usage_is_below",
     )
 
-    def __init__(self, span: CallSpan, door: Door, outer: Enclosing | None = None) -> None:
+    def __init__(self, span: CallSpan, target: Target, outer: CallContext | None = None) -> None:
         self.span = span
-        self.door = door
+        self.target = target
         self.outer = outer
         self.is_open = True
         self.is_streaming = False
-        self.is_composite = door.is_route
-        self.is_retried = door.is_retry
+        self.usage_is_below = target.is_composite
+        self.is_retried = target.is_retry
         self.runs_tools = False
         self.cancelled_by = ""
         # Lists, as the calls of a batch come from many threads.
-        self.steps: list[Door] = []
+        self.inner_targets: list[Target] = []
         self.groups: list[str] = []
         self.redactions: list[Any] = []
         self._results: list[Any] | None = []
 
-    def is_below(self, other: Enclosing) -> bool:
+    def is_below(self, other: CallContext) -> bool:
         """Return whether the call was made for another."""
         call = self.outer
         while call is not None and call is not other:
@@ -96,27 +96,27 @@ class Enclosing:
 
     def restrict(self, content: Content) -> None:
         """Have no more than `content` recorded of the call and of those that it is part of."""
-        call: Enclosing | None = self
+        call: CallContext | None = self
         while call is not None and call.span.content > content:
             call.span.content = content
             call = call.outer
 
-    def note(self, door: Door, request: Request) -> None:
+    def add_inner_request(self, target: Target, request: Request) -> None:
         """Note what is asked for in a call that is made for this one."""
         group = request.attributes.get("model_group")
-        if group and not door.is_route and group not in self.groups:
+        if group and not target.is_composite and group not in self.groups:
             self.groups.append(group)
 
     def cause_of(self, error: BaseException) -> str:
         """Return what cancelled the call or one that it is part of; empty if nothing is known."""
         if not isinstance(error, CancelledError):
             return ""
-        call: Enclosing | None = self
+        call: CallContext | None = self
         while call is not None and not call.cancelled_by:
             call = call.outer
         return call.cancelled_by if call is not None else ""
 
-    def note_guardrail(self, name: str, mode: str, status: str) -> None:
+    def add_guardrail(self, name: str, mode: str, status: str) -> None:
         """Note the verdict of a guardrail that ran for the call."""
         if status in STOPPING:
             self.cancelled_by = f"{status}: {name} ({mode})"
@@ -132,19 +132,19 @@ class Enclosing:
         if self.outer is not None:
             self.outer.record_late(status, record)
 
-    def note_lost(self, error: BaseException) -> None:
+    def add_lost_stream(self, error: BaseException) -> None:
         """Note that a stream of a call made for this one broke, of which a reader may not hear."""
 
-    def offer(self, result: Any) -> None:
+    def add_inner_result(self, result: Any) -> None:
         """Note what a step gave, which may be what this call gives."""
         if self._results is not None:
             self._results.append(result)
 
-    def settle(self, result: Any) -> None:
+    def resolve_outcome(self, result: Any) -> None:
         """Note what this call gives or raises. A stream is read on, and must not be held here."""
         results, self._results = self._results or [], None
         # A helper's answer, such as a judge's, is not the call's own.
-        self.is_composite |= any(result is given for given in results)
+        self.usage_is_below |= any(result is given for given in results)
 
     def release(self) -> None:
         """
@@ -159,10 +159,10 @@ class Enclosing:
     def active(self) -> Active:
         """Return a context manager that makes this the enclosing call, and its span current."""
         # MLflow takes 10 us to make a span current, even one that is none.
-        return Active(self, self.span.active()) if self.span.has_place else INACTIVE
+        return Active(self, self.span.active()) if self.span.in_trace else INACTIVE
 
 
-def started(span: CallSpan, outer: Enclosing | None) -> CallSpan:
+def started(span: CallSpan, outer: CallContext | None) -> CallSpan:
     """Start the span of a call that is made for another, if any; return it."""
     if outer is None or not outer.is_streaming:
         return span.start()
@@ -170,7 +170,7 @@ def started(span: CallSpan, outer: Enclosing | None) -> CallSpan:
     return copy_context().run(_started_below, span, outer)
 
 
-def _started_below(span: CallSpan, outer: Enclosing) -> CallSpan:
+def _started_below(span: CallSpan, outer: CallContext) -> CallSpan:
     outer.span.active().__enter__()
     return span.start()
 
@@ -178,16 +178,16 @@ def _started_below(span: CallSpan, outer: Enclosing) -> CallSpan:
 class Active:
     """Makes a call the enclosing one, and its span the current one, in this context only."""
 
-    __slots__ = ("_enclosing", "_span", "_token")
+    __slots__ = ("_call", "_span", "_token")
 
-    def __init__(self, enclosing: Enclosing, span: ActiveSpan) -> None:
-        self._enclosing = enclosing
+    def __init__(self, call_context: CallContext, span: ActiveSpan) -> None:
+        self._call = call_context
         self._span = span
-        self._token: Token[Enclosing | None] | None = None
+        self._token: Token[CallContext | None] | None = None
 
     def __enter__(self) -> None:
         self._span.__enter__()
-        self._token = current.set(self._enclosing)
+        self._token = current.set(self._call)
 
     def __exit__(self, *_: object) -> None:
         # Forgotten only then: left again, if this is interrupted.
@@ -219,7 +219,7 @@ class _Inactive(Active):
 INACTIVE: Active = _Inactive()
 
 
-def _reset(token: Token[Enclosing | None]) -> None:
+def _reset(token: Token[CallContext | None]) -> None:
     try:
         current.reset(token)
     # What the collector closes is left in another context than it was entered in. The token may
@@ -229,34 +229,34 @@ def _reset(token: Token[Enclosing | None]) -> None:
 
 
 # Read and set by itself where streams are read, as a function takes longer than that.
-current: ContextVar[Enclosing | None] = ContextVar("mlflow_litellm_enclosing", default=None)
+current: ContextVar[CallContext | None] = ContextVar("mlflow_litellm_enclosing", default=None)
 
 
-def leave(call: Enclosing, before: Enclosing | None) -> None:
+def leave(call: CallContext, before: CallContext | None) -> None:
     """Make `before` the enclosing call again, after a chunk of another call's stream was read."""
     # What the collector closes is left in another context than it was entered in.
     if current.get() is call:
         current.set(before)
 
 
-def enclosing() -> Enclosing | None:
+def current_call() -> CallContext | None:
     """Return the innermost call that is under way in this context."""
     call = current.get()
     return call if call is not None and call.is_open else None
 
 
-def last() -> Enclosing | None:
+def last() -> CallContext | None:
     """Return the innermost call of this context, which may have ended."""
     return current.get()
 
 
-def is_late() -> bool:
+def call_has_ended() -> bool:
     """Tell whether the context is that of a call that has ended, as a task may have it."""
     call = current.get()
     return call is not None and not call.is_open
 
 
-def is_plumbing(door: Door) -> bool:
+def is_internal_call(target: Target) -> bool:
     """
     Tell whether the call now being made is LiteLLM's way to make the enclosing one.
 
@@ -266,22 +266,22 @@ def is_plumbing(door: Door) -> bool:
     Args:
         door: The door that the call comes through.
     """
-    outer = enclosing()
-    if outer is None or not _is_by_litellm(door):
+    outer = current_call()
+    if outer is None or not _is_by_litellm(target):
         return False
-    if door.is_route and not outer.door.is_route:
+    if target.is_composite and not outer.target.is_composite:
         # What it makes are the steps.
         return True
-    if outer.door.payload is door.payload:
-        outer.steps.append(door)
+    if outer.target.payload is target.payload:
+        outer.inner_targets.append(target)
         return False
-    return door.bridges and not outer.door.is_route
+    return target.may_be_bridged and not outer.target.is_composite
 
 
-def _is_by_litellm(door: Door) -> bool:
+def _is_by_litellm(target: Target) -> bool:
     def functions(frame: Any) -> list[Any]:
         litellm = sys.modules["litellm"]
-        holder, name = holder_of(litellm, door.name)
+        holder, name = holder_of(litellm, target.name)
         last = name.rpartition(".")[2]
         return [vars(holder).get(last), vars(litellm).get(last), frame.f_globals.get(last)]
 
@@ -293,7 +293,7 @@ def _is_by_litellm(door: Door) -> bool:
     )
 
 
-def run_below(call: Enclosing, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def run_below(call: CallContext, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run a function that LiteLLM gave to a thread without the context of the call."""
     with call.active():
         return function(*args, **kwargs)
@@ -302,7 +302,7 @@ def run_below(call: Enclosing, function: Callable[..., Any], /, *args: Any, **kw
 _COUNTED = ("response_cost", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens")
 
 
-def composite_attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the span attributes of a route: of Router, its model group and strategy.
 
@@ -310,11 +310,11 @@ def composite_attributes(owner: Any, arguments: Mapping[str, Any]) -> dict[str, 
         owner: The router, or None.
         arguments: The call's arguments by name.
     """
-    strategy = _strategy(owner)
+    strategy = _strategy(instance)
     if strategy is None:
         return {}
-    told = {"model_group": arguments.get("model"), "routing_strategy": plain(strategy)}
-    return {key: value for key, value in told.items() if isinstance(value, str)}
+    fields = {"model_group": arguments.get("model"), "routing_strategy": to_jsonable(strategy)}
+    return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 
 def _strategy(router: Any) -> Any:
@@ -340,29 +340,29 @@ def is_custom_stream(stream: Any, arguments: Mapping[str, Any]) -> bool:
     return any(handler["provider"] in providers for handler in handlers)
 
 
-def record_inner_calls(answer: Answer, route: Enclosing) -> None:
+def record_inner_calls(response: Response, route: CallContext) -> None:
     """
     Note how many calls were made for one, and leave tokens and cost to them.
 
     Each has its own, those that failed after a part of the answer among them.
     """
-    if not route.steps:
+    if not route.inner_targets:
         return
-    answer.attributes["inner_calls"] = len(route.steps)
+    response.attributes["inner_calls"] = len(route.inner_targets)
     if route.is_retried:
-        answer.attributes.setdefault("attempted_retries", len(route.steps) - 1)
+        response.attributes.setdefault("attempted_retries", len(route.inner_targets) - 1)
     if groups := route.groups:
-        answer.attributes["model_groups"] = groups
+        response.attributes["model_groups"] = groups
         # LiteLLM tells these itself, but not of a call that failed.
-        answer.attributes.setdefault("attempted_fallbacks", len(groups) - 1)
-        answer.attributes.setdefault("attempted_retries", len(route.steps) - len(groups))
-    if route.is_composite:
-        _leave_tokens(answer)
-        if not route.door.is_route:
-            route.span.become(SpanType.CHAIN)
+        response.attributes.setdefault("attempted_fallbacks", len(groups) - 1)
+        response.attributes.setdefault("attempted_retries", len(route.inner_targets) - len(groups))
+    if route.usage_is_below:
+        _leave_tokens(response)
+        if not route.target.is_composite:
+            route.span.set_type(SpanType.CHAIN)
 
 
-def _leave_tokens(answer: Answer) -> None:
-    answer.usage = answer.cost = None
+def _leave_tokens(response: Response) -> None:
+    response.usage = response.cost = None
     for name in _COUNTED:
-        answer.attributes.pop(name, None)
+        response.attributes.pop(name, None)

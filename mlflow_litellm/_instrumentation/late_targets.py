@@ -51,12 +51,12 @@ _patches: list[Patch] = []
 _is_watching = False
 
 
-def patches() -> list[Patch]:
+def late_patches() -> list[Patch]:
     """Return the patches of what has been imported so far."""
     return list(_patches)
 
 
-def watch(is_on: Callable[[], bool], is_enabled: Callable[[], bool]) -> None:
+def watch(is_enabled: Callable[[], bool], patches_now: Callable[[], bool]) -> None:
     """
     Have each module patched when it is imported. Is idempotent.
 
@@ -71,22 +71,22 @@ def watch(is_on: Callable[[], bool], is_enabled: Callable[[], bool]) -> None:
 
     def imported(module: ModuleType) -> None:
         with guard("patching what has been imported"):
-            found = _found(module, is_on)
+            found = _found(module, is_enabled)
             _patches.extend(found)
-            if is_enabled():
+            if patches_now():
                 apply_all(found)
 
     for name in _TARGETS:
         wrapt.register_post_import_hook(imported, name)
 
 
-def _found(module: ModuleType, is_on: Callable[[], bool]) -> list[Patch]:
+def _found(module: ModuleType, is_enabled: Callable[[], bool]) -> list[Patch]:
     # Under its old name a module may be the one of the new name.
     known = {(id(patch.holder), patch.name) for patch in _patches}
     wrappers = _TARGETS.get(module.__name__, {})
     found = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
     return [
-        Patch(holder, name, wrapper, is_on)
+        Patch(holder, name, wrapper, is_enabled)
         for holder, name, wrapper in found
         if (id(holder), name) not in known
     ]

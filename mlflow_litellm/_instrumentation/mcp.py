@@ -13,7 +13,7 @@ from mlflow.entities import SpanType
 
 from mlflow_litellm._common.patching import PatchedFunction
 from mlflow_litellm._instrumentation import context
-from mlflow_litellm._instrumentation.target import Door
+from mlflow_litellm._instrumentation.target import Target
 from mlflow_litellm._instrumentation.wrapper import Call, wrapper_for
 from mlflow_litellm._payloads.kinds import mcp, responses
 from mlflow_litellm._tracing.guard import guard
@@ -21,15 +21,15 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
-_TURN = Door("aresponses", SpanType.LLM, responses)
+_TURN = Target("aresponses", SpanType.LLM, responses)
 _LIST = "tools/list"
 _AFTER = "post_mcp_call"
 
 
 @dataclass(frozen=True, slots=True)
-class _Method(Door):
+class _Method(Target):
     """
     One request to an MCP server. Calls that the server makes in return are calls of their own.
 
@@ -37,13 +37,13 @@ class _Method(Door):
         target: The tool that is called; empty where the request is for a list.
     """
 
-    is_route: bool = True
-    target: str = ""
+    is_composite: bool = True
+    tool: str = ""
 
     @property
     def span_name(self) -> str:
         """As OpenTelemetry's conventions for MCP have it, such as ``"tools/call get_weather"``."""
-        return f"{self.name} {self.target}".strip()
+        return f"{self.name} {self.tool}".strip()
 
 
 class _ToolCall(Call):
@@ -52,8 +52,8 @@ class _ToolCall(Call):
     __slots__ = ("is_sent",)
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        door = _Method(mcp.CALL, SpanType.TOOL, mcp, target=str(arguments.get("name") or ""))
-        super().__init__(door, arguments)
+        target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(arguments.get("name") or ""))
+        super().__init__(target, arguments)
         self.is_sent = False
 
     def send(self, arguments: Mapping[str, Any]) -> None:
@@ -69,11 +69,11 @@ class _ToolCall(Call):
                 self.send({})
         super().fail(error)
 
-    def _read(self, result: Any) -> Answer:
-        answer = super()._read(result)
+    def _read(self, result: Any) -> Response:
+        response = super()._read(result)
         if _is_masked():
-            answer.outputs = None
-        return answer
+            response.outputs = None
+        return response
 
 
 _running: ContextVar[_ToolCall | None] = ContextVar("mlflow_litellm_tool", default=None)
@@ -96,7 +96,7 @@ async def send_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) ->
         parameters = _by_name(wrapped, args, kwargs).get("call_tool_request_params")
         asked = {key: getattr(parameters, key, None) for key in ("name", "arguments")}
     running = _running.get()
-    if running is not None and running.enclosing.is_open:
+    if running is not None and running.context.is_open:
         running.send(asked.get("arguments") or {})
         return await wrapped(*args, **kwargs)
     return await _within(_tool(asked), wrapped, args, kwargs)
@@ -117,17 +117,17 @@ async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -
     """Wrap ``experimental_mcp_client.load_mcp_tools``."""
     if _is_patched(wrapped):
         return await wrapped(*args, **kwargs)
-    door = _Method(_LIST, SpanType.TOOL, mcp)
-    call = Call(door, {"jsonrpc": "2.0", "method": _LIST})
+    target = _Method(_LIST, SpanType.TOOL, mcp)
+    call = Call(target, {"jsonrpc": "2.0", "method": _LIST})
     return await _within(call, wrapped, args, kwargs)
 
 
-def take_turn(wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+def take_turn(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``aresponses`` of the module that calls it for each turn of a call with MCP tools."""
-    call = context.enclosing()
+    call = context.current_call()
     if call is None or not call.runs_tools:
         return wrapped(*args, **kwargs)
-    return wrapper_for(_TURN, wrapped)(wrapped, owner, args, kwargs)
+    return wrapper_for(_TURN, wrapped)(wrapped, instance, args, kwargs)
 
 
 def _is_patched(function: Any) -> bool:
@@ -137,8 +137,8 @@ def _is_patched(function: Any) -> bool:
 
 
 def _tool(asked: Mapping[str, Any]) -> Call:
-    door = _Method(mcp.CALL, SpanType.TOOL, mcp, target=str(asked.get("name") or ""))
-    return Call(door, asked)
+    target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(asked.get("name") or ""))
+    return Call(target, asked)
 
 
 async def _within(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

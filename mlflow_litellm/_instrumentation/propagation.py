@@ -33,7 +33,9 @@ _HEADERS = ("extra_headers", "headers")
 _TRACEPARENT = "traceparent"
 
 
-def told(payload: Payload, arguments: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def fields(
+    payload: Payload, arguments: Mapping[str, Any], kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """
     Return the arguments of a call that tell its provider of the current span, if it is to know.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import ModuleType
 
-    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._instrumentation.target import Target
 
 PREFIX = "Router."
 METHODS = (
@@ -54,7 +54,7 @@ _EVERY_ROUTER_HAS = ("acompletion", "aembedding", "completion", "embedding")
 _ASYNC = ("a", "create_interaction", "schedule_a")
 
 
-def patch(litellm: ModuleType, door: Door, is_on: Callable[[], bool]) -> Patch:
+def router_patch(litellm: ModuleType, target: Target, is_enabled: Callable[[], bool]) -> Patch:
     """
     Return the patch of a method of Router.
 
@@ -63,11 +63,11 @@ def patch(litellm: ModuleType, door: Door, is_on: Callable[[], bool]) -> Patch:
         door: The method, with a name such as ``"Router.completion"``.
         is_on: Asked at each call whether it is traced.
     """
-    return _patch(litellm, door.name.removeprefix(PREFIX), door, is_on)
+    return _patch(litellm, target.name.removeprefix(PREFIX), target, is_enabled)
 
 
-def patches(
-    litellm: ModuleType, doors: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+def router_patches(
+    litellm: ModuleType, targets: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
 ) -> list[Patch]:
     """
     Return the patches of the methods that a Router makes from LiteLLM's functions.
@@ -77,17 +77,17 @@ def patches(
         doors: What is patched, the methods of Router that have a patch of their own included.
         is_on: Asked at each call whether it is traced.
     """
-    functions = [(door, patch) for door, patch in doors if not door.is_route]
-    if found := _taking_a_function(litellm, functions, is_on):
+    functions = [(target, patch) for target, patch in targets if not target.is_composite]
+    if found := _taking_a_function(litellm, functions, is_enabled):
         return found
-    listed = {door.name for door, _ in doors}
-    served = {name: _route(door) for door, _ in functions for name in _names(door)}
+    listed = {target.name for target, _ in targets}
+    served = {name: _route(target) for target, _ in functions for name in _names(target)}
     found = [
-        _patch(litellm, name, door, is_on)
-        for name, door in served.items()
+        _patch(litellm, name, target, is_enabled)
+        for name, target in served.items()
         if f"{PREFIX}{name}" not in listed
     ]
-    found.append(_looking_up_a_function(litellm, functions, is_on))
+    found.append(_looking_up_a_function(litellm, functions, is_enabled))
     return _existing(found)
 
 
@@ -105,11 +105,11 @@ def _core(litellm: ModuleType) -> type:
     return core if isinstance(core, type) else litellm.Router
 
 
-def _patch(litellm: ModuleType, name: str, door: Door, is_on: Callable[[], bool]) -> Patch:
+def _patch(litellm: ModuleType, name: str, target: Target, is_enabled: Callable[[], bool]) -> Patch:
     core = _core(litellm)
     served = None if name in vars(core) else _served(litellm.Router, name)
     original = vars(core).get(name, served)
-    return Patch(core, name, wrapper_for(door, original), is_on, served=served)
+    return Patch(core, name, wrapper_for(target, original), is_enabled, served=served)
 
 
 def _served(router: type, name: str) -> Any:
@@ -127,36 +127,36 @@ def _served(router: type, name: str) -> Any:
     return async_method
 
 
-def _names(door: Door) -> Iterable[str]:
+def _names(target: Target) -> Iterable[str]:
     """Return the names of the methods that a Router makes from a function."""
-    return _NAMES.get(door.name, (door.name.removeprefix("google_genai."),))
+    return _NAMES.get(target.name, (target.name.removeprefix("google_genai."),))
 
 
 def _taking_a_function(
-    litellm: ModuleType, functions: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+    litellm: ModuleType, functions: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
 ) -> list[Patch]:
     def route(wrapped: Any, router: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         function = kwargs.get("original_function", "")
-        for door, patch in functions:
+        for target, patch in functions:
             if function is patch.original or function is patch.patched:
                 given = {**kwargs, "original_function": patch.patched}
-                return wrapper_for(_route(door), wrapped)(wrapped, router, args, given)
+                return wrapper_for(_route(target), wrapped)(wrapped, router, args, given)
         return wrapped(*args, **kwargs)
 
-    return _existing(Patch(*holder_of(litellm, name), route, is_on) for name in METHODS)
+    return _existing(Patch(*holder_of(litellm, name), route, is_enabled) for name in METHODS)
 
 
 def _looking_up_a_function(
-    litellm: ModuleType, functions: Sequence[tuple[Door, Patch]], is_on: Callable[[], bool]
+    litellm: ModuleType, functions: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
 ) -> Patch:
     def invoke(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         function = wrapped(*args, **kwargs)
         patched = (patch.patched for _, patch in functions if function is patch.original)
         return next(patched, function)
 
-    return Patch(*holder_of(litellm, LOOKUP), invoke, is_on)
+    return Patch(*holder_of(litellm, LOOKUP), invoke, is_enabled)
 
 
-def _route(door: Door) -> Door:
-    name = door.name.removeprefix("google_genai.")
-    return replace(door, name=f"{PREFIX}{name}", span_type=SpanType.CHAIN, is_route=True)
+def _route(target: Target) -> Target:
+    name = target.name.removeprefix("google_genai.")
+    return replace(target, name=f"{PREFIX}{name}", span_type=SpanType.CHAIN, is_composite=True)

@@ -28,7 +28,7 @@ def attach() -> None:
     global _attached
     if not _attached:
         _attached = True
-        atexit.register(tell_losses)
+        atexit.register(report_losses)
         util.register_after_fork(attach, _attach_to_worker)
         if multiprocessing.parent_process() is not None:
             _attach_to_worker()
@@ -43,17 +43,17 @@ def _end_worker() -> None:
     end_open_streams()
     with guard("sending what a worker has traced"):
         mlflow.flush_trace_async_logging()
-    tell_losses()
+    report_losses()
     # A spawned one runs exit handlers as well.
-    atexit.unregister(tell_losses)
+    atexit.unregister(report_losses)
 
 
-def tell_losses() -> None:
+def report_losses() -> None:
     """Log one line if traces are incomplete; waits for what MLflow still has to send."""
     with guard("telling what was lost"):
-        if export_stats.waiting():
+        if export_stats.pending():
             mlflow.flush_trace_async_logging()
-        lost, health = export_stats.waiting(), health_module.health()
+        lost, health = export_stats.pending(), health_module.health()
         if health.has_losses or lost:
             logger.warning(
                 "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Look after the server, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 _on = False
 
 
-def is_on() -> bool:
+def is_enabled() -> bool:
     """Tell whether calls are traced."""
     return _on
 

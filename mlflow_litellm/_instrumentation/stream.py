@@ -34,7 +34,7 @@ def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False)
         record: What it is recorded in.
         is_custom: Whether it runs code of the user's, who may look for the current span there.
     """
-    record.enclosing.is_streaming = not is_custom
+    record.context.is_streaming = not is_custom
     proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
     watch(record)
     return proxy
@@ -153,7 +153,7 @@ def _aiter(self: _Stream) -> Any:
 
 def _next(self: _Stream) -> Any:
     record = self._self_record
-    call = record.enclosing
+    call = record.context
     # Calls that it makes meanwhile belong below its own.
     before = context.current.get()
     try:
@@ -181,7 +181,7 @@ def _next(self: _Stream) -> Any:
 
 async def _anext(self: _Stream) -> Any:
     record = self._self_record
-    call = record.enclosing
+    call = record.context
     before = context.current.get()
     try:
         context.current.set(call)

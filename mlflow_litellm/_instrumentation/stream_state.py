@@ -23,7 +23,7 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlflow_litellm._instrumentation.context import Enclosing
+    from mlflow_litellm._instrumentation.context import CallContext
     from mlflow_litellm._payloads.base import Accumulator
 
 
@@ -53,15 +53,15 @@ class StreamRecord:
         "_redact",
         "_span",
         "chunks",
-        "enclosing",
+        "context",
         "is_left",
     )
 
     def __init__(
-        self, enclosing: Enclosing, accumulator: Accumulator, redact: Callable[[str], str]
+        self, call_context: CallContext, accumulator: Accumulator, redact: Callable[[str], str]
     ) -> None:
-        self.enclosing = enclosing
-        self._span = enclosing.span
+        self.context = call_context
+        self._span = call_context.span
         self._accumulator = accumulator
         self._redact = redact
         self._first_chunk_at: float | None = None
@@ -115,7 +115,7 @@ class StreamRecord:
     def leave(self) -> bool:
         """Note that a loop over the stream was left; tell whether the stream may be read on."""
         self.is_left = not self._ended
-        caller = self.enclosing.outer
+        caller = self.context.outer
         # What LiteLLM or a custom provider reads for a call is not read on once that has ended.
         return caller is None or caller.is_open
 
@@ -142,7 +142,7 @@ class StreamRecord:
         self._ended = True
         _open.discard(self)
         _left.discard(self)
-        self.enclosing.is_open = False
+        self.context.is_open = False
         if not self.is_of_this_process:
             # Its span is the other's to end, and so are the threads that would export it.
             return
@@ -151,21 +151,21 @@ class StreamRecord:
         how = "failed" if error else how
         if how == "abandoned":
             health.count_abandoned()
-        answer = None
+        response = None
         with guard("joining a stream"):
-            answer = self._accumulator.answer()
-            answer.attributes.update(self._attributes(how))
-            context.record_inner_calls(answer, self.enclosing)
+            response = self._accumulator.response()
+            response.attributes.update(self._attributes(how))
+            context.record_inner_calls(response, self.context)
         if error is not None:
-            if self.enclosing.outer is not None:
-                self.enclosing.outer.note_lost(error)
-            self._span.fail(error, answer, self._redact, self.enclosing.cause_of(error))
+            if self.context.outer is not None:
+                self.context.outer.add_lost_stream(error)
+            self._span.fail(error, response, self._redact, self.context.cause_of(error))
         elif how == "abandoned":
-            self._span.abandon(answer, self.chunks, self._last_chunk_at if self.is_left else None)
+            self._span.abandon(response, self.chunks, self._last_chunk_at if self.is_left else None)
         else:
-            self._span.finish(answer)
-        abandon_left(below=self.enclosing)
-        self.enclosing.release()
+            self._span.finish(response)
+        abandon_left(below=self.context)
+        self.context.release()
 
     def _attributes(self, how: str) -> dict[str, Any]:
         attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}
@@ -205,14 +205,14 @@ def watch(record: StreamRecord) -> None:
         gc.callbacks.append(_note_collection)
 
 
-def abandon_below(call: Enclosing) -> None:
+def abandon_below(call: CallContext) -> None:
     """
     End the spans of the streams that were opened for a call and that nobody reads any more.
 
     LiteLLM may drop such a stream in a cycle of references, which is collected late or never.
     """
     for record in _members(_open):
-        if record.enclosing.is_below(call):
+        if record.context.is_below(call):
             record.abandon()
 
 
@@ -242,7 +242,7 @@ def leave(record: StreamRecord) -> None:
         _left.add(record)
 
 
-def abandon_left(*, idle_s: float = 0.0, below: Enclosing | None = None) -> None:
+def abandon_left(*, idle_s: float = 0.0, below: CallContext | None = None) -> None:
     """
     End the spans of streams that loops have left, and that nobody reads on.
 
@@ -253,7 +253,7 @@ def abandon_left(*, idle_s: float = 0.0, below: Enclosing | None = None) -> None
     if not _left:
         return
     for record in _members(_left):
-        if below is None or record.enclosing.outer is below:
+        if below is None or record.context.outer is below:
             record.abandon_if_left(idle_s)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Target:
     """
     One public function of LiteLLM that reaches a model.
 
@@ -30,8 +30,8 @@ class Door:
     name: str
     span_type: str
     payload: Payload
-    bridges: bool = True
-    is_route: bool = False
+    may_be_bridged: bool = True
+    is_composite: bool = False
     passes_to: str = ""
     positional: tuple[str, ...] = ()
 

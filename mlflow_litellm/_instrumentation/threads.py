@@ -26,7 +26,7 @@ WAITING = frozenset(
 )
 
 
-def patch() -> Patch:
+def submit_patch() -> Patch:
     """
     Return the patch of ``ThreadPoolExecutor.submit``, which acts below LiteLLM's calls alone.
 
@@ -36,11 +36,11 @@ def patch() -> Patch:
 
 
 def _is_below_a_call() -> bool:
-    return context.enclosing() is not None
+    return context.current_call() is not None
 
 
 def _submit(wrapped: Any, executor: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    call = context.enclosing()
+    call = context.current_call()
     if call is not None and args and _is_waited_for(executor):
         return wrapped(context.run_below, call, *args, **kwargs)
     return wrapped(*args, **kwargs)

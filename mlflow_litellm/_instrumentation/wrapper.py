@@ -25,14 +25,14 @@ from mlflow_litellm._tracing.span import CallSpan
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from mlflow_litellm._instrumentation.target import Door
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._instrumentation.target import Target
+    from mlflow_litellm._payloads.base import Response
 
 # What each kind of call that streams is asked in.
 _MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
 
 
-def wrapper_for(door: Door, original: Any) -> Callable[..., Any]:
+def wrapper_for(target: Target, original: Any) -> Callable[..., Any]:
     """
     Return the wrapper of a traced function: sync or async, as the function is.
 
@@ -44,15 +44,17 @@ def wrapper_for(door: Door, original: Any) -> Callable[..., Any]:
         What wrapt calls as ``wrapper(wrapped, instance, args, kwargs)``.
     """
     is_async = inspect.iscoroutinefunction(original)
-    return partial(_call_async if is_async else _call_sync, door)
+    return partial(_call_async if is_async else _call_sync, target)
 
 
-def _call_sync(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    if _is_plumbing(door, kwargs):
-        return wrapped(*args, **_passed_on(door, kwargs))
-    call = Call(door, kwargs)
+def _call_sync(
+    target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    if _is_internal_call(target, kwargs):
+        return wrapped(*args, **_passed_on(target, kwargs))
+    call = Call(target, kwargs)
     try:
-        call.begin(wrapped, owner, args)
+        call.begin(wrapped, instance, args)
         with call.active:
             result = wrapped(*args, **call.sent(kwargs))
         return call.deliver(result)
@@ -61,17 +63,21 @@ def _call_sync(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwar
         raise
 
 
-def _call_async(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+def _call_async(
+    target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
     # Asked here, as a task that the coroutine is given to has another stack.
-    if _is_plumbing(door, kwargs):
-        return wrapped(*args, **_passed_on(door, kwargs))
-    return _named_as(wrapped, _await(door, wrapped, owner, args, kwargs))
+    if _is_internal_call(target, kwargs):
+        return wrapped(*args, **_passed_on(target, kwargs))
+    return _named_as(wrapped, _await(target, wrapped, instance, args, kwargs))
 
 
-async def _await(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    call = Call(door, kwargs)
+async def _await(
+    target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    call = Call(target, kwargs)
     try:
-        call.begin(wrapped, owner, args)
+        call.begin(wrapped, instance, args)
         with call.active:
             result = await wrapped(*args, **call.sent(kwargs))
         return call.deliver(result)
@@ -80,26 +86,26 @@ async def _await(door: Door, wrapped: Any, owner: Any, args: tuple[Any, ...], kw
         raise
 
 
-def _is_plumbing(door: Door, kwargs: Mapping[str, Any]) -> bool:
+def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
     with guard("looking for the enclosing call"):
         # How acompletion() calls completion() in an executor.
         if kwargs.get("acompletion") is True:
             return True
-        return context.is_plumbing(door)
+        return context.is_internal_call(target)
     return False
 
 
-def _passed_on(door: Door, kwargs: Any) -> Any:
+def _passed_on(target: Target, kwargs: Any) -> Any:
     """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
-    call = context.enclosing()
-    if call is not None and door.is_retry:
+    call = context.current_call()
+    if call is not None and target.is_retry:
         with guard("telling attempts apart"):
-            attempt = replace(call.door, name=door.passes_to, passes_to=door.passes_to)
+            attempt = replace(call.target, name=target.passes_to, passes_to=target.passes_to)
             return _with_traced_attempts(attempt, call, kwargs)
     return kwargs
 
 
-def _with_traced_attempts(attempt: Door, call: context.Enclosing, kwargs: Any) -> Any:
+def _with_traced_attempts(attempt: Target, call: context.CallContext, kwargs: Any) -> Any:
     """
     Return the arguments that have LiteLLM try a call again, with each attempt traced.
 
@@ -107,8 +113,8 @@ def _with_traced_attempts(attempt: Door, call: context.Enclosing, kwargs: Any) -
     """
     call.is_retried = True
     error = sys.exc_info()[1]
-    if error is not None and not call.steps:
-        call.steps.append(attempt)
+    if error is not None and not call.inner_targets:
+        call.inner_targets.append(attempt)
         first = Call(attempt, kwargs, call.span)
         try:
             first.begin(None, None, ())
@@ -124,43 +130,43 @@ def _with_traced_attempts(attempt: Door, call: context.Enclosing, kwargs: Any) -
 class Call:
     """One call on its way through a door."""
 
-    __slots__ = ("_arguments", "_door", "_outer", "_unawaited", "active", "enclosing", "span")
+    __slots__ = ("_arguments", "_outer", "_target", "_unawaited", "active", "context", "span")
 
     def __init__(
-        self, door: Door, kwargs: Mapping[str, Any], since: CallSpan | None = None
+        self, target: Target, kwargs: Mapping[str, Any], since: CallSpan | None = None
     ) -> None:
-        self._door = door
+        self._target = target
         self._arguments: Mapping[str, Any] = kwargs
         with guard("ending streams that were left"):
             abandon_left(idle_s=LEFT_FOR_S)
-        self._outer = context.enclosing()
-        self.span = CallSpan(door.span_name, door.span_type, since)
+        self._outer = context.current_call()
+        self.span = CallSpan(target.span_name, target.span_type, since)
         # Until the switches of the call are read.
         self.span.content = Content.REDACTED
-        self.enclosing = context.Enclosing(self.span, door, self._outer)
+        self.context = context.CallContext(self.span, target, self._outer)
         self.active = context.INACTIVE
 
-    def begin(self, wrapped: Any = None, owner: Any = None, args: tuple[Any, ...] = ()) -> None:
+    def begin(self, wrapped: Any = None, instance: Any = None, args: tuple[Any, ...] = ()) -> None:
         """Start the span, and take the request."""
         context.started(self.span, self._outer)
-        self.active = self.enclosing.active()
+        self.active = self.context.active()
         if self.span.recording:
             with guard("reading a request"):
-                self._arguments = _by_name(self._door, wrapped, args, self._arguments)
+                self._arguments = _by_name(self._target, wrapped, args, self._arguments)
                 self._obey_switches()
-                self._read_request(owner)
+                self._read_request(instance)
 
-    def _read_request(self, owner: Any) -> None:
-        request = self._door.payload.request(self._arguments)
-        if self._door.is_route:
-            request.attributes.update(context.composite_attributes(owner, self._arguments))
+    def _read_request(self, instance: Any) -> None:
+        request = self._target.payload.request(self._arguments)
+        if self._target.is_composite:
+            request.attributes.update(context.composite_attributes(instance, self._arguments))
         if self._outer is not None:
-            self._outer.note(self._door, request)
+            self._outer.add_inner_request(self._target, request)
         if has_mcp(self._arguments.get("tools")):
             # Its turns have the tokens; what it gives is not what one of them gave.
-            self.enclosing.runs_tools = self.enclosing.is_composite = True
+            self.context.runs_tools = self.context.usage_is_below = True
         # A deployment may say that its calls are not to be logged.
-        self.span.record(request, tags_trace=not self._door.is_route)
+        self.span.record(request, tags_trace=not self._target.is_composite)
 
     def _obey_switches(self) -> None:
         last = context.last()
@@ -172,22 +178,22 @@ class Call:
 
     def sent(self, kwargs: Any) -> Any:
         """Return the arguments given by name as they are passed on, below the call's span."""
-        if self._door.is_route or not self.span.recording:
+        if self._target.is_composite or not self.span.recording:
             return kwargs
-        return propagation.told(self._door.payload, self._arguments, kwargs)
+        return propagation.fields(self._target.payload, self._arguments, kwargs)
 
     def deliver(self, result: Any) -> Any:
         """Return what the caller gets: `result`, or a proxy that ends the span later."""
         if not self.span.recording:
-            self.enclosing.is_open = False
+            self.context.is_open = False
             return result
         if inspect.iscoroutine(result):
             with guard("waiting for a coroutine"):
                 return self._coroutine(result)
-        self.enclosing.settle(result)
+        self.context.resolve_outcome(result)
         given = self._delivered(result)
         if self._outer is not None:
-            self._outer.offer(given)
+            self._outer.add_inner_result(given)
         return given
 
     def _delivered(self, result: Any) -> Any:
@@ -195,16 +201,16 @@ class Call:
             self._end(None)
             return result
         with guard("opening a stream"):
-            if is_stream(result) and hasattr(self._door.payload, "Accumulator"):
+            if is_stream(result) and hasattr(self._target.payload, "Accumulator"):
                 return self._stream(result)
-        answer = None
+        response = None
         with guard("reading an answer"):
-            answer = self._read(result)
-        self._end(answer)
+            response = self._read(result)
+        self._end(response)
         return result
 
-    def _read(self, result: Any) -> Answer:
-        return self._door.payload.answer(result, self._arguments)
+    def _read(self, result: Any) -> Response:
+        return self._target.payload.parse_response(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`, or what interrupted it did."""
@@ -218,31 +224,31 @@ class Call:
 
     def _fail(self, error: BaseException) -> None:
         if not self.span.recording:
-            self.enclosing.is_open = False
+            self.context.is_open = False
             return
-        self.enclosing.settle(error)
-        self.enclosing.is_composite |= bool(self.enclosing.steps)
-        answer = None
+        self.context.resolve_outcome(error)
+        self.context.usage_is_below |= bool(self.context.inner_targets)
+        response = None
         with guard("reading a failure"):
-            answer = self._door.payload.failure(error, self._arguments)
-        self._end(answer, error)
+            response = self._target.payload.failure(error, self._arguments)
+        self._end(response, error)
 
-    def _end(self, answer: Answer | None, error: BaseException | None = None) -> None:
-        self.enclosing.is_open = False
-        if answer is not None:
-            error = error or answer.error
+    def _end(self, response: Response | None, error: BaseException | None = None) -> None:
+        self.context.is_open = False
+        if response is not None:
+            error = error or response.error
             with guard("ending a route"):
-                context.record_inner_calls(answer, self.enclosing)
+                context.record_inner_calls(response, self.context)
         if error is None:
-            self.span.finish(answer)
+            self.span.finish(response)
         else:
-            cause = self.enclosing.cause_of(error)
-            self.span.fail(error, answer, self._redaction(self._arguments), cause)
-        self.enclosing.release()
+            cause = self.context.cause_of(error)
+            self.span.fail(error, response, self._redaction(self._arguments), cause)
+        self.context.release()
 
     def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
-        shown = self._door.payload.RECORDED
-        redaction = Redaction(arguments, shown, self.enclosing.redactions)
+        allowed = self._target.payload.RECORDED
+        redaction = Redaction(arguments, allowed, self.context.redactions)
         if self._outer is not None:
             self._outer.redactions.append(redaction)
         return redaction
@@ -250,9 +256,9 @@ class Call:
     def _stream(self, stream: Any) -> Any:
         # Not the messages: the stream may be kept long.
         kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
-        payload: Any = self._door.payload
+        payload: Any = self._target.payload
         accumulator = payload.Accumulator(kept, stream)
-        record = StreamRecord(self.enclosing, accumulator, self._redaction(kept))
+        record = StreamRecord(self.context, accumulator, self._redaction(kept))
         return traced_stream(stream, record, is_custom=context.is_custom_stream(stream, kept))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -266,7 +272,7 @@ class Call:
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         # What it gives may be a stream, which outlives it.
         self._unawaited.detach()
-        self.active = self.enclosing.active()
+        self.active = self.context.active()
         try:
             with self.active:
                 result = await coroutine
@@ -280,10 +286,10 @@ class Redaction:
     """Takes the secrets that a call and those below it were given out of an exception's texts."""
 
     def __init__(
-        self, arguments: Mapping[str, Any], shown: frozenset[str], below: list[Redaction]
+        self, arguments: Mapping[str, Any], allowed: frozenset[str], below: list[Redaction]
     ) -> None:
         self._arguments = arguments
-        self._shown = shown
+        self._shown = allowed
         self._below = below
         self._secrets: frozenset[str] | None = None
 
@@ -313,14 +319,14 @@ def _is_mock(result: Any) -> bool:
 
 
 def _by_name(
-    door: Door, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    target: Target, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Return the arguments by name. The positional order of acompletion is not completion's."""
     if not args:
         return kwargs
-    named_by = door.named_by(wrapped)
+    named_by = target.named_by(wrapped)
     function = getattr(named_by, "__func__", named_by)
-    names = _parameters(function)[0 if function is named_by else 1 :] or door.positional
+    names = _parameters(function)[0 if function is named_by else 1 :] or target.positional
     return {**dict(zip(names, args, strict=False)), **kwargs}
 
 

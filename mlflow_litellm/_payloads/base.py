@@ -46,7 +46,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     """
     What came back.
 
@@ -90,10 +90,10 @@ class Payload(Protocol):
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """Return what a call asked for, from its arguments by name."""
 
-    def answer(self, response: Any, arguments: Mapping[str, Any]) -> Answer:
+    def parse_response(self, response: Any, arguments: Mapping[str, Any]) -> Response:
         """Return what a response says."""
 
-    def failure(self, error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+    def failure(self, error: BaseException, arguments: Mapping[str, Any]) -> Response:
         """Return what is known beside an exception."""
 
 
@@ -111,5 +111,5 @@ class Accumulator(Protocol):
     def add(self, chunk: Any) -> None:
         """Take the next chunk."""
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the answer so far, as it would have come unstreamed."""

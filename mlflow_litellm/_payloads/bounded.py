@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from mlflow_litellm._payloads.secrets import cleaned_url
+from mlflow_litellm._payloads.secrets import strip_credentials
 
 _BASE64 = re.compile(r"(data:[^,\s]{0,100},)?[\w+/=\r\n-]{1000,}", re.ASCII)
 _MOST_NUMBERS = 32
@@ -22,7 +22,7 @@ def bounded(value: Any) -> Any:
         return value
     if found := _BASE64.fullmatch(value):
         return f"<{(found[1] or 'base64,')[:-1]}: {len(value)} characters>"
-    return cleaned_url(value) if "://" in value else value
+    return strip_credentials(value) if "://" in value else value
 
 
 def _vector(value: list[Any]) -> dict[str, Any] | None:

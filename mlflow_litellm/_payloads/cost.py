@@ -42,8 +42,8 @@ def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
     }
 
 
-def answer_cost(
-    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+def response_cost_of(
+    hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
 ) -> dict[str, float] | None:
     """
     Return the cost of an answer that came whole; None where LiteLLM has no price for the model.
@@ -54,13 +54,13 @@ def answer_cost(
         provider: LiteLLM's name of the provider.
         usage: LiteLLM's ``Usage``, or None.
     """
-    total = number(hidden.get("response_cost"))
-    return _divided(total, None, hidden, arguments, provider, usage)
+    total = number(hidden_params.get("response_cost"))
+    return _divided(total, None, hidden_params, arguments, provider, usage)
 
 
 def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
     logging: Any,
-    hidden: Mapping[str, Any],
+    hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
     response: Any,
@@ -85,20 +85,20 @@ def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is m
     calculate = getattr(logging, "response_cost_calculator", None) or getattr(
         logging, "_response_cost_calculator", None
     )
-    total = _told_price(provider, usage)
+    total = _listed_price(provider, usage)
     if total is None and calculate is not None:
         total = calculate(result=response)
-    return _divided(total, _breakdown(logging), hidden, arguments, provider, usage)
+    return _divided(total, _breakdown(logging), hidden_params, arguments, provider, usage)
 
 
 def listed_cost(
-    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+    hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
 ) -> dict[str, float] | None:
     """Return what the price list asks for a ``Usage``, where LiteLLM tells no cost itself."""
-    listed = (_price(name, provider, usage) for name in _models(hidden, arguments))
+    listed = (_price(name, provider, usage) for name in _models(hidden_params, arguments))
     parts = _product(_custom_price(arguments), usage) or next(filter(None, listed), None)
     total = sum(parts) if parts else None
-    return _divided(total, parts, hidden, arguments, provider, usage)
+    return _divided(total, parts, hidden_params, arguments, provider, usage)
 
 
 def usage(counts: Mapping[str, int]) -> Any:
@@ -127,13 +127,13 @@ def priced(model: str | None, usage: Any) -> Any:
 def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
     total: float | None,
     noted: Parts | None,
-    hidden: Mapping[str, Any],
+    hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
     usage: Any,
 ) -> dict[str, float] | None:
     """Return a total that LiteLLM told in its parts: as LiteLLM noted them, or as listed."""
-    models = _models(hidden, arguments)
+    models = _models(hidden_params, arguments)
     if total is None or not _is_known(total, models, arguments):
         return None
     return cost(total, noted or _shares(total, models, arguments, provider, usage))
@@ -149,7 +149,7 @@ def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> 
     return any(name in litellm.model_cost for name in names)
 
 
-def _told_price(provider: str | None, usage: Any) -> float | None:
+def _listed_price(provider: str | None, usage: Any) -> float | None:
     """Return the cost in a usage, which LiteLLM takes from the provider, or puts there itself."""
     return None if provider in _CALCULATED else number(getattr(usage, "cost", None))
 
@@ -163,16 +163,16 @@ def _breakdown(logging: Any) -> Parts | None:
     return None if None in parts else parts  # type: ignore[return-value]
 
 
-def _models(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
+def _models(hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
     """Return the names that LiteLLM may have priced the call by, likeliest first."""
     info = arguments.get("model_info")
     names = (
         # Router enters each deployment's own price under its id.
-        hidden.get("model_id"),
+        hidden_params.get("model_id"),
         info.get("base_model") if isinstance(info, dict) else None,
         arguments.get("base_model"),
-        hidden.get("litellm_model_name") or arguments.get("model"),
-        hidden.get("provider_response_model"),
+        hidden_params.get("litellm_model_name") or arguments.get("model"),
+        hidden_params.get("provider_response_model"),
     )
     return [name for name in dict.fromkeys(names) if isinstance(name, str) and name]
 

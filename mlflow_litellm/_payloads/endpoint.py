@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 _SIGNING_IN = frozenset({"chatgpt", "github_copilot"})
 
 
-def given_base(arguments: Mapping[str, Any]) -> str | None:
+def requested_base_url(arguments: Mapping[str, Any]) -> str | None:
     """Return the address that the arguments give, without what opens it."""
     return endpoint(arguments.get("api_base") or arguments.get("base_url"))
 
 
-def provider(hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
+def provider(hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]) -> str | None:
     """Return LiteLLM's name of the provider, from the model's name where nothing tells it."""
-    told = hidden.get("custom_llm_provider")
-    if told and told != CACHED:
-        return str(told)
+    named = hidden_params.get("custom_llm_provider")
+    if named and named != CACHED:
+        return str(named)
     return named_provider(arguments) or _provider_of(arguments.get("model"))
 
 
@@ -45,7 +45,7 @@ def named_provider(arguments: Mapping[str, Any]) -> str | None:
 
 
 def api_base(
-    hidden: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None
+    hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None
 ) -> str | None:
     """
     Return where the call went, without credentials and query.
@@ -55,13 +55,13 @@ def api_base(
     """
     import litellm
 
-    base = given_base(arguments)
+    base = requested_base_url(arguments)
     # Asking would ask a secret manager in turn, which is on the network.
     is_offline = getattr(litellm, "secret_manager_client", None) is None
     if not base and provider and provider not in _SIGNING_IN and is_offline:
         names = (f"{provider.upper()}_API_BASE", f"{provider.upper()}_BASE_URL")
         base = _configured_base(provider, litellm.api_base, *map(os.environ.get, names))
-    return base or endpoint(hidden.get("api_base"))
+    return base or endpoint(hidden_params.get("api_base"))
 
 
 @lru_cache(maxsize=256)

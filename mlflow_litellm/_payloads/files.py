@@ -10,8 +10,8 @@ from pathlib import PurePath
 from typing import Any
 
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.media import cleaned_data, data_uri
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.media import data_uri, redact_data
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 # How files of these types begin. One of images alone: a RIFF may be audio as well.
 _IMAGES = (
@@ -33,28 +33,28 @@ def described(file: Any) -> Any:
             base64 to some providers.
     """
     if isinstance(file, (str, Mapping)):
-        return cleaned_data(plain(file))
+        return redact_data(to_jsonable(file))
     name, content, kind = _parts(file)
     known = {"filename": name or _name(content), "content_type": kind, "size": _size(content)}
-    told = {key: plain(value) for key, value in known.items() if value is not None}
-    return told or plain(file)
+    fields = {key: to_jsonable(value) for key, value in known.items() if value is not None}
+    return fields or to_jsonable(file)
 
 
 def picture(file: Any) -> Any:
     """Return a picture, or a list of them, described; what is in memory as bytes, whole."""
     if isinstance(file, list):
         return [picture(item) for item in file]
-    told = described(file)
+    fields = described(file)
     _, content, kind = _parts(file)
     if isinstance(content, bytes) and content:
-        told["content"] = bytes_uri(kind or _image_type(content), content)
-    return told
+        fields["content"] = bytes_uri(kind or _image_type(content), content)
+    return fields
 
 
 def picture_uri(text: str) -> str:
     """Return a picture in base64, or in a data URI, as a data URI that MLflow decodes."""
     if text.startswith("data:"):
-        return str(cleaned_data(text))
+        return str(redact_data(text))
     head = b""
     with errors_ignored(ValueError):
         head = base64.b64decode(text[:24])

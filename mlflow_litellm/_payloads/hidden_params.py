@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,38 +31,40 @@ _COUNTS = {
 }
 
 
-def hidden_params(result: Any) -> dict[str, Any]:
+def read_hidden_params(result: Any) -> dict[str, Any]:
     """
     Return what LiteLLM hangs on a response, a chunk or a stream beside the provider's answer.
 
     ``_hidden_params`` is private in name, but LiteLLM's documentation tells users to read it:
     https://docs.litellm.ai/docs/completion/token_usage. Empty where there is none.
     """
-    hidden = getattr(result, "_hidden_params", None)
-    if hidden is None and isinstance(result, dict):
-        hidden = result.get("_hidden_params")
+    hidden_params = getattr(result, "_hidden_params", None)
+    if hidden_params is None and isinstance(result, dict):
+        hidden_params = result.get("_hidden_params")
     # Of text completions it is an object of its own.
-    if isinstance(hidden, BaseModel):
-        return {**vars(hidden), **(hidden.model_extra or {})}
-    return hidden if isinstance(hidden, dict) else {}
+    if isinstance(hidden_params, BaseModel):
+        return {**vars(hidden_params), **(hidden_params.model_extra or {})}
+    return hidden_params if isinstance(hidden_params, dict) else {}
 
 
-def is_cache_hit(hidden: Mapping[str, Any]) -> bool:
+def is_cache_hit(hidden_params: Mapping[str, Any]) -> bool:
     """Tell whether LiteLLM's cache answered; older versions say so of streams by the provider."""
-    return bool(hidden.get("cache_hit")) or hidden.get("custom_llm_provider") == CACHED
+    return (
+        bool(hidden_params.get("cache_hit")) or hidden_params.get("custom_llm_provider") == CACHED
+    )
 
 
-def call_attributes(hidden: Mapping[str, Any]) -> dict[str, Any]:
+def call_attributes(hidden_params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes that hidden parameters carry; what is unknown is absent."""
-    headers = hidden.get("additional_headers")
+    headers = hidden_params.get("additional_headers")
     known = {
-        "litellm_call_id": hidden.get("litellm_call_id"),
-        "cache_hit": is_cache_hit(hidden),
-        "model_id": hidden.get("model_id"),
-        "litellm_overhead_time_ms": number(hidden.get("litellm_overhead_time_ms")),
+        "litellm_call_id": hidden_params.get("litellm_call_id"),
+        "cache_hit": is_cache_hit(hidden_params),
+        "model_id": hidden_params.get("model_id"),
+        "litellm_overhead_time_ms": number(hidden_params.get("litellm_overhead_time_ms")),
     }
-    told = {key: plain(value) for key, value in known.items() if value not in (None, "")}
-    return {**told, **header_attributes(headers)} if headers else told
+    fields = {key: to_jsonable(value) for key, value in known.items() if value not in (None, "")}
+    return {**fields, **header_attributes(headers)} if headers else fields
 
 
 def header_attributes(headers: Any) -> dict[str, int]:
@@ -77,15 +79,15 @@ def header_attributes(headers: Any) -> dict[str, int]:
 
 def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes that an exception of LiteLLM's carries."""
-    told = header_attributes(getattr(error, "litellm_response_headers", None))
+    fields = header_attributes(getattr(error, "litellm_response_headers", None))
     retries = getattr(error, "num_retries", None)
     # From Router it is the deployment's setting, however often it was tried.
     if type(retries) is int and arguments.get("num_retries") and not arguments.get("model_info"):
-        told.setdefault("attempted_retries", retries)
+        fields.setdefault("attempted_retries", retries)
     # LiteLLM's, by which it decides on retries and fallbacks: no answer may have come.
     if type(code := getattr(error, "status_code", None)) is int:
-        told["error_code"] = code
-    return told
+        fields["error_code"] = code
+    return fields
 
 
 def number(value: Any) -> float | None:

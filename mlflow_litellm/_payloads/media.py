@@ -41,25 +41,25 @@ def has_media(messages: Any) -> bool:
     return False
 
 
-def cleaned_media(messages: list[Any]) -> list[Any]:
+def redact_media(messages: list[Any]) -> list[Any]:
     """
     Return messages with media as MLflow takes them, and without the signatures of their URLs.
 
     What looks like media and cannot be decoded is described: it may be megabytes.
     """
     return [
-        _cleaned_message(item)
+        _redact_message(item)
         if isinstance(item, dict)
-        else cleaned_media(item)
+        else redact_media(item)
         if isinstance(item, list)
         else item
         for item in messages
     ]
 
 
-def cleaned_data(value: Any) -> Any:
+def redact_data(value: Any) -> Any:
     """Return any plain data with its media as `cleaned_media` has them."""
-    return _cleaned(value, ())
+    return _redact(value, ())
 
 
 def dicts(items: Any) -> list[dict[str, Any]]:
@@ -80,36 +80,36 @@ def _is_media(content: Any) -> bool:
     return False
 
 
-def _cleaned_message(message: dict[str, Any]) -> dict[str, Any]:
-    told = {key: _cleaned(message[key], ()) for key in _FIELDS if message.get(key)}
+def _redact_message(message: dict[str, Any]) -> dict[str, Any]:
+    fields = {key: _redact(message[key], ()) for key in _FIELDS if message.get(key)}
     content = message.get("content")
     if isinstance(content, str):
-        told["content"] = cleaned_text(content)
+        fields["content"] = redact_media_in_text(content)
     elif isinstance(content, list):
-        told["content"] = [_cleaned_part(part) for part in content]
-    return {**message, **told}
+        fields["content"] = [_redact_part(part) for part in content]
+    return {**message, **fields}
 
 
-def _cleaned_part(part: Any) -> Any:
+def _redact_part(part: Any) -> Any:
     if not isinstance(part, dict) or part.get("type") not in _TEXT_PARTS:
-        return _cleaned(part, ())
+        return _redact(part, ())
     text = part.get("text")
-    return {**part, "text": cleaned_text(text)} if isinstance(text, str) else part
+    return {**part, "text": redact_media_in_text(text)} if isinstance(text, str) else part
 
 
-def cleaned_text(text: str) -> str:
+def redact_media_in_text(text: str) -> str:
     """Return a text with the pictures in it described; one that is a picture stays it."""
     if _MARK not in text or _URI.fullmatch(text):
         return text
     return _URI.sub(lambda found: _described(found[1], found[0]), text)
 
 
-def _cleaned(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
+def _redact(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
     if isinstance(value, dict):
         holders = (value, *around)
-        return {name: _cleaned(item, holders, name) for name, item in value.items()}
+        return {name: _redact(item, holders, name) for name, item in value.items()}
     if isinstance(value, list):
-        return [_cleaned(item, around, key) for item in value]
+        return [_redact(item, around, key) for item in value]
     if not isinstance(value, str):
         return value
     # A picture in a data URI is megabytes, and no place for a signature.
@@ -121,7 +121,7 @@ def _cleaned(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> A
 def _attachable(value: str, around: tuple[dict[str, Any], ...], key: str) -> str:
     if not value.startswith("data:"):
         is_prose = key not in _BYTES or " " in value[:_LONG]
-        return cleaned_text(value) if is_prose else data_uri(_media_type(around), value)
+        return redact_media_in_text(value) if is_prose else data_uri(_media_type(around), value)
     head, mark, data = value.partition(_MARK)
     kind = head.removeprefix("data:")
     return data_uri(kind or _media_type(around), data) if mark else _described(kind[:40], value)
@@ -150,8 +150,8 @@ def _is_base64(text: str) -> bool:
 
 def _media_type(around: tuple[dict[str, Any], ...]) -> str:
     values = (holder.get(name) for holder in around for name in _TYPES)
-    told = (text for text in values if isinstance(text, str) and len(text) < _LONG)
-    guesses = (text if "/" in text else _guessed(text) for text in told)
+    fields = (text for text in values if isinstance(text, str) and len(text) < _LONG)
+    guesses = (text if "/" in text else _guessed(text) for text in fields)
     return next((guess for guess in guesses if guess), _UNKNOWN)
 
 

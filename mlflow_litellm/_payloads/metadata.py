@@ -19,8 +19,8 @@ from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.containers import entries, items
 from mlflow_litellm._payloads.message_logging import is_excluded
 from mlflow_litellm._payloads.redaction import redacted
-from mlflow_litellm._payloads.secrets import cleaned
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.secrets import redact_named_secrets
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +70,9 @@ def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
         return found
     for source in [arguments, *_dicts(arguments)][::-1]:
         for tag in _tag_list(source.get("tags")):
-            name, _, value = redacted(cleaned(tag), []).partition(":")
+            name, _, value = redacted(redact_named_secrets(tag), []).partition(":")
             found[name.strip()] = value.strip()
-    return dict(_storable(cleaned(found)))
+    return dict(_storable(redact_named_secrets(found)))
 
 
 def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
@@ -83,7 +83,7 @@ def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
     for source in [*_dicts(arguments)][::-1]:
         found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
         found.update(_trace_metadata(source.get("trace_metadata")))
-    return dict(_storable(cleaned(found)))
+    return dict(_storable(redact_named_secrets(found)))
 
 
 def session(arguments: Mapping[str, Any]) -> str | None:
@@ -125,12 +125,14 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
         own.pop("tags", None)
     if is_excluded("metadata"):
         own.clear()
-    told: dict[str, Any] = {"metadata": _quoted(cleaned(plain(own)))} if own else {}
+    fields: dict[str, Any] = (
+        {"metadata": _quoted(redact_named_secrets(to_jsonable(own)))} if own else {}
+    )
     if deployment := _deployment_id(arguments, sources):
-        told["model_id"] = deployment
+        fields["model_id"] = deployment
         noted = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
-        told.update((key, value) for key, kind, value in noted if _is(value, kind))
-    return told
+        fields.update((key, value) for key, kind, value in noted if _is(value, kind))
+    return fields
 
 
 def _quoted(value: Any) -> Any:
@@ -156,11 +158,11 @@ def _as_dict(value: Any) -> dict[str, Any] | None:
 
 
 def _tag_list(given: Any) -> list[str]:
-    return [str(plain(tag)) for tag in items(given) or () if _is(tag, str, int)]
+    return [str(to_jsonable(tag)) for tag in items(given) or () if _is(tag, str, int)]
 
 
 def _trace_metadata(given: Any) -> dict[str, str]:
-    known = cleaned(plain(given)) if _is(given, Mapping) else None
+    known = redact_named_secrets(to_jsonable(given)) if _is(given, Mapping) else None
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for key, value in (known if isinstance(known, dict) else {}).items()
@@ -170,12 +172,12 @@ def _trace_metadata(given: Any) -> dict[str, str]:
 
 def _storable(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in found.items():
-        safe = _NOT_IN_A_TAG_NAME.sub("_", plain(name))[:_TAG_NAME_LENGTH]
+        safe = _NOT_IN_A_TAG_NAME.sub("_", to_jsonable(name))[:_TAG_NAME_LENGTH]
         if safe != posixpath.normpath(safe) or safe == "." or safe.startswith(("..", "/")):
             safe = safe.replace("/", "_").replace(".", "_")
         # Those are MLflow's own, and say where a trace is stored.
         if safe and not safe.startswith("mlflow."):
-            yield safe, plain(value)[:_TAG_VALUE_LENGTH]
+            yield safe, to_jsonable(value)[:_TAG_VALUE_LENGTH]
 
 
 def _is_own(key: Any) -> bool:
@@ -199,7 +201,7 @@ def _first(*values: Any) -> str | None:
 def _text(value: Any) -> str:
     """Return what names something, as text; of what is no name, nothing."""
     is_name = _is(value, str, int, float, UUID) and not _is(value, bool)
-    return str(plain(value)).strip() if is_name else ""
+    return str(to_jsonable(value)).strip() if is_name else ""
 
 
 def _is(value: Any, *kinds: type) -> bool:

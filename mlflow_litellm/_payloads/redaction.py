@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from mlflow_litellm._payloads.secrets import REDACTED, cleaned_url, is_secret_name
+from mlflow_litellm._payloads.secrets import REDACTED, is_secret_name, strip_credentials
 
 # A letter and what no word of prose has: a digit, a sign, a capital within, a mask.
 KEY = re.compile(r"(?=.*[A-Za-z*])(?:.*[\d*+=%]|.*[a-z][A-Z]|[^ ]{25})", re.DOTALL)
@@ -37,7 +37,7 @@ _MOST_SEARCHED = 1_000_000_000
 _MOST_MATCHED = 20_000_000
 
 
-def redacted(text: str, hidden: list[str]) -> str:
+def redacted(text: str, secrets: list[str]) -> str:
     """
     Return an exception's text without secrets, known or looking like some.
 
@@ -45,10 +45,10 @@ def redacted(text: str, hidden: list[str]) -> str:
         text: The text. One that is too long to be searched for so many secrets is left out.
         hidden: The secrets that are known, longest first.
     """
-    if len(text) * len(hidden) > _MOST_SEARCHED:
+    if len(text) * len(secrets) > _MOST_SEARCHED:
         return REDACTED
     matched, lowered = 0, text.lower()
-    for secret in hidden:
+    for secret in secrets:
         if _may_be_in(text, lowered, secret):
             matched += len(text)
             if matched > _MOST_MATCHED:
@@ -62,7 +62,7 @@ def redacted(text: str, hidden: list[str]) -> str:
 
 def without_parameters(text: str) -> str:
     """Return a text without what opens its URLs, also of one that has spaces in it."""
-    return _PARAMETER.sub(_without_parameter, cleaned_url(text))
+    return _PARAMETER.sub(_without_parameter, strip_credentials(text))
 
 
 def _without_parameter(found: re.Match[str]) -> str:

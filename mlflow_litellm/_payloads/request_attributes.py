@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import endpoint, metadata
 from mlflow_litellm._payloads.base import Request
-from mlflow_litellm._payloads.secrets import cleaned, cleaned_url, is_secret_name
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.secrets import is_secret_name, redact_named_secrets, strip_credentials
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _MODELS = frozenset({
 })  # fmt: skip
 # Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
 # alone, which may be those of secrets.
-_CLEANED = frozenset({
+_REDACTED_FIELDS = frozenset({
     "container", "conversation", "guardrails", "mcp_servers", "prompt_variables", "rerank",
     "retrieval_config", "tool_choice", "tools", "web_search_options",
 })  # fmt: skip
@@ -29,7 +29,7 @@ _SCHEMAS = frozenset({
 })  # fmt: skip
 
 
-def request(arguments: Mapping[str, Any], shown: frozenset[str]) -> Request:
+def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
     """
     Return what a call asked for, by its arguments' names; secrets are left out.
 
@@ -40,34 +40,34 @@ def request(arguments: Mapping[str, Any], shown: frozenset[str]) -> Request:
     inputs = {
         key: _recorded(key, value)
         for key, value in arguments.items()
-        if key in shown and value is not None
+        if key in allowed and value is not None
     }
     model = inputs.get("model")
-    known = {"model": model, "api_base": endpoint.given_base(arguments)}
+    known = {"model": model, "api_base": endpoint.requested_base_url(arguments)}
     attributes = {key: value for key, value in known.items() if value is not None}
-    told = Request(inputs, model, inputs.get("tools"), attributes)
+    request = Request(inputs, model, inputs.get("tools"), attributes)
     if metadata.NAMES & arguments.keys():
-        _tell_metadata(told, arguments)
-    return told
+        _set_metadata(request, arguments)
+    return request
 
 
 def _recorded(key: str, value: Any) -> Any:
-    value = plain(value)
+    value = to_jsonable(value)
     if key in _MODELS:
         return model_names(value)
     if isinstance(value, str):
-        return cleaned_url(value) if "://" in value else value
-    return cleaned_definitions(value) if key in _CLEANED else value
+        return strip_credentials(value) if "://" in value else value
+    return redact_definitions(value) if key in _REDACTED_FIELDS else value
 
 
-def cleaned_definitions(value: Any) -> Any:
+def redact_definitions(value: Any) -> Any:
     """Return tools and the like without their secrets; what a schema names stays."""
     if not isinstance(value, list):
-        return cleaned(value)
+        return redact_named_secrets(value)
     return [
-        {**cleaned(item), **{key: item[key] for key in _SCHEMAS & item.keys()}}
+        {**redact_named_secrets(item), **{key: item[key] for key in _SCHEMAS & item.keys()}}
         if isinstance(item, dict)
-        else cleaned(item)
+        else redact_named_secrets(item)
         for item in value
     ]
 
@@ -95,9 +95,9 @@ def _listed(item: Any) -> Any:
     return names
 
 
-def _tell_metadata(told: Request, arguments: Mapping[str, Any]) -> None:
-    told.attributes.update(metadata.attributes(arguments))
-    told.tags = metadata.tags(arguments)
-    told.trace_metadata = metadata.trace_metadata(arguments)
-    told.session = metadata.session(arguments)
-    told.user = metadata.user(arguments)
+def _set_metadata(request: Request, arguments: Mapping[str, Any]) -> None:
+    request.attributes.update(metadata.attributes(arguments))
+    request.tags = metadata.tags(arguments)
+    request.trace_metadata = metadata.trace_metadata(arguments)
+    request.session = metadata.session(arguments)
+    request.user = metadata.user(arguments)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import cost as cost_module
 from mlflow_litellm._payloads import endpoint
-from mlflow_litellm._payloads.base import Answer
+from mlflow_litellm._payloads.base import Response
 from mlflow_litellm._payloads.hidden_params import (
     call_attributes,
     failure_attributes,
-    hidden_params,
     is_cache_hit,
+    read_hidden_params,
 )
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.usage import token_attributes, tokens
 
 if TYPE_CHECKING:
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 def body(response: Any) -> Any:
     """Return an answer as plain data, without what LiteLLM hangs on those that are dicts."""
-    told = plain(response)
-    if not isinstance(told, dict):
-        return told
-    return {key: value for key, value in told.items() if not key.startswith("_")}
+    parsed = to_jsonable(response)
+    if not isinstance(parsed, dict):
+        return parsed
+    return {key: value for key, value in parsed.items() if not key.startswith("_")}
 
 
-def describe(
+def make_response(
     outputs: Any,
-    hidden: Mapping[str, Any],
+    hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     names: tuple[str, str] = ("usage", "model"),
-) -> Answer:
+) -> Response:
     """
     Return an answer from its plain data and what LiteLLM tells beside it.
 
@@ -45,40 +45,42 @@ def describe(
         arguments: The call's arguments by name.
         names: What it calls its tokens, and the model that answered.
     """
-    provider = endpoint.provider(hidden, arguments)
+    provider = endpoint.provider(hidden_params, arguments)
     known = {
-        "api_base": endpoint.api_base(hidden, arguments, provider),
+        "api_base": endpoint.api_base(hidden_params, arguments, provider),
         "custom_llm_provider": provider,
     }
-    attributes = call_attributes(hidden)
+    attributes = call_attributes(hidden_params)
     attributes.update((key, value) for key, value in known.items() if value is not None)
-    told = Answer(outputs, provider=provider, attributes=attributes)
+    parsed = Response(outputs, provider=provider, attributes=attributes)
     if isinstance(outputs, dict):
-        usage, told.model = map(outputs.get, names)
-        told.usage = tokens(usage)
+        usage, parsed.model = map(outputs.get, names)
+        parsed.usage = tokens(usage)
         attributes.update(token_attributes(usage))
-    if is_cache_hit(hidden):
+    if is_cache_hit(hidden_params):
         # LiteLLM repeats the first answer's price on a hit, up to 1.106.
-        tell_cost(told, cost_module.cost(0.0, None))
-    return told
+        set_cost(parsed, cost_module.cost(0.0, None))
+    return parsed
 
 
-def tell_answer_cost(told: Answer, response: Any, arguments: Mapping[str, Any]) -> None:
+def set_response_cost(parsed: Response, response: Any, arguments: Mapping[str, Any]) -> None:
     """Note what an answer that came whole cost, unless the cache gave it."""
-    if told.cost is None:
+    if parsed.cost is None:
         usage = getattr(response, "usage", None)
         if not hasattr(usage, "prompt_tokens"):
             # Another API's, which LiteLLM's price list does not take.
-            usage = told.usage and cost_module.usage(told.usage)
-        cost = cost_module.answer_cost(hidden_params(response), arguments, told.provider, usage)
+            usage = parsed.usage and cost_module.usage(parsed.usage)
+        cost = cost_module.response_cost_of(
+            read_hidden_params(response), arguments, parsed.provider, usage
+        )
         # Without a count LiteLLM says 0.
-        tell_cost(told, cost if told.usage or (cost and cost["total_cost"]) else None)
+        set_cost(parsed, cost if parsed.usage or (cost and cost["total_cost"]) else None)
 
 
-def tell_stream_cost(
-    told: Answer,
+def set_stream_cost(
+    parsed: Response,
     logging: Any,
-    hidden: Mapping[str, Any],
+    hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     response: Any = None,
 ) -> None:
@@ -92,24 +94,26 @@ def tell_stream_cost(
         arguments: The call's arguments by name.
         response: What LiteLLM prices, where that is more than model and tokens.
     """
-    if told.cost is None and told.usage:
-        usage = cost_module.usage(told.usage)
+    if parsed.cost is None and parsed.usage:
+        usage = cost_module.usage(parsed.usage)
         if logging is None:
-            cost = cost_module.listed_cost(hidden, arguments, told.provider, usage)
+            cost = cost_module.listed_cost(hidden_params, arguments, parsed.provider, usage)
         else:
-            priced = cost_module.priced(told.model, usage) if response is None else response
-            cost = cost_module.stream_cost(logging, hidden, arguments, told.provider, priced, usage)
-        tell_cost(told, cost)
+            priced = cost_module.priced(parsed.model, usage) if response is None else response
+            cost = cost_module.stream_cost(
+                logging, hidden_params, arguments, parsed.provider, priced, usage
+            )
+        set_cost(parsed, cost)
 
 
-def tell_cost(told: Answer, cost: dict[str, float] | None) -> None:
+def set_cost(parsed: Response, cost: dict[str, float] | None) -> None:
     """Note what an answer cost, in MLflow's parts; None where that is unknown."""
-    told.cost = cost
+    parsed.cost = cost
     if cost is not None:
-        told.attributes["response_cost"] = cost["total_cost"]
+        parsed.attributes["response_cost"] = cost["total_cost"]
 
 
-def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
     """Return what is known of a call that failed."""
     # Not looked up by the model's name: that may sign in, or ask a secret manager.
     named = getattr(error, "llm_provider", None)
@@ -117,4 +121,4 @@ def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
     attributes = failure_attributes(error, arguments)
     if provider is not None:
         attributes["custom_llm_provider"] = provider
-    return Answer(provider=provider, attributes=attributes)
+    return Response(provider=provider, attributes=attributes)

@@ -50,7 +50,7 @@ _ANY_PIECES = re.compile(r"[^\w.~%+*-]+")
 _ENCODED_AGAIN = re.compile(r"%(?:25)+")
 
 
-def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
+def secrets(arguments: Mapping[str, Any], allowed: frozenset[str]) -> list[str]:
     """
     Return the texts among a call's arguments that no trace may show, longest first.
 
@@ -61,9 +61,9 @@ def secrets(arguments: Mapping[str, Any], shown: frozenset[str]) -> list[str]:
     """
     found = {*_environment(), *_settings()}
     for name, value in arguments.items():
-        is_shown = name in shown or "metadata" in name or name == _PROXIED
+        is_allowed = name in allowed or "metadata" in name or name == _PROXIED
         # The name of one that is recorded is none of a secret: "eos_token".
-        found.update(_texts("" if is_shown else name, value, is_hidden=not is_shown))
+        found.update(_texts("" if is_allowed else name, value, is_hidden=not is_allowed))
         if name in _DEPLOYMENTS:
             found.update(_of_deployments(value, set()))
     return sorted(found, key=len, reverse=True)
@@ -157,7 +157,7 @@ def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
 def _of_text(
     name: str, value: str, *, is_hidden: bool, depth: int, nested: int = 0
 ) -> Iterator[str]:
-    if is_secret_name(name) or (is_hidden and not _is_plain(value)):
+    if is_secret_name(name) or (is_hidden and not _is_jsonable(value)):
         yield from _keys(value, _PIECES, value[:_READ])
     if is_hidden and depth and value.lstrip().startswith("{"):
         yield from _of_json(name, value, depth - 1)
@@ -203,7 +203,7 @@ def _nests_below(data: Any, depth: int) -> bool:
     return any(_nests_below(item, depth - 1) for item in items)
 
 
-def _is_plain(text: str) -> bool:
+def _is_jsonable(text: str) -> bool:
     """Tell a word, or a sentence, from a key."""
     is_short = len(text) <= _LONGEST_PLAIN or (" " in text and len(text) <= _LONGEST)
     return is_short and bool(PLAIN_WORDS.fullmatch(text))

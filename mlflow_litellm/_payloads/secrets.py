@@ -65,41 +65,41 @@ def _is_secret_name(name: str) -> bool:
     return bool(found) and not (words & _COUNTING and found <= _COUNTED)
 
 
-def cleaned(value: Any) -> Any:
+def redact_named_secrets(value: Any) -> Any:
     """Return plain data with what goes by a secret's name, and what URLs carry, replaced."""
     if isinstance(value, dict):
         named = value.get("name", value.get("key"))
         entries = value if "value" not in value else {**value, "value": _of(named, value["value"])}
-        return {key: _cleaned_entry(key, item) for key, item in entries.items()}
+        return {key: _redact_entry(key, item) for key, item in entries.items()}
     if isinstance(value, list):
         is_pair = len(value) == 2  # noqa: PLR2004 - A name and its value, as headers are listed.
         items = [value[0], _of(value[0], value[1])] if is_pair else value
-        return [cleaned(item) for item in items]
-    return _cleaned_text(value) if isinstance(value, str) else value
+        return [redact_named_secrets(item) for item in items]
+    return _redact_text(value) if isinstance(value, str) else value
 
 
-def _cleaned_text(text: str) -> str:
+def _redact_text(text: str) -> str:
     label = _LABEL.match(text)
     if label and is_secret_name(label[1]):
         return f"{label[0]}{REDACTED}"
-    return cleaned_url(text) if "://" in text else text
+    return strip_credentials(text) if "://" in text else text
 
 
 def _of(name: Any, value: Any) -> Any:
     return REDACTED if value and isinstance(name, str) and is_secret_name(name) else value
 
 
-def _cleaned_entry(key: str, value: Any) -> Any:
+def _redact_entry(key: str, value: Any) -> Any:
     # A price or a flag opens nothing; tokens are counts, or texts.
     is_secret = is_secret_name(key) and not isinstance(value, (bool, float))
     if is_secret or (key.lower().endswith("tokens") and isinstance(value, (list, str))):
         return REDACTED if value else value
     if isinstance(value, str) and "://" in value and ADDRESS.search(key):
         return endpoint(value)
-    return cleaned(value)
+    return redact_named_secrets(value)
 
 
-def cleaned_url(text: str) -> str:
+def strip_credentials(text: str) -> str:
     """Return a text with the credentials and signatures of the URLs in it replaced."""
     # Within a text quotes end a URL; one that is the whole text may have them in its password.
     text = URL.sub(lambda found: found[1] + _without_credentials(found[2]), text)
@@ -115,13 +115,13 @@ def _without_credentials(url: str) -> str:
         let_through(error)
         return REDACTED
     host = parts.netloc.rpartition("@")[2]
-    query, fragment = _cleaned_query(parts.query), _cleaned_query(parts.fragment)
+    query, fragment = _redact_query(parts.query), _redact_query(parts.fragment)
     if (host, query, fragment) == (parts.netloc, parts.query, parts.fragment):
         return url
     return urlunsplit((parts.scheme, host, parts.path, query, fragment))
 
 
-def _cleaned_query(query: str) -> str:
+def _redact_query(query: str) -> str:
     pairs = parse_qsl(query, keep_blank_values=True)
     if not any(is_secret_name(name) for name, _ in pairs):
         return query

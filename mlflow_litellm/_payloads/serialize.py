@@ -27,7 +27,7 @@ _MOST = 100_000
 _WIDEST = 10_000
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """
     Copy `value` as dicts, lists, strings, numbers, booleans and None.
 
@@ -38,7 +38,7 @@ def plain(value: Any) -> Any:
     cut where it closes, what nests too deep at its hundredth level, and lists, dicts and objects
     after 100,000 of them. Lone surrogates, which no store takes, become ``?``.
     """
-    return _plain(value, _Path())
+    return _to_jsonable(value, _Path())
 
 
 class _Path(set[int]):
@@ -50,7 +50,7 @@ class _Path(set[int]):
         self.left = _MOST
 
 
-def _plain(value: Any, path: _Path) -> Any:
+def _to_jsonable(value: Any, path: _Path) -> Any:
     # Most of a payload is of these types, and told by identity.
     kind = type(value)
     if kind is str:
@@ -67,11 +67,11 @@ def _plain(value: Any, path: _Path) -> Any:
             return {
                 key if type(key) is str and key.isascii() else _key(key): (
                     # Half of a payload, and a call less for each.
-                    item if type(item) is str and item.isascii() else _plain(item, path)
+                    item if type(item) is str and item.isascii() else _to_jsonable(item, path)
                 )
                 for key, item in value.items()
             }
-        return [_plain(item, path) for item in value] if kind is list else _other(value, path)
+        return [_to_jsonable(item, path) for item in value] if kind is list else _other(value, path)
     except Exception as error:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
         let_through(error)
         return f"<{_type_name(value)}>"
@@ -87,11 +87,11 @@ def _why_cut(value: Any, path: _Path) -> str:
 
 def _other(value: Any, path: _Path) -> Any:
     if isinstance(value, Enum):
-        return _plain(value.value, path)
+        return _to_jsonable(value.value, path)
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        return _plain(int(value), path)
+        return _to_jsonable(int(value), path)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     return _container(value, path)
@@ -99,13 +99,13 @@ def _other(value: Any, path: _Path) -> Any:
 
 def _container(value: Any, path: _Path) -> Any:
     if isinstance(value, Mapping):
-        return {_key(key): _plain(item, path) for key, item in entries(value).items()}
+        return {_key(key): _to_jsonable(item, path) for key, item in entries(value).items()}
     if isinstance(value, BaseModel):
-        return _plain(value.model_dump(exclude_none=True, warnings=False), path)
+        return _to_jsonable(value.model_dump(exclude_none=True, warnings=False), path)
     if isinstance(value, type) and issubclass(value, BaseModel):
-        return _plain(value.model_json_schema(), path)
+        return _to_jsonable(value.model_json_schema(), path)
     if is_listed(value):
-        return [_plain(item, path) for item in listed(value)]
+        return [_to_jsonable(item, path) for item in listed(value)]
     return _object(value, path)
 
 
@@ -113,12 +113,12 @@ def _object(value: Any, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
     if (known := from_numpy(value)) is not value:
-        return _plain(known, path)
+        return _to_jsonable(known, path)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = dataclasses.fields(value)
-        return {item.name: _plain(getattr(value, item.name), path) for item in fields}
+        return {item.name: _to_jsonable(getattr(value, item.name), path) for item in fields}
     return f"<{_type_name(value)}>"
 
 
@@ -127,7 +127,7 @@ def _wide(value: int) -> str:
 
 
 def _key(key: Any) -> str:
-    return _text(key if isinstance(key, str) else str(_plain(key, _Path())))
+    return _text(key if isinstance(key, str) else str(_to_jsonable(key, _Path())))
 
 
 def _text(value: str) -> str:

@@ -46,13 +46,13 @@ def _definitions(tool: dict[str, Any]) -> list[dict[str, Any]]:
     return [_function({**tool, "name": name}) for name in ([named] if named else tool)]
 
 
-def _function(told: dict[str, Any]) -> dict[str, Any]:
-    schemas = (told[key] for key in _SCHEMAS if isinstance(told.get(key), dict))
+def _function(fields: dict[str, Any]) -> dict[str, Any]:
+    schemas = (fields[key] for key in _SCHEMAS if isinstance(fields.get(key), dict))
     known = {
-        "name": told.get("name"),
-        "description": told.get("description"),
+        "name": fields.get("name"),
+        "description": fields.get("description"),
         "parameters": next(schemas, None),
-        "strict": told.get("strict"),
+        "strict": fields.get("strict"),
     }
     function = {key: value for key, value in known.items() if value is not None}
     return {"type": "function", "function": function}

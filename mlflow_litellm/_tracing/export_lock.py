@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 
-class Gate:
+class ExportLock:
     """
     A gate that many may be inside of, and that can be closed once all of them have left.
 
@@ -17,9 +17,9 @@ class Gate:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self.renew()
+        self.reset_after_fork()
 
-    def renew(self) -> None:
+    def reset_after_fork(self) -> None:
         """Open it, with nobody inside, whatever other threads were doing: they are gone."""
         self._changed = threading.Condition()
         self._inside = 0

@@ -19,7 +19,7 @@ from opentelemetry.trace import format_trace_id
 
 from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._tracing import health
-from mlflow_litellm._tracing.export_lock import Gate
+from mlflow_litellm._tracing.export_lock import ExportLock
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.mlflow_compat import otel_span
 from mlflow_litellm._tracing.store import experiment
@@ -34,17 +34,17 @@ _lock = threading.RLock()
 _ended = 0
 _sent = 0
 # OpenTelemetry's, which MLflow's own change hands with on their way.
-_waiting: weakref.WeakSet[Any] = weakref.WeakSet()
+_pending: weakref.WeakSet[Any] = weakref.WeakSet()
 # Not known before something is sent: exporters to collectors send by other ways.
-_is_told = False
+_is_known = False
 # Whether MLflow's methods are patched: what is sent while they are not passes unseen.
 _is_watched = False
 
 # What is being sent is inside. Writing a trace to a local store takes some 10 ms.
-sending = Gate(patience=5.0)
+exporting = ExportLock(patience=5.0)
 
 
-def patches() -> list[Patch]:
+def export_patches() -> list[Patch]:
     """Return the patches of the methods by which MLflow sends spans and traces."""
     return [
         Patch(TracingClient, "log_spans", _log_spans, lambda: True),
@@ -52,28 +52,28 @@ def patches() -> list[Patch]:
     ]
 
 
-def expect(span: Any) -> None:
+def track(span: Any) -> None:
     """Count a span that MLflow is about to be given, to be sent."""
     global _ended
     with _lock:
         expected = otel_span(span)
         # It ends again, if its end is interrupted.
-        if _is_watched and expected not in _waiting:
-            _waiting.add(expected)
+        if _is_watched and expected not in _pending:
+            _pending.add(expected)
             _ended += 1
 
 
-def waiting() -> int:
+def pending() -> int:
     """Return how many spans MLflow still has to send."""
     with _lock:
-        return len(_waiting)
+        return len(_pending)
 
 
 def dropped() -> int | None:
     """Return how many spans MLflow has neither sent nor still has; None where that is not told."""
     with _lock:
-        missing = _ended - _sent - len(_waiting)
-    return missing if _is_told or not missing else None
+        missing = _ended - _sent - len(_pending)
+    return missing if _is_known or not missing else None
 
 
 health.count_dropped_by(dropped)
@@ -85,31 +85,31 @@ def watch() -> None:
     _is_watched = True
 
 
-def forget() -> None:
+def reset() -> None:
     """Leave aside what waits, and what ends from now on: what becomes of it is not told."""
     global _ended, _is_watched
     with _lock:
         _is_watched = False
-        _ended -= len(_waiting)
-        _waiting.clear()
+        _ended -= len(_pending)
+        _pending.clear()
 
 
-def forget_all() -> None:
+def reset_after_fork() -> None:
     """Begin anew, as in a forked child, whose parent sends what waits."""
     global _ended, _sent
     with _lock:
         _ended = _sent = 0
-        _waiting.clear()
+        _pending.clear()
 
 
 def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     given = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
     # Where this fails, MLflow sends the spans with the trace.
     given["location"] = experiment.known_id(given["location"])
-    with sending:
+    with exporting:
         result = wrapped(**given)
     with guard("counting spans that were sent"):
-        _settle(map(otel_span, given["spans"]), sent=True)
+        _account(map(otel_span, given["spans"]), sent=True)
     return result
 
 
@@ -118,30 +118,30 @@ def _start_trace(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> An
     info = None
     try:
         experiment.complete(sent)
-        with sending:
+        with exporting:
             info = wrapped(*args, **kwargs)
     finally:
         with guard("counting spans of a trace"):
-            _settle_trace(sent, info)
+            _account_trace(sent, info)
     return info
 
 
-def _settle_trace(sent: TraceInfo, stored: TraceInfo | None) -> None:
+def _account_trace(sent: TraceInfo, stored: TraceInfo | None) -> None:
     if stored is None or not _has_spans(stored):
         with _lock:
-            waiting = list(_waiting)
-        ours = (s for s in waiting if sent.trace_id.endswith(format_trace_id(s.context.trace_id)))
-        _settle(ours, sent=stored is not None)
+            pending = list(_pending)
+        ours = (s for s in pending if sent.trace_id.endswith(format_trace_id(s.context.trace_id)))
+        _account(ours, sent=stored is not None)
 
 
 def _has_spans(stored: TraceInfo) -> bool:
     return bool(stored.tags.get(TraceTagKey.SPANS_LOCATION) == SpansLocation.TRACKING_STORE.value)
 
 
-def _settle(spans: Iterable[Any], *, sent: bool) -> None:
-    global _sent, _is_told
+def _account(spans: Iterable[Any], *, sent: bool) -> None:
+    global _sent, _is_known
     with _lock:
-        _is_told = True
-        ours = [span for span in spans if span in _waiting]
+        _is_known = True
+        ours = [span for span in spans if span in _pending]
         _sent += len(ours) if sent else 0
-        _waiting.difference_update(ours)
+        _pending.difference_update(ours)

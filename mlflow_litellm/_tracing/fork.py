@@ -49,45 +49,45 @@ def _pause() -> None:
         opening.hold()
         # To wait for a server that does not answer would be no use: nothing of it is shared.
         if mlflow_compat.store_engine():
-            export_stats.sending.close()
+            export_stats.exporting.close()
 
 
 def _go_on() -> None:
     with guard("going on after a fork"):
         opening.go_on()
-        export_stats.sending.open()
+        export_stats.exporting.open()
 
 
 def _begin_anew() -> None:
-    export_stats.sending.renew()
+    export_stats.exporting.reset_after_fork()
     with guard("beginning anew in a forked process"):
-        _renew_locks()
+        _reset_locks()
     with guard("giving a forked process an export of its own"):
-        _renew_export()
+        _reset_export()
         opening.forget_unfinished()
-    health.forget()
-    export_stats.forget_all()
+    health.reset()
+    export_stats.reset_after_fork()
 
 
-def _renew_locks() -> None:
+def _reset_locks() -> None:
     for name, module in sys.modules.copy().items():
         if name.startswith(PACKAGES):
-            _renew_locks_of(module)
-    _renew_locks_of(InMemoryTraceManager)
-    _renew_locks_of(InMemoryTraceManager.get_instance())
+            _reset_locks_of(module)
+    _reset_locks_of(InMemoryTraceManager)
+    _reset_locks_of(InMemoryTraceManager.get_instance())
     for part in (*mlflow_compat.span_processors(), *mlflow_compat.trace_exporters()):
-        _renew_locks_of(part)
-    _renew_locks_of(mlflow_compat.sql_store_class())
-    _renew_locks_of(mlflow_compat.lock_of_readiness())
+        _reset_locks_of(part)
+    _reset_locks_of(mlflow_compat.sql_store_class())
+    _reset_locks_of(mlflow_compat.lock_of_readiness())
 
 
-def _renew_locks_of(holder: Any) -> None:
+def _reset_locks_of(holder: Any) -> None:
     for name, value in list(getattr(holder, "__dict__", {}).items()):
         if fresh := _FRESH.get(type(value)):
             setattr(holder, name, fresh())
 
 
-def _renew_export() -> None:
+def _reset_export() -> None:
     for processor in mlflow_compat.span_processors():
         mlflow_compat.forget_other_threads(processor)
     for exporter in mlflow_compat.trace_exporters():

@@ -17,7 +17,7 @@ logger = logging.getLogger("mlflow_litellm")
 # MLflow's own variable for this: its test suite sets it, so that both fail loudly together.
 TESTING = "MLFLOW_AUTOLOGGING_TESTING"
 
-_told: set[tuple[str, type[BaseException]]] = set()
+_logged: set[tuple[str, type[BaseException]]] = set()
 
 
 class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending a span"):``
@@ -55,7 +55,7 @@ class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending 
             return False
         if interruption is not None:
             pass_on(interruption)
-        _tell(self._doing, error)
+        _log(self._doing, error)
         return True
 
 
@@ -63,13 +63,13 @@ def _testing() -> bool:
     return os.environ.get(TESTING, "").lower() in {"true", "1"}
 
 
-def _tell(doing: str, error: Exception) -> None:
+def _log(doing: str, error: Exception) -> None:
     health.count_fault(doing, error)
     kind = (doing, type(error))
-    if kind in _told:
+    if kind in _logged:
         logger.debug("Tracing failed while %s.", doing, exc_info=error)
         return
-    _told.add(kind)
+    _logged.add(kind)
     logger.warning(
         "Tracing of LiteLLM failed while %s (%s: %s). Calls go on as if they were not traced. "
         "This is said once; set the logger 'mlflow_litellm' to DEBUG to see each.",

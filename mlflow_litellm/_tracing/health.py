@@ -117,7 +117,7 @@ def _count(counts: Counter[str], what: str) -> None:
         counts[what] += 1
 
 
-def forget() -> None:
+def reset() -> None:
     """Begin anew, as in a forked child."""
     with _lock:
         _counts.clear()

@@ -43,7 +43,7 @@ def isolate() -> None:
             generator.__class__ = SystemIdGenerator
 
 
-def patches() -> list[Patch]:
+def id_patches() -> list[Patch]:
     """Return the patch by which each provider of tracers that MLflow makes is changed."""
     return [Patch(provider, "_initialize_tracer_provider", _initialize, lambda: True)]
 

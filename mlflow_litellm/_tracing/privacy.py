@@ -19,7 +19,7 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
 # What is wanted where autolog() does not say.
 VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
@@ -60,7 +60,7 @@ def choose(wanted: bool | None) -> None:
     _logged = switch(VARIABLE, default=True, unknown=False) if _chosen is None else _chosen
 
 
-def forget() -> None:
+def reset() -> None:
     """Forget what was chosen."""
     global _chosen
     _chosen = None
@@ -104,11 +104,11 @@ def request_of(request: Request, content: Content) -> Request:
     return request
 
 
-def answer_of(answer: Answer, content: Content) -> Answer:
+def response_of(response: Response, content: Content) -> Response:
     """Return as much of an answer as may be recorded."""
     if content == Content.FULL and not message_logging.is_excluded("response"):
-        return answer
-    return replace(answer, outputs=None, has_media=False)
+        return response
+    return replace(response, outputs=None, has_media=False)
 
 
 def shows_errors(content: Content) -> bool:

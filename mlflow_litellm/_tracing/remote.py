@@ -58,9 +58,9 @@ class RemoteTrace:
     def join(self) -> None:
         """Have MLflow know the trace. To be called once, and `leave` after it."""
         with _lock:
-            known = _joined.get(self._id, 0)
+            known = _merged.get(self._id, 0)
             if known or not self._is_known():
-                _joined[self._id] = known + 1
+                _merged[self._id] = known + 1
             if not self._is_known():
                 self._register()
 
@@ -68,9 +68,9 @@ class RemoteTrace:
         """Have MLflow forget the trace once its spans are exported, if nobody else is in it."""
         with _lock:
             # One that began in this very process is MLflow's.
-            if self._id not in _joined:
+            if self._id not in _merged:
                 return
-            _joined[self._id] -= 1
+            _merged[self._id] -= 1
         _forget_later(self._id)
 
     @contextmanager
@@ -130,7 +130,7 @@ def _store_takes_spans() -> bool:
 
 
 # How many are in each trace; of those with none the spans may have yet to be exported.
-_joined: dict[int, int] = {}
+_merged: dict[int, int] = {}
 _lock = threading.Lock()
 _left: SimpleQueue[int] = SimpleQueue()
 _forgetting_process: int | None = None
@@ -148,15 +148,15 @@ def _forget_later(trace_id: int) -> None:
 
 def _forget_left() -> None:
     while True:
-        waiting = {_left.get()}
-        while waiting:
+        pending = {_left.get()}
+        while pending:
             with guard("forgetting a caller's trace"):
-                waiting = _forget(waiting)
-            if waiting:
+                pending = _forget(pending)
+            if pending:
                 time.sleep(_LOOK_AGAIN_S)
             with suppress(Empty):
                 while True:
-                    waiting.add(_left.get_nowait())
+                    pending.add(_left.get_nowait())
 
 
 def _forget(trace_ids: set[int]) -> set[int]:
@@ -169,7 +169,7 @@ def _forget(trace_ids: set[int]) -> set[int]:
         for trace_id in trace_ids:
             if manager.has_open_spans(trace_id):
                 still_open.add(trace_id)
-            elif _joined.get(trace_id) == 0:
-                del _joined[trace_id]
+            elif _merged.get(trace_id) == 0:
+                del _merged[trace_id]
                 manager.pop_trace(trace_id)
     return still_open

@@ -30,7 +30,7 @@ from mlflow_litellm._tracing.store import experiment, first_span
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
     from mlflow_litellm._tracing.span_end import Holder
 
 
@@ -98,7 +98,7 @@ class CallSpan:
         return self._span is not None and not isinstance(self._span, NoOpSpan)
 
     @property
-    def has_place(self) -> bool:
+    def in_trace(self) -> bool:
         """Whether it is in a trace, if only in one that is sampled out: not with tracing off."""
         if self._span is None or self.recording:
             return self._span is not None
@@ -111,7 +111,7 @@ class CallSpan:
         """Return a context manager that makes the span the current one, in this context only."""
         return ActiveSpan(self._span)
 
-    def become(self, span_type: str) -> None:
+    def set_type(self, span_type: str) -> None:
         """Change the span's type: only its end tells what some calls were."""
         if self.recording:
             with guard("changing a span's type"):
@@ -132,11 +132,11 @@ class CallSpan:
                 allowed = privacy.request_of(request, self.content)
                 span_end.tag_trace(self._span, allowed, self.active)
 
-    def finish(self, answer: Answer | None = None) -> None:
+    def finish(self, response: Response | None = None) -> None:
         """End the span with an answer; MLflow makes its status OK."""
-        self._end(answer)
+        self._end(response)
 
-    def abandon(self, answer: Answer | None, chunks: int, at: float | None = None) -> None:
+    def abandon(self, response: Response | None, chunks: int, at: float | None = None) -> None:
         """
         End the span of a stream that was not read to its end, with an event that says so.
 
@@ -155,12 +155,12 @@ class CallSpan:
                     "abandoned", timestamp=ended_ns or time.time_ns(), attributes={"chunks": chunks}
                 )
                 self._span.add_event(event)
-        self._end(answer, ended_ns=ended_ns)
+        self._end(response, ended_ns=ended_ns)
 
     def fail(
         self,
         error: BaseException,
-        answer: Answer | None = None,
+        response: Response | None = None,
         redact: Callable[[str], str] = str,
         cause: str = "",
     ) -> None:
@@ -184,22 +184,22 @@ class CallSpan:
                     self._span.set_attribute("cancelled_by", cause)
                 failure.description = f"{failure.description.rstrip(': ')}: {cause}"
                 failure.cause = cause
-        self._end(answer, failure)
+        self._end(response, failure)
 
     def _end(
         self,
-        answer: Answer | None,
+        response: Response | None,
         failure: Failure | None = None,
         ended_ns: int | None = None,
     ) -> None:
         span = self._span
         if self.recording:
-            if answer is not None:
+            if response is not None:
                 with guard("timing an answer"):
-                    self._time(answer, ended_ns)
+                    self._time(response, ended_ns)
             active = self.active()
             end = SpanEnd(
-                span, self.content, self._request, answer, failure,
+                span, self.content, self._request, response, failure,
                 tags_trace=self._tags_at_end, active=lambda: active, ended_ns=ended_ns,
             )  # fmt: skip
             if self.withheld is None:
@@ -214,13 +214,13 @@ class CallSpan:
         # Forgotten only then: it is ended again, if this is interrupted.
         self._span = self._request = None
 
-    def _time(self, answer: Answer, ended_ns: int | None) -> None:
-        said = (answer.usage or {}).get("output_tokens")
-        if said and not answer.attributes.get("cache_hit"):
+    def _time(self, response: Response, ended_ns: int | None) -> None:
+        said = (response.usage or {}).get("output_tokens")
+        if said and not response.attributes.get("cache_hit"):
             seconds = time.perf_counter() - self.started_at
             if ended_ns is not None:
                 seconds = (ended_ns - self._span.start_time_ns) / 1e9
-            answer.attributes["output_tokens_per_second"] = round(said / seconds, 3)
+            response.attributes["output_tokens_per_second"] = round(said / seconds, 3)
 
 
 def _start(name: str, span_type: str, started_ns: int | None) -> Any:

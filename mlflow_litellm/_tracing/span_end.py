@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import SpanEvent
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
     Verdict = Callable[["SpanEnd"], None]
 
@@ -82,7 +82,7 @@ class SpanEnd:
     span: Any
     content: Content
     request: Request | None = None
-    answer: Answer | None = None
+    response: Response | None = None
     failure: Failure | None = None
     tags_trace: bool = False
     active: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -95,7 +95,7 @@ class SpanEnd:
         with guard("recording a request"):
             self._write_request()
         with guard("recording an answer"):
-            self._write_answer()
+            self._write_response()
         failure = self.failure
         if failure is not None and not privacy.shows_errors(self.content):
             failure = failure.without_text()
@@ -103,7 +103,7 @@ class SpanEnd:
             with guard("recording an exception"):
                 self.span.add_event(failure.event)
         with guard("counting a span"):
-            export_stats.expect(self.span)
+            export_stats.track(self.span)
         with guard("completing a trace's experiment"):
             experiment.complete_if_known(self.span)
         with guard("ending a span"):
@@ -131,34 +131,34 @@ class SpanEnd:
             self.span.set_inputs(request.inputs)
             self._reshow(SpanAttributeKey.INPUTS, chat_view.inputs)
 
-    def _write_answer(self) -> None:
-        if self.answer is None:
+    def _write_response(self) -> None:
+        if self.response is None:
             return
-        answer = privacy.answer_of(self.answer, self.content)
+        response = privacy.response_of(self.response, self.content)
         # MLflow reads these as they are; a None in them would cost the trace its totals.
         own = {
-            SpanAttributeKey.CHAT_USAGE: answer.usage,
-            SpanAttributeKey.LLM_COST: answer.cost,
-            SpanAttributeKey.MODEL: answer.model,
-            SpanAttributeKey.MODEL_PROVIDER: answer.provider,
+            SpanAttributeKey.CHAT_USAGE: response.usage,
+            SpanAttributeKey.LLM_COST: response.cost,
+            SpanAttributeKey.MODEL: response.model,
+            SpanAttributeKey.MODEL_PROVIDER: response.provider,
         }
         attributes = {key: value for key, value in own.items() if value}
-        if not answer.has_media and answer.outputs is not None:
-            attributes[SpanAttributeKey.OUTPUTS] = self._shown(chat_view.outputs, answer.outputs)
-        self.span.set_attributes({**answer.attributes, **attributes})
-        if answer.has_media:
-            self.span.set_outputs(answer.outputs)
+        if not response.has_media and response.outputs is not None:
+            attributes[SpanAttributeKey.OUTPUTS] = self._shown(chat_view.outputs, response.outputs)
+        self.span.set_attributes({**response.attributes, **attributes})
+        if response.has_media:
+            self.span.set_outputs(response.outputs)
             self._reshow(SpanAttributeKey.OUTPUTS, chat_view.outputs)
 
-    def _shown(self, show: Callable[[str | None, Any], Any], told: Any) -> Any:
+    def _shown(self, show: Callable[[str | None, Any], Any], content: Any) -> Any:
         with guard("making a chat of what was said"):
-            return show(self.request.message_format if self.request else None, told)
-        return told
+            return show(self.request.message_format if self.request else None, content)
+        return content
 
     def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
         # Only now are pictures what the UI shows: references to attachments.
-        told = self.span.get_attribute(key)
-        if (again := self._shown(show, told)) is not told:
+        content = self.span.get_attribute(key)
+        if (again := self._shown(show, content)) is not content:
             self.span.set_attribute(key, again)
 
 

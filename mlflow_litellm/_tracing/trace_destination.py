@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_S = 0.5
 
 
-def patch() -> Patch:
+def destination_patch() -> Patch:
     """Return the patch of what shuts MLflow's old tracer provider down; early MLflow has none."""
     return Patch(type(provider.provider), mlflow_compat.RETIRE, _retire_later, lambda: True)
 

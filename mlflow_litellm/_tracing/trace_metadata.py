@@ -37,15 +37,15 @@ def tell(span: Any, request: Request) -> None:
     # Not on a child either: MLflow's store takes the session of any span for the trace's.
     if span.parent_id is not None:
         return
-    told = _metadata(request)
-    span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in told.items()})
+    metadata = _metadata(request)
+    span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in metadata.items()})
     tags = {**request.trace_metadata, **request.tags}
     if exports_to_otlp_only():
         _write_tags(tags)
-        mlflow.update_current_trace(metadata=told)
+        mlflow.update_current_trace(metadata=metadata)
     else:
         tags.update(get_configured_trace_tags() or {})
-        mlflow.update_current_trace(tags=tags, metadata=told)
+        mlflow.update_current_trace(tags=tags, metadata=metadata)
 
 
 def _metadata(request: Request) -> dict[str, str]:

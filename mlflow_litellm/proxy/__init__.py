@@ -94,7 +94,7 @@ def _flush_at_stop() -> None:
     """
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
-        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, state.is_on)])
+        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, state.is_enabled)])
 
 
 def _identify_by_mcp() -> None:
@@ -106,7 +106,7 @@ def _identify_by_mcp() -> None:
 def _observe_auth(module: Any) -> None:
     with guard("looking for who asks the MCP server"):
         # What a request's key is checked by; the name is missing if LiteLLM has another way.
-        apply_all([Patch(module, "user_api_key_auth", _identified, state.is_on)])
+        apply_all([Patch(module, "user_api_key_auth", _identified, state.is_enabled)])
 
 
 async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

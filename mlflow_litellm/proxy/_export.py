@@ -26,7 +26,7 @@ FLUSH_S = 10.0
 
 _lock = threading.Lock()
 _dropped = 0
-_told_at: float | None = None
+_logged_at: float | None = None
 
 
 def has_room() -> bool:
@@ -47,12 +47,12 @@ def dropped() -> int:
 
 
 def _tell(queue: Any) -> None:
-    global _told_at
+    global _logged_at
     now = time.monotonic()
     with _lock:
-        if _told_at is not None and now - _told_at < _TELL_EVERY_S:
+        if _logged_at is not None and now - _logged_at < _TELL_EVERY_S:
             return
-        _told_at = now
+        _logged_at = now
     logger.warning(
         "Not tracing: %d requests so far, as %d traces or parts of them wait to be sent to %s, "
         "which is slow or gone. Requests are answered as ever. Look after the server, or raise "

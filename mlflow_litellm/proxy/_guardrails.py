@@ -64,7 +64,7 @@ def guards() -> Guards | None:
     return Guards(masking, unmasks)
 
 
-def observe(callbacks: tuple[Any, ...], note: Callable[[Any, Any, Any], None]) -> None:
+def observe(callbacks: tuple[Any, ...], add_inner_request: Callable[[Any, Any, Any], None]) -> None:
     """
     Have `note` told what the logging hooks of these callbacks answer. Is idempotent.
 
@@ -75,14 +75,14 @@ def observe(callbacks: tuple[Any, ...], note: Callable[[Any, Any, Any], None]) -
 
     async def observed(wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         answered = await wrapped(*args, **kwargs)
-        note(callback, kwargs.get("kwargs") or next(iter(args), None), answered)
+        add_inner_request(callback, kwargs.get("kwargs") or next(iter(args), None), answered)
         return answered
 
     for callback in callbacks:
         holder = next(each for each in type(callback).__mro__ if _LOGGING[0] in vars(each))
         if holder not in _observed:
             _observed.add(holder)
-            apply_all([Patch(holder, _LOGGING[0], observed, state.is_on)])
+            apply_all([Patch(holder, _LOGGING[0], observed, state.is_enabled)])
 
 
 _observed: set[type] = set()

@@ -27,7 +27,7 @@ def attributes(key: Any) -> dict[str, str]:
     # https://docs.litellm.ai/docs/proxy/logging#redact-userapikeyinfo
     if redacts_key_info():
         return {}
-    known = {told: getattr(key, name, None) for name, told in _ATTRIBUTES.items()}
+    known = {fields: getattr(key, name, None) for name, fields in _ATTRIBUTES.items()}
     return {
         name: value
         for name, value in known.items()
@@ -35,11 +35,11 @@ def attributes(key: Any) -> dict[str, str]:
     }
 
 
-def tags(told: dict[str, str]) -> dict[str, str]:
+def tags(fields: dict[str, str]) -> dict[str, str]:
     """Return those of the attributes that are tags of the trace as well."""
-    return {name: told[name] for name in _TAGS if name in told}
+    return {name: fields[name] for name in _TAGS if name in fields}
 
 
-def user(told: dict[str, str]) -> str | None:
+def user(fields: dict[str, str]) -> str | None:
     """Return whom the request was made for: the customer, or else the key's user."""
-    return told.get("user_api_key_end_user_id") or told.get("user_api_key_user_id")
+    return fields.get("user_api_key_end_user_id") or fields.get("user_api_key_user_id")

@@ -12,12 +12,12 @@ from mlflow_litellm._instrumentation import builtin_callback, state
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
 from mlflow_litellm.proxy._request import ProxiedRequest
-from mlflow_litellm.proxy._routes import MCP, asks_a_server, door_of
+from mlflow_litellm.proxy._routes import MCP, asks_a_server, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from mlflow_litellm._instrumentation.target import Door
+    from mlflow_litellm._instrumentation.target import Target
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -46,31 +46,31 @@ class TracingMiddleware:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request, in a span where it is one for a model."""
-        door, is_sendable = None, True
+        target, is_sendable = None, True
         with guard("looking at a request"):
-            door = _door_of(scope)
-        if door is MCP:
+            target = _target_of(scope)
+        if target is MCP:
             # Which it is stands in the body alone.
             message = await receive()
             receive = _again(message, receive)
             with guard("looking at a request to the MCP server"):
                 if not asks_a_server(_path(scope), message.get("body") or b""):
-                    door = None
+                    target = None
         with guard("looking for room"):
-            is_sendable = door is None or _export.has_room()
-        if door is None:
+            is_sendable = target is None or _export.has_room()
+        if target is None:
             await self._app(scope, receive, send)
         elif is_sendable:
-            await self._traced(door, scope, receive, send)
+            await self._traced(target, scope, receive, send)
         else:
             # The calls that it leads to would be traces of their own.
             with mlflow.tracing.context(enabled=False):
                 await self._app(scope, receive, send)
 
-    async def _traced(self, door: Door, scope: Message, receive: Receive, send: Send) -> None:
+    async def _traced(self, target: Target, scope: Message, receive: Receive, send: Send) -> None:
         request = None
         with guard("starting the span of a request"):
-            request = ProxiedRequest(scope, door)
+            request = ProxiedRequest(scope, target)
         if request is None:
             await self._app(scope, receive, send)
             return
@@ -137,13 +137,13 @@ def install() -> None:
         app.middleware_stack = TracingMiddleware(stack)
 
 
-def _door_of(scope: Message) -> Door | None:
-    if scope["type"] != "http" or scope["method"] != "POST" or not state.is_on():
+def _target_of(scope: Message) -> Target | None:
+    if scope["type"] != "http" or scope["method"] != "POST" or not state.is_enabled():
         return None
-    door = door_of(_path(scope))
-    if door is not None:
+    target = target_of(_path(scope))
+    if target is not None:
         _tell_of_mlflows()
-    return door
+    return target
 
 
 def _path(scope: Message) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
-from mlflow_litellm._instrumentation.context import Enclosing
+from mlflow_litellm._instrumentation.context import CallContext
 from mlflow_litellm._instrumentation.stream_state import abandon_below
 from mlflow_litellm._instrumentation.wrapper import Redaction
 from mlflow_litellm._payloads.bounded import bounded
@@ -24,15 +24,15 @@ from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.remote import remote_trace
 from mlflow_litellm._tracing.span import CallSpan
 from mlflow_litellm.proxy import _guardrails, _identity
-from mlflow_litellm.proxy._response import GatewayAnswer, message_of
-from mlflow_litellm.proxy._routes import door_passed
+from mlflow_litellm.proxy._response import ProxyResponse, message_of
+from mlflow_litellm.proxy._routes import target_passed_through
 from mlflow_litellm.proxy._verdict import RootEnd, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping
 
-    from mlflow_litellm._instrumentation.target import Door
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._instrumentation.target import Target
+    from mlflow_litellm._payloads.base import Request, Response
 
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
@@ -52,7 +52,7 @@ class RequestFailedError(Exception):
     """What the gateway answered a request that it refused, or that failed."""
 
 
-class ProxiedRequest(Enclosing):
+class ProxiedRequest(CallContext):
     """
     One request to the gateway, and the span that ends with the last of its answer.
 
@@ -65,26 +65,39 @@ class ProxiedRequest(Enclosing):
     """
 
     __slots__ = (
-        "_allowed", "_asked", "_body", "_error", "_headers", "_identity", "_is_received",
-        "_is_routed", "_lost", "_remote", "_scope", "_size", "_verdict", "_verdicts", "answer",
+        "_allowed",
+        "_asked",
+        "_body",
+        "_error",
+        "_headers",
+        "_identity",
+        "_is_composite",
+        "_is_received",
+        "_lost",
+        "_remote",
+        "_scope",
+        "_size",
+        "_verdict",
+        "_verdicts",
+        "response",
     )  # fmt: skip
 
-    def __init__(self, scope: MutableMapping[str, Any], door: Door) -> None:
+    def __init__(self, scope: MutableMapping[str, Any], target: Target) -> None:
         self._scope = scope
         self._headers: dict[str, str] = _decoded(scope["headers"])
         self._remote = remote_trace(self._headers)
-        super().__init__(self._start(), door)
+        super().__init__(self._start(), target)
         self._allowed: Content | None = None
         self._verdict = self._guarded()
         # What steps give is not held.
-        self.settle(None)
-        self.answer = GatewayAnswer()
+        self.resolve_outcome(None)
+        self.response = ProxyResponse()
         self._identity: dict[str, Any] = {}
         self._verdicts: list[str] = []
         self._lost: BaseException | None = None
         self._is_received = False
         self._asked: Request | None = None
-        self._is_routed = False
+        self._is_composite = False
         self._body: list[bytes] = []
         self._size = 0
         self._error: BaseException | None = None
@@ -110,18 +123,18 @@ class ProxiedRequest(Enclosing):
         self.span.content = Content.REDACTED
         return None
 
-    def note(self, door: Door, request: Request) -> None:
+    def add_inner_request(self, target: Target, request: Request) -> None:
         """Note what is asked for in a call that is made for this one: what came of the request."""
-        super().note(door, request)
+        super().add_inner_request(target, request)
         # Of LiteLLM's own; before it, a guardrail may have asked a model.
-        if self.steps and not self._is_routed:
-            self._is_routed = True
+        if self.inner_targets and not self._is_composite:
+            self._is_composite = True
             self._asked = request
             self._body.clear()
 
-    def note_guardrail(self, name: str, mode: str, status: str) -> None:
+    def add_guardrail(self, name: str, mode: str, status: str) -> None:
         """Note the verdict of a guardrail, by which traces are searched."""
-        super().note_guardrail(name, mode, status)
+        super().add_guardrail(name, mode, status)
         self._verdicts.append(status)
 
     def record_late(self, status: str, record: Callable[[], None]) -> None:
@@ -133,7 +146,7 @@ class ProxiedRequest(Enclosing):
         elif self._verdict is not None:
             self._verdict.record_late(record, _worst(self._verdicts))
 
-    def note_lost(self, error: BaseException) -> None:
+    def add_lost_stream(self, error: BaseException) -> None:
         """Note that the model's stream broke: a guardrail may end the client's as if it had not."""
         if not isinstance(error, CancelledError):
             self._lost = error
@@ -142,11 +155,11 @@ class ProxiedRequest(Enclosing):
     def may_have_been_left(self) -> bool:
         """Whether the client has waited long, for an answer to a request that has come whole."""
         waited = time.perf_counter() - self.span.started_at
-        return self._is_received and self.answer.status is None and waited > _LONG_S
+        return self._is_received and self.response.status is None and waited > _LONG_S
 
     def note_left(self) -> None:
         """Note that the client has gone before it was answered."""
-        if not self.answer.is_complete:
+        if not self.response.is_complete:
             self._identity["client_disconnected"] = True
             self.cancelled_by = self.cancelled_by or "the client left"
 
@@ -178,7 +191,7 @@ class ProxiedRequest(Enclosing):
         """Note why the request failed, and what had become of it by then."""
         self._error = error
         self.note_data(data)
-        self._asked = self._asked or self.door.payload.request({**self._known(), **data})
+        self._asked = self._asked or self.target.payload.request({**self._known(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Take a message of ASGI's from the client."""
@@ -186,7 +199,7 @@ class ProxiedRequest(Enclosing):
             self.note_left()
             return
         self._is_received |= not message.get("more_body", False)
-        if not self._is_routed:
+        if not self._is_composite:
             self._size += len(message.get("body") or b"")
             if self._size <= _LONGEST:
                 self._body.append(message.get("body") or b"")
@@ -194,37 +207,37 @@ class ProxiedRequest(Enclosing):
     def send(self, message: Mapping[str, Any]) -> None:
         """Take a message of ASGI's to the client; the last one ends the span."""
         if message["type"] == "http.response.start":
-            self._start_answer(message)
+            self._start_response(message)
         elif message["type"] == "http.response.body":
-            self.answer.add(message)
-        if self.answer.is_complete:
+            self.response.add(message)
+        if self.response.is_complete:
             self.end()
 
-    def _start_answer(self, message: Mapping[str, Any]) -> None:
-        known = {} if self._is_routed else self._known()
-        if not self._is_routed:
-            self.door = door_passed(self.door, known)
-        is_priced = not self._is_routed
-        self.answer.start(message, self.door.payload, known, is_priced=is_priced)
+    def _start_response(self, message: Mapping[str, Any]) -> None:
+        known = {} if self._is_composite else self._known()
+        if not self._is_composite:
+            self.target = target_passed_through(self.target, known)
+        is_priced = not self._is_composite
+        self.response.start(message, self.target.payload, known, is_priced=is_priced)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span; `error` is what was raised instead of an answer. Only the first counts."""
         if not self.is_open:
             return
         self.is_open = False
-        answer = None
+        response = None
         self._obey_switches()
-        if isinstance(error, Exception) and self.answer.status is None:
+        if isinstance(error, Exception) and self.response.status is None:
             # What every server of ASGI answers.
-            self.answer.status = 500
+            self.response.status = 500
         with guard("reading why a request failed"):
             error = error or self._failure()
         if self.span.recording:
             with guard("reading what the gateway was asked"):
                 self.span.record(self._request())
             with guard("reading what the gateway answered"):
-                answer = self._answered(error)
-                error = error or answer.error
+                response = self._answered(error)
+                error = error or response.error
         if error is not None:
             with guard("ending the streams of a failed request"):
                 abandon_below(self)
@@ -232,13 +245,13 @@ class ProxiedRequest(Enclosing):
             self.span.withheld = RootEnd(
                 self._verdict,
                 self._leave,
-                is_routed=self._is_routed,
+                is_composite=self._is_composite,
                 shows_error=self._says_why(),
             )
         if error is None:
-            self.span.finish(answer)
+            self.span.finish(response)
         else:
-            self.span.fail(error, answer, self._redaction())
+            self.span.fail(error, response, self._redaction())
         if self._verdict is None:
             self._leave()
         else:
@@ -271,54 +284,54 @@ class ProxiedRequest(Enclosing):
 
     def _says_why(self) -> bool:
         """Return whether the request's error may be recorded: a verdict is, and not a fault."""
-        status = self.answer.status or 0
+        status = self.response.status or 0
         if _FIRST_SERVER_ERROR > status >= _FIRST_ERROR:
             return True
         return type(self._error).__module__.startswith("litellm.")
 
     def _forget(self) -> None:
         """Let go of what was said: tasks that outlive the request have it in their context."""
-        self.answer = GatewayAnswer()
+        self.response = ProxyResponse()
         self._asked = self._error = self._lost = None
         self._body.clear()
         self.redactions.clear()
 
     def _request(self) -> Request:
-        told = self._asked or self.door.payload.request(self._known())
+        fields = self._asked or self.target.payload.request(self._known())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         verdict = _worst(self._verdicts)
         http = {"http.request.method": self._scope["method"], "http.route": path}
         return replace(
-            told,
+            fields,
             # Files are told once, by the call that they lead to.
-            inputs=bounded(told.inputs),
+            inputs=bounded(fields.inputs),
             has_media=False,
-            attributes={**_own(told.attributes), **http, **self._identity, **verdict},
-            tags={**told.tags, **_identity.tags(self._identity), **verdict},
-            user=told.user or _identity.user(self._identity),
+            attributes={**_own(fields.attributes), **http, **self._identity, **verdict},
+            tags={**fields.tags, **_identity.tags(self._identity), **verdict},
+            user=fields.user or _identity.user(self._identity),
         )
 
-    def _answered(self, error: BaseException | None) -> Answer:
-        told = self.answer.read()
-        if self.answer.has_failed:
-            told.outputs = self._without_secrets(told.outputs)
-        elif self.answer.status is not None and not self._is_routed:
-            self.span.become(self.door.span_type)
+    def _answered(self, error: BaseException | None) -> Response:
+        fields = self.response.read()
+        if self.response.has_failed:
+            fields.outputs = self._without_secrets(fields.outputs)
+        elif self.response.status is not None and not self._is_composite:
+            self.span.set_type(self.target.span_type)
             # Those that LiteLLM is configured with, which need not be where this went.
-            told.attributes.pop("api_base", None)
-        told.attributes.update(self.answer.attributes(self.span.started_at, error))
-        return told
+            fields.attributes.pop("api_base", None)
+        fields.attributes.update(self.response.attributes(self.span.started_at, error))
+        return fields
 
     def _failure(self) -> BaseException | None:
-        status = self.answer.status
+        status = self.response.status
         if status is None:
             return self._error or RequestFailedError("the client left before it was answered")
-        if self.answer.has_failed:
+        if self.response.has_failed:
             # Some of LiteLLM's exceptions have no text.
-            told = RequestFailedError(f"{status}: {message_of(self.answer.body())}")
-            return self._error if self._error and str(self._error) else told
-        return self.answer.error or self._lost
+            fields = RequestFailedError(f"{status}: {message_of(self.response.body())}")
+            return self._error if self._error and str(self._error) else fields
+        return self.response.error or self._lost
 
     def _known(self) -> dict[str, Any]:
         """Return the arguments of the call that the gateway passes on, as far as it is told."""

@@ -7,9 +7,9 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads.base import Answer, StreamError
+from mlflow_litellm._payloads.base import Response, StreamError
 from mlflow_litellm._payloads.bounded import bounded
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _FAILED = 400
 _OF_AN_EVENT = frozenset({"choices", "event_type", "type"})
 
 
-class GatewayAnswer:
+class ProxyResponse:
     """
     One answer of the gateway's, as it is sent. Is not thread-safe.
 
@@ -98,15 +98,15 @@ class GatewayAnswer:
         else:
             self._accumulator.add(_chunk(event) if "choices" in event else event)
 
-    def read(self) -> Answer:
+    def read(self) -> Response:
         """Return what was answered so far."""
         if self._accumulator is not None:
-            told: Answer = self._accumulator.answer()
+            fields: Response = self._accumulator.response()
         elif self._is_priced and not self.has_failed and isinstance(body := self.body(), dict):
-            told = self._payload.answer(body, self._known)
+            fields = self._payload.parse_response(body, self._known)
         else:
-            told = Answer(plain(self.body()))
-        return told if self._is_priced else Answer(bounded(told.outputs))
+            fields = Response(to_jsonable(self.body()))
+        return fields if self._is_priced else Response(bounded(fields.outputs))
 
     def body(self) -> Any:
         """Return the body of an answer that came whole: JSON as data, all else described."""
@@ -128,15 +128,15 @@ class GatewayAnswer:
             asked_at: When the request came, by ``time.perf_counter()``.
             error: Why it failed, if it did.
         """
-        told: dict[str, Any] = {"http.response.status_code": self.status}
+        fields: dict[str, Any] = {"http.response.status_code": self.status}
         if call_id := self._headers.get(b"x-litellm-call-id"):
-            told["litellm_call_id"] = call_id.decode("latin-1")
+            fields["litellm_call_id"] = call_id.decode("latin-1")
         if self._is_stream:
             how = "finished" if self.is_complete else "abandoned"
-            told["stream_end"] = "failed" if error else how
+            fields["stream_end"] = "failed" if error else how
             if self._first_sent_at is not None:
-                told["time_to_first_chunk_ms"] = round((self._first_sent_at - asked_at) * 1000, 3)
-        return {key: value for key, value in told.items() if value is not None}
+                fields["time_to_first_chunk_ms"] = round((self._first_sent_at - asked_at) * 1000, 3)
+        return {key: value for key, value in fields.items() if value is not None}
 
     @property
     def _is_stream(self) -> bool:
@@ -148,7 +148,7 @@ def message_of(body: Any) -> str:
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or error
-    return error if isinstance(error, str) else json.dumps(plain(error))
+    return error if isinstance(error, str) else json.dumps(to_jsonable(error))
 
 
 def _stream_error(error: Any) -> StreamError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
-from mlflow_litellm._instrumentation.target import Door
+from mlflow_litellm._instrumentation.target import Target
 from mlflow_litellm._payloads.kinds import (
     anthropic_messages,
     audio,
@@ -62,25 +62,25 @@ _KINDS = (
     ("/systemone", SpanType.LLM, other),
     ("/extraction", SpanType.LLM, other),
 )
-_DOORS = [
-    (re.compile(f"{ending}/?$"), Door(ending, span_type, payload, is_route=True))
+_TARGETS = [
+    (re.compile(f"{ending}/?$"), Target(ending, span_type, payload, is_composite=True))
     for ending, span_type, payload in _KINDS
 ]
 # MCP's own transport, by JSON-RPC, and LiteLLM's route for a tool.
-MCP = Door("/mcp", SpanType.CHAIN, mcp, is_route=True)
+MCP = Target("/mcp", SpanType.CHAIN, mcp, is_composite=True)
 _MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
 _MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
 # What opens, counts or ends a call, which LiteLLM answers itself also where it passes others on.
 _ABOUT_A_CALL = re.compile(r"^/openai/v1/(?:realtime/|responses/(?:input_tokens|[^/]+/cancel))")
-_PASSED_THROUGH = Door("pass-through", SpanType.LLM, other, is_route=True)
+_PASSED_THROUGH = Target("pass-through", SpanType.LLM, other, is_composite=True)
 # By a field of theirs, where a path of the gateway's own says nothing.
 _FIELDS = {
-    "messages": Door("messages", SpanType.LLM, chat, is_route=True),
-    "contents": Door("contents", SpanType.LLM, generate_content, is_route=True),
+    "messages": Target("messages", SpanType.LLM, chat, is_composite=True),
+    "contents": Target("contents", SpanType.LLM, generate_content, is_composite=True),
 }
 
 
-def door_of(path: str) -> Door | None:
+def target_of(path: str) -> Target | None:
     """
     Return what kind of call a request is: a door of the gateway's own, which makes further calls.
 
@@ -112,23 +112,23 @@ def asks_a_server(path: str, body: bytes) -> bool:
     if not _MCP_PATHS.match(path):
         return True
     try:
-        told = json.loads(body)
+        fields = json.loads(body)
     except (ValueError, RecursionError):
         return True
-    method = told.get("method") if isinstance(told, dict) else None
+    method = fields.get("method") if isinstance(fields, dict) else None
     return isinstance(method, str) and method.startswith(("prompts/", "resources/", "tools/"))
 
 
-def door_passed(door: Door, body: Mapping[str, Any]) -> Door:
+def target_passed_through(target: Target, body: Mapping[str, Any]) -> Target:
     """Return what kind of call a passed-through request is, by its body too where need be."""
-    if door is not _PASSED_THROUGH:
-        return door
-    return next((found for field, found in _FIELDS.items() if field in body), door)
+    if target is not _PASSED_THROUGH:
+        return target
+    return next((found for field, found in _FIELDS.items() if field in body), target)
 
 
 @lru_cache(maxsize=1024)
-def _known(path: str) -> Door | None:
-    found = next((door for pattern, door in _DOORS if pattern.search(path)), None)
+def _known(path: str) -> Target | None:
+    found = next((target for pattern, target in _TARGETS if pattern.search(path)), None)
     # LiteLLM does not count its queue among the routes for models.
     is_queued = path.startswith("/queue/")
     return found if is_queued or (found and _is_reached(path)) else None

@@ -12,9 +12,9 @@ from weakref import WeakValueDictionary
 
 from mlflow_litellm._common import switches
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._tracing.guard import guard
-from mlflow_litellm._tracing.privacy import Content, answer_of, request_of
+from mlflow_litellm._tracing.privacy import Content, request_of, response_of
 from mlflow_litellm._tracing.span_end import Withheld
 from mlflow_litellm.proxy import _guardrails
 
@@ -86,7 +86,7 @@ class Verdict:
             # LiteLLM goes on without it, and so do callbacks, with all that was said.
             return
         details, result = answered
-        self._masked = (plain(details["messages"]), plain(result))
+        self._masked = (to_jsonable(details["messages"]), to_jsonable(result))
         self._ran.add(id(callback))
 
     def take(self, details: Mapping[str, Any]) -> None:
@@ -152,22 +152,22 @@ class Verdict:
         if self._guards.unmasks:
             # Of what the client got, what the provider had said before masks were undone.
             ends = [end for end in self.withheld.waiting() if end is not root]
-            said = Texts([end.answer.outputs for end in ends if end.answer is not None])
+            said = Texts([end.response.outputs for end in ends if end.response is not None])
             return lambda end: self._decide(end, said)
-        served = Texts(root.answer and root.answer.outputs)
+        served = Texts(root.response and root.response.outputs)
         return lambda end: self._decide(end, None if end is root else served)
 
     def _decide_failed(self, end: SpanEnd, place: RootEnd, *, is_root: bool) -> None:
         if self._guards.masking:
             return
         end.content = Content.FULL
-        if end.request is not None and not (place.is_routed and place.shows_error):
+        if end.request is not None and not (place.is_composite and place.shows_error):
             end.request = request_of(end.request, Content.REDACTED)
         if end.failure is not None and not place.shows_error:
             end.failure = end.failure.without_text()
         keeps = place.shows_error and not self._guards.unmasks if is_root else self._keeps_raw
-        if end.answer is not None and not keeps:
-            end.answer = answer_of(end.answer, Content.REDACTED)
+        if end.response is not None and not keeps:
+            end.response = response_of(end.response, Content.REDACTED)
 
     def _decide(self, end: SpanEnd, shown: Texts | None) -> None:
         payload = self._payload
@@ -176,20 +176,20 @@ class Verdict:
         end.content = Content.FULL
         if end.request is not None:
             end.request = self._request(end.request, payload)
-        if end.answer is None:
+        if end.response is None:
             return
         if self._masked is not None:
-            outputs = end.answer.outputs
+            outputs = end.response.outputs
             # The hook's answer lacks fields that are empty.
             if payload.only(outputs) != outputs:
                 outputs = _masked_outputs(outputs, self._masked[1])
         elif shown is None:
-            outputs = end.answer.outputs
+            outputs = end.response.outputs
         elif self._keeps_raw and not self._guards.unmasks:
             return
         else:
-            outputs = shown.only(_masked_again(end.answer.outputs, self._originals))
-        end.answer = replace(end.answer, outputs=payload.only(outputs))
+            outputs = shown.only(_masked_again(end.response.outputs, self._originals))
+        end.response = replace(end.response, outputs=payload.only(outputs))
 
     def _request(self, request: Request, payload: Texts) -> Request:
         inputs = request.inputs
@@ -223,12 +223,12 @@ class RootEnd:
         verdict: Verdict,
         on_release: Callable[[], None],
         *,
-        is_routed: bool,
+        is_composite: bool,
         shows_error: bool,
     ) -> None:
         self._verdict = verdict
         self.on_release = on_release
-        self.is_routed = is_routed
+        self.is_composite = is_composite
         self.shows_error = shows_error
 
     def hold(self, end: SpanEnd) -> None:
@@ -246,8 +246,8 @@ class Texts:
     """
 
     def __init__(self, data: Any) -> None:
-        self._texts = frozenset(_texts(plain(data)))
-        self._joined: str | None = None
+        self._texts = frozenset(_texts(to_jsonable(data)))
+        self._merged: str | None = None
         self._searches = 0
 
     def __contains__(self, text: str) -> bool:
@@ -256,9 +256,9 @@ class Texts:
         self._searches += 1
         if self._searches > _MOST_SEARCHES:
             return False
-        if self._joined is None:
-            self._joined = "\0".join(self._texts)
-        return text in self._joined
+        if self._merged is None:
+            self._merged = "\0".join(self._texts)
+        return text in self._merged
 
     def only(self, data: Any) -> Any:
         """Return plain data with the texts alone that stand here too."""
@@ -310,7 +310,7 @@ def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
     """Return plain data with masks in the place of what was masked."""
     if not originals:
         return data
-    data = plain(data)
+    data = to_jsonable(data)
     if isinstance(data, dict):
         return {key: _masked_again(value, originals) for key, value in data.items()}
     if isinstance(data, list):

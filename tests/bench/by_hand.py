@@ -64,11 +64,11 @@ def _record_request(span: Any, arguments: dict[str, Any]) -> None:
 
 def _record_answer(span: Any, response: Any, began: float) -> None:
     span.set_outputs(response.model_dump(exclude_none=True))
-    hidden = response._hidden_params
+    hidden_params = response._hidden_params
     _record_usage(span, response.usage, began)
-    span.set_attribute("response_cost", hidden.get("response_cost"))
+    span.set_attribute("response_cost", hidden_params.get("response_cost"))
     span.set_attribute("finish_reasons", [choice.finish_reason for choice in response.choices])
-    _record_origin(span, response.model, hidden)
+    _record_origin(span, response.model, hidden_params)
 
 
 def _record_usage(span: Any, usage: Any, began: float) -> None:
@@ -83,12 +83,12 @@ def _record_usage(span: Any, usage: Any, began: float) -> None:
     span.set_attribute("output_tokens_per_second", round(per_second, 3))
 
 
-def _record_origin(span: Any, model: str, hidden: dict[str, Any]) -> None:
+def _record_origin(span: Any, model: str, hidden_params: dict[str, Any]) -> None:
     span.set_attribute(SpanAttributeKey.MODEL, model)
-    span.set_attribute(SpanAttributeKey.MODEL_PROVIDER, hidden.get("custom_llm_provider"))
-    span.set_attribute("cache_hit", bool(hidden.get("cache_hit")))
+    span.set_attribute(SpanAttributeKey.MODEL_PROVIDER, hidden_params.get("custom_llm_provider"))
+    span.set_attribute("cache_hit", bool(hidden_params.get("cache_hit")))
     for name in ("litellm_call_id", "api_base", "custom_llm_provider"):
-        span.set_attribute(name, hidden.get(name))
+        span.set_attribute(name, hidden_params.get(name))
 
 
 class _Text:

@@ -45,18 +45,18 @@ class Worker:
         self.clock = Clock() if clocked else None
         self.loop = asyncio.new_event_loop()
         self.api = variant.on()
-        self.is_on = True
+        self.is_enabled = True
         self.warm: set[tuple[str, bool]] = set()
 
     def switch(self, on: bool) -> Any:
         """Switch tracing on or off, and return the module that calls are made through."""
         import litellm
 
-        if on and not self.is_on:
+        if on and not self.is_enabled:
             self.api = self.variant.on()
-        elif self.is_on and not on and self.variant.off:
+        elif self.is_enabled and not on and self.variant.off:
             self.variant.off()
-        self.is_on = on
+        self.is_enabled = on
         return self.api if on else litellm
 
     def play(self, scenario: Scenario, api: Any, times: int) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from mlflow.entities import LiveSpan
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 from processes import resident_kb
 
-from mlflow_litellm._instrumentation.context import Enclosing
+from mlflow_litellm._instrumentation.context import CallContext
 from mlflow_litellm._instrumentation.stream import _Stream
 from mlflow_litellm._instrumentation.stream_state import StreamRecord
 from mlflow_litellm._instrumentation.wrapper import Call
@@ -24,7 +24,7 @@ from mlflow_litellm._tracing.span import CallSpan
 # What is gone when a call has ended.
 ENDED = (CustomStreamWrapper, LiveSpan, StreamRecord, Call, _Stream)
 # Tasks that LiteLLM starts within a call and keeps, one an event loop, keep its context.
-KEPT = (CallSpan, Enclosing)
+KEPT = (CallSpan, CallContext)
 
 
 @dataclass

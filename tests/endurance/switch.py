@@ -28,11 +28,11 @@ class Switch(threading.Thread):
         self.changes: list[tuple[float, float, bool]] = []
 
     def run(self) -> None:
-        is_on = True
+        is_enabled = True
         # Longer on than off, and neither for as long as a call takes at most.
-        while not self._stopping.wait(self._rng.uniform(0.05, 0.8 if is_on else 0.2)):
-            is_on = not is_on
-            self._turn(on=is_on)
+        while not self._stopping.wait(self._rng.uniform(0.05, 0.8 if is_enabled else 0.2)):
+            is_enabled = not is_enabled
+            self._turn(on=is_enabled)
             if self._rng.random() < 0.2:
                 # Not by itself in any thread: LiteLLM's HTTP client would wait for itself.
                 gc.collect()

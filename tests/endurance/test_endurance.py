@@ -66,12 +66,12 @@ class Soak:
         before = bisect.bisect([began for began, _, _ in changes], played.opened) - 1
         if before < 0:
             return False
-        _, ended, is_on = changes[before]
-        return is_on if ended < played.began else None
+        _, ended, is_enabled = changes[before]
+        return is_enabled if ended < played.began else None
 
-    def made_while(self, is_on: bool | None) -> list[str]:
+    def made_while(self, is_enabled: bool | None) -> list[str]:
         """Return the names of the calls that were made while tracing was on, off, or neither."""
-        return [name for name, played in self.played.items() if self.was_on(played) is is_on]
+        return [name for name, played in self.played.items() if self.was_on(played) is is_enabled]
 
 
 @pytest.fixture(scope="module")
@@ -115,8 +115,8 @@ def _figures(soak: Soak) -> dict[str, Any]:
 def test_every_call_was_made_and_most_while_tracing_was_on(soak: Soak) -> None:
     """Or else what follows would say little."""
     count = len(soak.played)
-    assert len(soak.made_while(is_on=True)) > count / 3
-    assert len(soak.made_while(is_on=False)) > 20
+    assert len(soak.made_while(is_enabled=True)) > count / 3
+    assert len(soak.made_while(is_enabled=False)) > 20
     assert len(soak.report["changes"]) > 2 * len(soak.report["footprints"])
 
 
@@ -155,11 +155,13 @@ def test_cancelled_calls_are_cancelled(soak: Soak) -> None:
 def test_calls_made_while_on_have_one_span_each(soak: Soak) -> None:
     """And of those made as it was being switched, none has more."""
     assert all(name for name in soak.traces)
-    for is_on, expected in ((True, {1}), (False, {0}), (None, {0, 1})):
-        made = soak.made_while(is_on)
+    for is_enabled, expected in ((True, {1}), (False, {0}), (None, {0, 1})):
+        made = soak.made_while(is_enabled)
         left = {name: sum(len(t.spans) for t in soak.traces.get(name, ())) for name in made}
         wrong = {soak.played[name].call: n for name, n in left.items() if n not in expected}
-        assert not wrong, f"while {is_on}: {len(wrong)} of {len(made)}: {list(wrong.items())[:5]}"
+        assert not wrong, (
+            f"while {is_enabled}: {len(wrong)} of {len(made)}: {list(wrong.items())[:5]}"
+        )
 
 
 def test_every_trace_is_of_a_call_and_complete(soak: Soak) -> None:

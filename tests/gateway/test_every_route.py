@@ -78,9 +78,9 @@ def routes() -> dict[str, set[str]]:
 
 def is_traced(path: str) -> bool:
     """Tell whether a POST to a path begins a trace."""
-    from mlflow_litellm.proxy._routes import door_of
+    from mlflow_litellm.proxy._routes import target_of
 
-    return door_of(re.sub(r"\{[^}]*\}", "any", path)) is not None
+    return target_of(re.sub(r"\{[^}]*\}", "any", path)) is not None
 
 
 def test_every_route_is_on_the_page(routes: dict[str, set[str]]) -> None:

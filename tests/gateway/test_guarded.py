@@ -185,9 +185,9 @@ def test_text_that_the_payload_lacks_is_in_no_span(one: Seen) -> None:
 
 def test_text_that_no_trace_holds_is_not_exported(seens: Seens) -> None:
     """What a collector of OTLP gets is no more than what MLflow's server gets."""
-    hidden = [one.given for one in seens.cases.values() if one.given not in one.text]
-    assert [text for text in hidden if text in seens.exported] == []
-    assert len(hidden) < len(seens.cases)
+    hidden_params = [one.given for one in seens.cases.values() if one.given not in one.text]
+    assert [text for text in hidden_params if text in seens.exported] == []
+    assert len(hidden_params) < len(seens.cases)
     shown = [one.given for one in seens.cases.values() if one.given in one.text]
     assert [text for text in shown if text not in seens.exported] == []
 

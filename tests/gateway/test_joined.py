@@ -253,7 +253,7 @@ def gateways(trace: Trace) -> list[Span]:
     return [span for span in trace.data.spans if span.name.startswith("POST /")]
 
 
-def joined(recorded: Spans, text: str, requests: int = 1) -> Trace:
+def merged(recorded: Spans, text: str, requests: int = 1) -> Trace:
     """Return the only trace that mentions a text, as soon as so many requests are in it."""
 
     def mentions(trace: Trace) -> bool:
@@ -295,13 +295,13 @@ def test_openai_sdk_and_gateway_are_one_tree(
     function: str, call: str, openai_mark: str, recorded: Spans
 ) -> None:
     """The user's function, the SDK's call, the request, the Router's call, its attempt."""
-    trace = joined(recorded, f"for {function} {openai_mark}")
+    trace = merged(recorded, f"for {function} {openai_mark}")
     assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
 
 
 def test_openai_responses_and_gateway_are_one_tree(openai_mark: str, recorded: Spans) -> None:
     """As chats are."""
-    trace = joined(recorded, f"for responses {openai_mark}")
+    trace = merged(recorded, f"for responses {openai_mark}")
     route = ("litellm-Router.aresponses", [("litellm-aresponses", [])])
     assert tree(trace) == ("responses", [("Responses", [("POST /responses", [route])])])
 
@@ -311,14 +311,14 @@ def test_tokens_of_the_whole_trace_are_counted_once(
     function: str, openai_mark: str, recorded: Spans
 ) -> None:
     """Whether or not the SDK was told them as well."""
-    trace = joined(recorded, f"for {function} {openai_mark}")
+    trace = merged(recorded, f"for {function} {openai_mark}")
     [attempt] = spans(trace, "litellm-acompletion")
     assert trace.info.token_usage["total_tokens"] == total_of(attempt) > 0
 
 
 def test_mlflows_own_headers_join(openai_mark: str, recorded: Spans) -> None:
     """Those of its distributed tracing, sent by any HTTP client."""
-    trace = joined(recorded, f"for by_httpx {openai_mark}")
+    trace = merged(recorded, f"for by_httpx {openai_mark}")
     assert tree(trace) == ("by_httpx", [("POST /v1/chat/completions", ROUTED)])
     [request] = gateways(trace)
     assert request.attributes["http.response.status_code"] == 200
@@ -326,7 +326,7 @@ def test_mlflows_own_headers_join(openai_mark: str, recorded: Spans) -> None:
 
 def test_request_that_is_refused_joins(openai_mark: str, recorded: Spans) -> None:
     """An error below the caller's span, which itself did not fail."""
-    trace = joined(recorded, f"for refused {openai_mark}")
+    trace = merged(recorded, f"for refused {openai_mark}")
     assert tree(trace) == ("refused", [("POST /v1/chat/completions", [])])
     [request] = gateways(trace)
     assert (request.status.status_code, root(trace).status.status_code) == ("ERROR", "OK")
@@ -334,7 +334,7 @@ def test_request_that_is_refused_joins(openai_mark: str, recorded: Spans) -> Non
 
 def test_callers_trace_is_the_callers(openai_mark: str, recorded: Spans) -> None:
     """The request sets none of its tags, and neither its user nor its inputs."""
-    trace = joined(recorded, f"for by_httpx {openai_mark}")
+    trace = merged(recorded, f"for by_httpx {openai_mark}")
     assert "user_api_key_alias" not in trace.info.tags
     assert "mlflow.trace.user" not in trace.info.trace_metadata
     assert root(trace).inputs == {"text": f"for by_httpx {openai_mark}"}
@@ -343,14 +343,14 @@ def test_callers_trace_is_the_callers(openai_mark: str, recorded: Spans) -> None
 
 def test_twenty_requests_at_once_are_one_tree(openai_mark: str, recorded: Spans) -> None:
     """Each whole, below the call of its own that it answers."""
-    trace = joined(recorded, f"for crowd {openai_mark}", 20)
+    trace = merged(recorded, f"for crowd {openai_mark}", 20)
     one = ("AsyncCompletions", [("POST /chat/completions", ROUTED)])
     assert tree(trace) == ("crowd", [one] * 20)
 
 
 def test_twenty_requests_at_once_keep_apart(openai_mark: str, recorded: Spans) -> None:
     """What each was asked and answered is its own."""
-    trace = joined(recorded, f"for crowd {openai_mark}", 20)
+    trace = merged(recorded, f"for crowd {openai_mark}", 20)
     by_id = {span.span_id: span for span in trace.data.spans}
     for request in gateways(trace):
         assert request.inputs["messages"] == by_id[request.parent_id].inputs["messages"]
@@ -365,7 +365,7 @@ def test_our_client_and_gateway_are_one_tree(
     function: str, litellm_mark: str, recorded: Spans
 ) -> None:
     """The user's function, LiteLLM's call, the request, the Router's call, its attempt."""
-    trace = joined(recorded, f"for {function} {litellm_mark}")
+    trace = merged(recorded, f"for {function} {litellm_mark}")
     call = "litellm-acompletion" if function.startswith("a") else "litellm-completion"
     assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
 
@@ -383,14 +383,14 @@ def test_other_kinds_of_our_client_are_one_tree(
     kind: str, path: str, routed: str, litellm_mark: str, recorded: Spans
 ) -> None:
     """As chats are."""
-    trace = joined(recorded, f"for {kind} {litellm_mark}")
+    trace = merged(recorded, f"for {kind} {litellm_mark}")
     route = (f"litellm-Router.{routed}", [(f"litellm-{routed}", [])])
     assert tree(trace) == (kind, [(f"litellm-{kind}", [(f"POST {path}", [route])])])
 
 
 def test_bare_call_of_our_client_is_the_root(litellm_mark: str, recorded: Spans) -> None:
     """Where no function of the user's is around it."""
-    trace = joined(recorded, f"for bare {litellm_mark}")
+    trace = merged(recorded, f"for bare {litellm_mark}")
     assert tree(trace) == ("litellm-completion", [("POST /chat/completions", ROUTED)])
 
 
@@ -401,14 +401,14 @@ def test_tokens_are_counted_once_with_our_client(
     function: str, litellm_mark: str, recorded: Spans
 ) -> None:
     """What the client counts, the gateway has counted too."""
-    trace = joined(recorded, f"for {function} {litellm_mark}")
+    trace = merged(recorded, f"for {function} {litellm_mark}")
     counted = [span for span in trace.data.spans if "mlflow.chat.tokenUsage" in span.attributes]
     assert trace.info.token_usage["total_tokens"] == total_of(counted[-1]) > 0
 
 
 def test_callers_headers_are_sent(litellm_mark: str, recorded: Spans) -> None:
     """Beside the one that is added; the client itself looks that its own are as they were."""
-    trace = joined(recorded, f"for headers {litellm_mark}")
+    trace = merged(recorded, f"for headers {litellm_mark}")
     [request] = gateways(trace)
     assert request.attributes["litellm_call_id"] == f"call-{litellm_mark}"
     [call] = spans(trace, "litellm-completion")
@@ -417,7 +417,7 @@ def test_callers_headers_are_sent(litellm_mark: str, recorded: Spans) -> None:
 
 def test_traceparent_that_the_caller_gives_wins(litellm_mark: str, recorded: Spans) -> None:
     """The request is below the span that it names."""
-    trace = joined(recorded, f"for own_traceparent {litellm_mark}")
+    trace = merged(recorded, f"for own_traceparent {litellm_mark}")
     calls = [("litellm-completion", []), ("POST /chat/completions", ROUTED)]
     assert tree(trace) == ("own_traceparent", calls)
 
@@ -436,7 +436,7 @@ def test_opentelemetry_client_and_gateway_are_one_tree(
     monkeypatch.setenv("TRACKING", tracking.uri)
     monkeypatch.setenv("EXPERIMENT_ID", experiment.experiment_id)
     mark = run_client(OPENTELEMETRY_CLIENT, tmp_path_factory, tracking.uri, gateway)
-    trace = joined(recorded, f"agent {mark}")
+    trace = merged(recorded, f"agent {mark}")
     assert tree(trace) == (f"agent {mark}", [("POST /v1/chat/completions", ROUTED)])
     [attempt] = spans(trace, "litellm-acompletion")
     assert trace.info.token_usage["total_tokens"] == total_of(attempt)
@@ -471,7 +471,7 @@ def test_gateways_in_a_chain_are_one_tree(
 ) -> None:
     """The second's request is below the first's attempt; tokens are counted once."""
     ask(front, tag, "", stream=stream)
-    trace = joined(recorded, tag, 2)
+    trace = merged(recorded, tag, 2)
     assert tree(trace) == (
         "POST /v1/chat/completions",
         [
@@ -490,6 +490,6 @@ def test_callers_trace_is_not_joined_where_that_is_ignored(
 ) -> None:
     """By LiteLLM's own variable; what the gateway itself asks is told of as ever."""
     ask(front, tag, f"00-{TRACE_ID}-b7ad6b7169203331-01")
-    trace = joined(recorded, tag, 2)
+    trace = merged(recorded, tag, 2)
     assert trace.info.trace_id != f"tr-{TRACE_ID}"
     assert root(trace).name == "POST /v1/chat/completions"

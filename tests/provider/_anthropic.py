@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall
+from ._scenarios import Event, Failure, Json, Request, Response, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ KINDS = {
 SIGNATURE = "c2lnbmVkLXRob3VnaHQ="
 
 
-def body(request: Request, answer: Answer) -> Json:
+def body(request: Request, answer: Response) -> Json:
     """Render the JSON of a whole answer."""
     return {
         **_envelope(request),
@@ -31,7 +31,7 @@ def body(request: Request, answer: Answer) -> Json:
     }
 
 
-def events(request: Request, answer: Answer) -> Iterator[Event]:
+def events(request: Request, answer: Response) -> Iterator[Event]:
     """Render the server-sent events of a streamed answer."""
     message = {**_envelope(request), "usage": {**_input(answer), "output_tokens": 1}}
     yield _event({"type": "message_start", "message": message})
@@ -72,7 +72,7 @@ def _envelope(request: Request) -> Json:
     }
 
 
-def _input(answer: Answer) -> Json:
+def _input(answer: Response) -> Json:
     usage = answer.tokens
     counts: Json = {"input_tokens": usage.fresh}
     if usage.cache_read or usage.cache_written:
@@ -81,7 +81,7 @@ def _input(answer: Answer) -> Json:
     return counts
 
 
-def _blocks(answer: Answer) -> Iterator[Json]:
+def _blocks(answer: Response) -> Iterator[Json]:
     if answer.reasoning:
         yield {"type": "thinking", "thinking": "".join(answer.reasoning), "signature": SIGNATURE}
     if answer.pieces:
@@ -90,7 +90,7 @@ def _blocks(answer: Answer) -> Iterator[Json]:
         yield {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
 
 
-def _streamed(answer: Answer) -> Iterator[tuple[Json, list[Json]]]:
+def _streamed(answer: Response) -> Iterator[tuple[Json, list[Json]]]:
     if answer.reasoning:
         yield {"type": "thinking", "thinking": "", "signature": ""}, _thinking_deltas(answer)
     if answer.pieces:
@@ -101,7 +101,7 @@ def _streamed(answer: Answer) -> Iterator[tuple[Json, list[Json]]]:
         yield start, _argument_deltas(call)
 
 
-def _thinking_deltas(answer: Answer) -> list[Json]:
+def _thinking_deltas(answer: Response) -> list[Json]:
     thoughts = [{"type": "thinking_delta", "thinking": piece} for piece in answer.reasoning]
     return [*thoughts, {"type": "signature_delta", "signature": SIGNATURE}]
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ._openai import error_body, error_event
-from ._scenarios import Answer, Event, Json, Request
+from ._scenarios import Event, Json, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,13 +23,13 @@ def request(_: str, body: Json) -> Request:
     return Request({**body, "messages": [{"role": "user", "content": str(prompt)}]})
 
 
-def body(request: Request, answer: Answer) -> Json:
+def body(request: Request, answer: Response) -> Json:
     """Render the JSON of a whole answer."""
     choices = [_choice(i, answer.pieces, answer, finish="stop") for i in range(request.n)]
     return {**_envelope(request), "choices": choices, "usage": _usage(request, answer)}
 
 
-def events(request: Request, answer: Answer) -> Iterator[Event]:
+def events(request: Request, answer: Response) -> Iterator[Event]:
     """Render the server-sent events of a streamed answer."""
     for piece in answer.pieces:
         for index in range(request.n):
@@ -56,7 +56,9 @@ def _envelope(request: Request) -> Json:
     }
 
 
-def _choice(index: int, pieces: tuple[str, ...], answer: Answer, finish: str | None = None) -> Json:
+def _choice(
+    index: int, pieces: tuple[str, ...], answer: Response, finish: str | None = None
+) -> Json:
     logprobs = None
     if answer.quirk == "logprobs" and pieces:
         logprobs = {
@@ -69,7 +71,7 @@ def _choice(index: int, pieces: tuple[str, ...], answer: Answer, finish: str | N
     return {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _usage(request: Request, answer: Answer) -> Json:
+def _usage(request: Request, answer: Response) -> Json:
     said = answer.tokens.completion * request.n
     prompt = answer.tokens.fresh
     return {"prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import _anthropic, _completions, _gemini, _openai, _responses
-from ._scenarios import Answer, Event, Failure, Json, Request
+from ._scenarios import Event, Failure, Json, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class Dialect:
     """Gather what one wire format needs to answer."""
 
-    body: Callable[[Request, Answer], Json]
-    events: Callable[[Request, Answer], Iterator[Event]]
+    body: Callable[[Request, Response], Json]
+    events: Callable[[Request, Response], Iterator[Event]]
     error_body: Callable[[Failure], Json]
     error_event: Callable[[Failure], Event]
     request: Callable[[str, Json], Request] = lambda _, body: Request(body)

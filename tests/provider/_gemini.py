@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from ._scenarios import Answer, Event, Failure, Json, Request
+from ._scenarios import Event, Failure, Json, Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +28,12 @@ def request(path: str, body: Json) -> Request:
     return Request({**body, **told, "stream": path.endswith(STREAMING)})
 
 
-def body(request: Request, answer: Answer) -> Json:
+def body(request: Request, answer: Response) -> Json:
     """Render the JSON of a whole answer."""
     return _chunk(request, answer, list(_parts(answer)), ended=True)
 
 
-def events(request: Request, answer: Answer) -> Iterator[Event]:
+def events(request: Request, answer: Response) -> Iterator[Event]:
     """Render the server-sent events of a streamed answer."""
     parts = [
         *({"text": piece, "thought": True} for piece in answer.reasoning),
@@ -66,7 +66,7 @@ def _texts(item: Json) -> list[Json]:
     return [{"type": "text", **part} for part in item.get("parts") or [] if "text" in part]
 
 
-def _parts(answer: Answer) -> Iterator[Json]:
+def _parts(answer: Response) -> Iterator[Json]:
     if answer.reasoning:
         yield {"text": "".join(answer.reasoning), "thought": True}
     if answer.pieces:
@@ -74,13 +74,13 @@ def _parts(answer: Answer) -> Iterator[Json]:
     yield from _calls(answer)
 
 
-def _calls(answer: Answer) -> list[Json]:
+def _calls(answer: Response) -> list[Json]:
     return [
         {"functionCall": {"name": call.name, "args": call.arguments}} for call in answer.tool_calls
     ]
 
 
-def _chunk(request: Request, answer: Answer, parts: list[Json], *, ended: bool) -> Json:
+def _chunk(request: Request, answer: Response, parts: list[Json], *, ended: bool) -> Json:
     candidate: Json = {"content": {"parts": parts, "role": "model"}, "index": 0}
     if ended:
         candidate["finishReason"] = FINISH[answer.finish]
@@ -92,11 +92,11 @@ def _chunk(request: Request, answer: Answer, parts: list[Json], *, ended: bool) 
     }
 
 
-def _usage(answer: Answer) -> Json:
+def _usage(answer: Response) -> Json:
     return _counted(answer, answer.tokens.completion)
 
 
-def _counted(answer: Answer, said: int) -> dict[str, Any]:
+def _counted(answer: Response, said: int) -> dict[str, Any]:
     prompt = answer.tokens.fresh + answer.tokens.cache_read
     counts = {"promptTokenCount": prompt, "totalTokenCount": prompt + said}
     if said:

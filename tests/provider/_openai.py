@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
-from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall, Usage
+from ._scenarios import Event, Failure, Json, Request, Response, ToolCall, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ CODES = {401: "invalid_api_key", 404: "model_not_found", 429: "rate_limit_exceed
 DONE = Event(b"data: [DONE]\n\n")
 
 
-def body(request: Request, answer: Answer) -> Json:
+def body(request: Request, answer: Response) -> Json:
     """Render the JSON of a whole answer."""
     if answer.shape:
         choices = [_told(i, told) for i, told in enumerate(answer.shape.choices)]
@@ -36,7 +36,7 @@ def body(request: Request, answer: Answer) -> Json:
     }
 
 
-def events(request: Request, answer: Answer) -> Iterator[Event]:
+def events(request: Request, answer: Response) -> Iterator[Event]:
     """Render the server-sent events of a streamed answer."""
     if answer.quirk != "empty":
         for number, chunk in enumerate(_chunks(request, answer)):
@@ -77,13 +77,13 @@ def _envelope(request: Request, kind: str) -> Json:
     }
 
 
-def _choices(request: Request, answer: Answer) -> list[Answer]:
+def _choices(request: Request, answer: Response) -> list[Response]:
     if answer.quirk != "choices":
         return [answer]
     return [replace(answer, pieces=("ans", "wer", f" {i}")) for i in range(request.n)]
 
 
-def _total(request: Request, answer: Answer) -> Usage:
+def _total(request: Request, answer: Response) -> Usage:
     said = sum(len(a.text.split()) for a in _choices(request, answer))
     return replace(answer.tokens, completion=said) if answer.quirk == "choices" else answer.tokens
 
@@ -100,11 +100,11 @@ def _usage(usage: Usage) -> Json:
     return counts
 
 
-def _each(answer: Answer, said: int) -> Json | None:
+def _each(answer: Response, said: int) -> Json | None:
     return _usage(Usage(7, max(1, said))) if answer.quirk == "usage-each" else None
 
 
-def _choice(index: int, answer: Answer) -> Json:
+def _choice(index: int, answer: Response) -> Json:
     return {
         "index": index,
         "message": _message(answer),
@@ -113,7 +113,7 @@ def _choice(index: int, answer: Answer) -> Json:
     }
 
 
-def _message(answer: Answer) -> Json:
+def _message(answer: Response) -> Json:
     message: Json = {"role": "assistant", "content": answer.text or None, "refusal": None}
     if answer.finish == "stop":
         message["content"] = answer.text
@@ -131,7 +131,7 @@ def _tool_call(call: ToolCall) -> Json:
     return {"id": call.id, "type": "function", "function": function}
 
 
-def _logprobs(answer: Answer, tokens: tuple[str, ...]) -> Json | None:
+def _logprobs(answer: Response, tokens: tuple[str, ...]) -> Json | None:
     if answer.quirk != "logprobs" or not tokens:
         return None
     entries = [{"token": t, "logprob": -0.25, "bytes": list(t.encode())} for t in tokens]
@@ -148,11 +148,11 @@ def _told_parts(index: int, told: Told) -> Iterator[Json]:
     yield {**_part(index, {}, finish=told.finish), **told.extras}
 
 
-def _beside(answer: Answer) -> Json:
+def _beside(answer: Response) -> Json:
     return answer.shape.extras if answer.shape else {}
 
 
-def _chunks(request: Request, answer: Answer) -> Iterator[Json]:
+def _chunks(request: Request, answer: Response) -> Iterator[Json]:
     said, beside = 0, _beside(answer)
     for choice in _interleaved(request, answer):
         said += bool(choice["delta"].get("content"))
@@ -162,7 +162,7 @@ def _chunks(request: Request, answer: Answer) -> Iterator[Json]:
         yield {**chunk, "usage": usage} if usage or request.include_usage else chunk
 
 
-def _interleaved(request: Request, answer: Answer) -> Iterator[Json]:
+def _interleaved(request: Request, answer: Response) -> Iterator[Json]:
     if answer.shape:
         columns = [_told_parts(i, told) for i, told in enumerate(answer.shape.choices)]
     else:
@@ -170,7 +170,7 @@ def _interleaved(request: Request, answer: Answer) -> Iterator[Json]:
     return (part for row in zip_longest(*columns) for part in row if part is not None)
 
 
-def _parts(index: int, answer: Answer) -> Iterator[Json]:
+def _parts(index: int, answer: Response) -> Iterator[Json]:
     for delta in _deltas(answer):
         tokens = (delta["content"],) if delta.get("content") else ()
         yield _part(index, delta, logprobs=_logprobs(answer, tokens))
@@ -183,7 +183,7 @@ def _part(
     return {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
 
 
-def _deltas(answer: Answer) -> Iterator[Json]:
+def _deltas(answer: Response) -> Iterator[Json]:
     yield {"role": "assistant", "content": "" if answer.finish == "stop" else None}
     yield from ({"reasoning_content": piece} for piece in answer.reasoning)
     yield from ({"content": piece} for piece in answer.pieces)

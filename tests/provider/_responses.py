@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from ._openai import DATED, error_body
-from ._scenarios import Answer, Event, Failure, Json, Request, ToolCall
+from ._scenarios import Event, Failure, Json, Request, Response, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,12 +25,12 @@ def request(_: str, body: Json) -> Request:
     return Request({**body, **known})
 
 
-def body(request: Request, answer: Answer) -> Json:
+def body(request: Request, answer: Response) -> Json:
     """Render the JSON of a whole answer."""
     return _response(request, answer, "completed", [item for item, _ in _items(answer)])
 
 
-def events(request: Request, answer: Answer) -> Iterator[Event]:
+def events(request: Request, answer: Response) -> Iterator[Event]:
     """Render the server-sent events of a streamed answer."""
     numbers = count()
     for kind, content, data in _told(request, answer):
@@ -60,7 +60,7 @@ def _parts(content: Any) -> Any:
     return [{**part, "type": part["type"].removeprefix("input_")} for part in content]
 
 
-def _response(request: Request, answer: Answer, status: str, output: list[Json]) -> Json:
+def _response(request: Request, answer: Response, status: str, output: list[Json]) -> Json:
     return {
         "id": "resp_1",
         "object": "response",
@@ -87,7 +87,7 @@ def _response(request: Request, answer: Answer, status: str, output: list[Json])
     }
 
 
-def _usage(answer: Answer) -> Json:
+def _usage(answer: Response) -> Json:
     counted = answer.tokens
     prompt = counted.fresh + counted.cache_read
     return {
@@ -99,7 +99,7 @@ def _usage(answer: Answer) -> Json:
     }
 
 
-def _told(request: Request, answer: Answer) -> Iterator[tuple[str, bool, Json]]:
+def _told(request: Request, answer: Response) -> Iterator[tuple[str, bool, Json]]:
     begun = _response(request, answer, "in_progress", [])
     yield "response.created", False, {"response": begun}
     yield "response.in_progress", False, {"response": begun}
@@ -120,7 +120,7 @@ _EMPTY: dict[str, Json] = {
 }
 
 
-def _items(answer: Answer) -> Iterator[tuple[Json, list[tuple[str, Json]]]]:
+def _items(answer: Response) -> Iterator[tuple[Json, list[tuple[str, Json]]]]:
     if answer.reasoning:
         yield _reasoning(answer)
     if answer.pieces:
@@ -133,7 +133,7 @@ def _items(answer: Answer) -> Iterator[tuple[Json, list[tuple[str, Json]]]]:
         yield _function_call(call)
 
 
-def _reasoning(answer: Answer) -> tuple[Json, list[tuple[str, Json]]]:
+def _reasoning(answer: Response) -> tuple[Json, list[tuple[str, Json]]]:
     part = {"type": "summary_text", "text": "".join(answer.reasoning)}
     place = {"summary_index": 0}
     return {"id": "rs_1", "type": "reasoning", "summary": [part]}, [

@@ -69,7 +69,7 @@ class Interruption:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """Hold an answer that either wire format can render."""
 
     pieces: tuple[str, ...] = ()
@@ -186,7 +186,7 @@ class Tally:
             return self._counts[key]
 
 
-def scripted(request: Request, tally: Tally, *, openai: bool) -> Answer | Failure:
+def scripted(request: Request, tally: Tally, *, openai: bool) -> Response | Failure:
     """Play the scenario that the request asks for."""
     if not request.body.get("messages"):
         return Failure(400, "messages are missing")
@@ -229,7 +229,7 @@ def _texts(content: object) -> list[str]:
     return [str(p["text"]) for p in parts if isinstance(p, dict) and p.get("type") == "text"]
 
 
-def _counted(answer: Answer, request: Request) -> Answer:
+def _counted(answer: Response, request: Request) -> Response:
     said = answer.text or answer.refusal
     usage = answer.usage or Usage(request.words, max(1, len(said.split())))
     return replace(answer, usage=usage)
@@ -239,7 +239,7 @@ def _numbered(count: int) -> tuple[str, ...]:
     return tuple(f"w{i} " for i in range(count))
 
 
-def _implied(request: Request) -> Answer | None:
+def _implied(request: Request) -> Response | None:
     """Return the answer of the only form that the request leaves."""
     if request.fields:
         return _structured(request)
@@ -247,40 +247,40 @@ def _implied(request: Request) -> Answer | None:
     return _called(function) if function else None
 
 
-def _structured(request: Request) -> Answer:
+def _structured(request: Request) -> Response:
     # What judges ask for; "yes" is a verdict that every one of them takes.
-    return Answer(words(json.dumps(dict.fromkeys(request.fields, "yes"))))
+    return Response(words(json.dumps(dict.fromkeys(request.fields, "yes"))))
 
 
-def _called(function: Json) -> Answer:
+def _called(function: Json) -> Response:
     arguments = dict.fromkeys(function["parameters"]["properties"], "yes")
     whole = json.dumps(arguments)
     call = ToolCall("call_1", function["name"], arguments, (whole[:5], whole[5:]))
-    return Answer(tool_calls=(call,), finish="tool_calls")
+    return Response(tool_calls=(call,), finish="tool_calls")
 
 
-def _plain(command: Command, _: Tally) -> Answer:
-    return Answer(words(f"You said: {command.text}"))
+def _plain(command: Command, _: Tally) -> Response:
+    return Response(words(f"You said: {command.text}"))
 
 
 def _spoken(default: str, **fields: Any) -> Script:
     """Script an answer of the command's text, or else the default."""
-    return lambda command, _: Answer(words(command.text or default), **fields)
+    return lambda command, _: Response(words(command.text or default), **fields)
 
 
-def _tools(command: Command, _: Tally) -> Answer:
+def _tools(command: Command, _: Tally) -> Response:
     count = int(command.args[0]) if command.args else 1
     if not 1 <= count <= len(TOOL_CALLS):
         raise ValueError(count)
-    return Answer(tool_calls=TOOL_CALLS[:count], finish="tool_calls")
+    return Response(tool_calls=TOOL_CALLS[:count], finish="tool_calls")
 
 
-def _tools_odd(_: Command, __: Tally) -> Answer:
-    return Answer(tool_calls=TOOL_CALLS[:1], finish="tool_calls", quirk="odd-tools")
+def _tools_odd(_: Command, __: Tally) -> Response:
+    return Response(tool_calls=TOOL_CALLS[:1], finish="tool_calls", quirk="odd-tools")
 
 
-def _refuse(command: Command, _: Tally) -> Answer:
-    return Answer(finish="refusal", refusal=command.text or "I cannot help with that.")
+def _refuse(command: Command, _: Tally) -> Response:
+    return Response(finish="refusal", refusal=command.text or "I cannot help with that.")
 
 
 def _error(command: Command, _: Tally) -> Failure:
@@ -288,39 +288,39 @@ def _error(command: Command, _: Tally) -> Failure:
     return Failure(status, message) if message else Failure(status)
 
 
-def _flaky(command: Command, tally: Tally) -> Answer | Failure:
+def _flaky(command: Command, tally: Tally) -> Response | Failure:
     failures, key = int(command.args[0]), command.args[1]
-    return Failure(500) if tally.next(key) <= failures else Answer(words("recovered"))
+    return Failure(500) if tally.next(key) <= failures else Response(words("recovered"))
 
 
-def _broken_once(command: Command, tally: Tally) -> Answer:
+def _broken_once(command: Command, tally: Tally) -> Response:
     cut = Interruption("break", 0, "") if tally.next(command.args[0]) == 1 else None
-    return Answer(words("recovered"), interruption=cut)
+    return Response(words("recovered"), interruption=cut)
 
 
 def _interrupted(kind: Cut) -> Script:
-    def script(command: Command, _: Tally) -> Answer:
+    def script(command: Command, _: Tally) -> Response:
         after, message = int(command.args[0]), " ".join(command.args[1:]) or "scripted failure"
         pieces = words(command.text) or _numbered(after + 3)
-        return Answer(pieces, interruption=Interruption(kind, min(after, len(pieces)), message))
+        return Response(pieces, interruption=Interruption(kind, min(after, len(pieces)), message))
 
     return script
 
 
-def _long(command: Command, _: Tally) -> Answer:
-    return Answer(_numbered(int(command.args[0])))
+def _long(command: Command, _: Tally) -> Response:
+    return Response(_numbered(int(command.args[0])))
 
 
-def _shaped(command: Command, _: Tally) -> Answer:
-    return Answer(shape=SHAPES[command.args[0]])
+def _shaped(command: Command, _: Tally) -> Response:
+    return Response(shape=SHAPES[command.args[0]])
 
 
-def _empty(_: Command, __: Tally) -> Answer:
+def _empty(_: Command, __: Tally) -> Response:
     # OpenAI: no choices, or a stream of [DONE] alone; Anthropic: no content blocks.
-    return Answer(quirk="empty")
+    return Response(quirk="empty")
 
 
-Script = Callable[[Command, Tally], Answer | Failure]
+Script = Callable[[Command, Tally], Response | Failure]
 
 CACHED = Usage(20, 5, cache_read=80, cache_written=4)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _others, _replay, _services
 from ._dialects import COMPLETIONS, OPENAI, Dialect, dialect_of
-from ._scenarios import Answer, Event, Failure, Json, Request, Tally, Usage, scripted, steps
+from ._scenarios import Event, Failure, Json, Request, Response, Tally, Usage, scripted, steps
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -234,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._chunk(event.data)
         self._chunk(b"")
 
-    def _whole(self, dialect: Dialect, request: Request, answer: Answer) -> None:
+    def _whole(self, dialect: Dialect, request: Request, answer: Response) -> None:
         kind = answer.interruption.kind if answer.interruption else ""
         if kind == "break":
             self._drop()
@@ -246,7 +246,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._hold()
         self._send(200, dialect.body(request, answer))
 
-    def _stream(self, dialect: Dialect, request: Request, answer: Answer) -> None:
+    def _stream(self, dialect: Dialect, request: Request, answer: Response) -> None:
         self._head(200, {**_stream_head(_replay.SSE), **HEADERS})
         for step in steps(dialect.events(request, answer), answer.interruption):
             if isinstance(step, Event):

@@ -32,9 +32,9 @@ def store(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     from scale.store import Store
 
     found = Store(cluster, tmp_path_factory.mktemp("store"))
-    found.become("up")
+    found.set_type("up")
     yield found
-    found.become("down")
+    found.set_type("down")
 
 
 @pytest.fixture(scope="session")

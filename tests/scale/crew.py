@@ -59,7 +59,7 @@ class Crew:
 
     def wait(self, seconds: float) -> list[dict[str, Any]]:
         """Return what each answers to its last order; to the start, if there was none."""
-        return [worker.answer(seconds) for worker in self.workers]
+        return [worker.parse_response(seconds) for worker in self.workers]
 
     def order(self, **order: Any) -> None:
         """Have each do the same."""

@@ -146,7 +146,7 @@ def interrupt(crew: Crew, store: Store, rate: float) -> Outage:
     experiment = store.experiment("outage")
     took: dict[str, list[float]] = {"up": [], "down": []}
     for state in LOAD.states:
-        store.become(state)
+        store.set_type(state)
         crew.order(calls=LOAD.outage, rate=rate, experiment=experiment)
         for each in crew.wait(LIMIT_S):
             took[state] += [1000 * seconds for _, seconds in each["took"]]

@@ -56,7 +56,7 @@ class Store:
         self.uri = f"http://127.0.0.1:{self._port}"
         self._process: Process | None = None
 
-    def become(self, state: str) -> None:
+    def set_type(self, state: str) -> None:
         """Have it be ``up``, and answer, or ``down``."""
         if state == "up" and self._process is None:
             self._process = self._start()

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 
 class Colour(enum.Enum):
@@ -71,18 +71,18 @@ class Name(str):
 )
 def test_value_becomes_plain(value: Any, expected: Any) -> None:
     """Data is copied; what is no data is named."""
-    assert plain(value) == expected
+    assert to_jsonable(value) == expected
 
 
 def test_pydantic_class_becomes_its_schema() -> None:
     """As ``response_format`` takes it."""
-    assert plain(Point) == Point.model_json_schema()
+    assert to_jsonable(Point) == Point.model_json_schema()
 
 
 def test_iterator_is_not_consumed() -> None:
     """The call needs it still."""
     iterator = iter([1, 2])
-    assert plain({"stream": iterator}) == {"stream": "<builtins.list_iterator>"}
+    assert to_jsonable({"stream": iterator}) == {"stream": "<builtins.list_iterator>"}
     assert list(iterator) == [1, 2]
 
 
@@ -91,13 +91,13 @@ def test_cycle_is_cut_where_it_closes() -> None:
     shared = [1]
     cycle: dict[str, Any] = {"twice": [shared, shared]}
     cycle["self"] = cycle
-    assert plain(cycle) == {"twice": [[1], [1]], "self": "<cycle: builtins.dict>"}
+    assert to_jsonable(cycle) == {"twice": [[1], [1]], "self": "<cycle: builtins.dict>"}
 
 
 def test_copy_is_out_of_reach_of_later_changes() -> None:
     """LiteLLM and callers change their messages later."""
     messages = [{"content": [{"text": "before"}]}]
-    copied = plain(messages)
+    copied = to_jsonable(messages)
     messages[0]["content"][0]["text"] = "after"
     assert copied == [{"content": [{"text": "before"}]}]
 
@@ -111,7 +111,7 @@ JSON_LIKE = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries
 @given(JSON_LIKE)
 def test_anything_becomes_what_a_store_takes(value: Any) -> None:
     """Strict JSON, in UTF-8."""
-    json.dumps(plain(value), ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(to_jsonable(value), ensure_ascii=False, allow_nan=False).encode()
 
 
 def test_what_nests_too_deep_is_cut() -> None:
@@ -119,7 +119,7 @@ def test_what_nests_too_deep_is_cut() -> None:
     value: Any = "core"
     for _ in range(100_000):
         value = [value]
-    text = json.dumps(plain(value))
+    text = json.dumps(to_jsonable(value))
     assert text.count("[") == 100
     assert "<deeper than 100 levels: builtins.list>" in text
 
@@ -131,5 +131,5 @@ def test_model_that_cannot_be_dumped_costs_itself_alone() -> None:
         def model_dump(self, **_: Any) -> Any:
             raise ValueError
 
-    [name, other] = plain([Broken(), "kept"])
+    [name, other] = to_jsonable([Broken(), "kept"])
     assert (name[-8:], other) == (".Broken>", "kept")

@@ -16,7 +16,12 @@ import pytest
 from mlflow_litellm._payloads.kinds.chat import RECORDED
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.secrets import REDACTED, cleaned, cleaned_url, is_secret_name
+from mlflow_litellm._payloads.secrets import (
+    REDACTED,
+    is_secret_name,
+    redact_named_secrets,
+    strip_credentials,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +73,9 @@ def test_names_of_secrets_are_told_from_others() -> None:
 )
 def test_cleaned_data(given_data: Any, expected: Any) -> None:
     """By the name, in the ways that names and values stand together."""
-    assert json.dumps(cleaned(given_data)).replace(REDACTED, "*") == json.dumps(expected)
+    assert json.dumps(redact_named_secrets(given_data)).replace(REDACTED, "*") == json.dumps(
+        expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +99,7 @@ def test_cleaned_data(given_data: Any, expected: Any) -> None:
 )
 def test_cleaned_url(url: str, expected: str) -> None:
     """What opens nothing stays as it was written."""
-    assert cleaned_url(url).replace(REDACTED, "*") == expected
+    assert strip_credentials(url).replace(REDACTED, "*") == expected
 
 
 QUOTING = [
@@ -179,7 +186,7 @@ def test_time_grows_with_the_text_alone() -> None:
         text = piece * (size // len(piece))
         start = time.perf_counter()
         redacted(text, ["x7Kq2mZv9w\\\\a", "a%+&'b1cdefgh"])
-        cleaned(text)
+        redact_named_secrets(text)
         return time.perf_counter() - start
 
     # Three times what is in proportion; what goes by the square takes 64 times as long.

@@ -21,22 +21,22 @@ _FORMATS: dict[str, tuple[ModuleType, ...]] = {
 }
 
 
-def inputs(message_format: str | None, told: Any) -> Any:
+def inputs(message_format: str | None, fields: Any) -> Any:
     """Return a request's inputs as the UI shows them; the very object where it does."""
-    return _shown("REQUEST", message_format, told)
+    return _shown("REQUEST", message_format, fields)
 
 
-def outputs(message_format: str | None, told: Any) -> Any:
+def outputs(message_format: str | None, fields: Any) -> Any:
     """Return an answer's outputs as the UI shows them; the very object where it does."""
-    return _shown("ANSWER", message_format, told)
+    return _shown("ANSWER", message_format, fields)
 
 
-def _shown(side: str, message_format: str | None, told: Any) -> Any:
-    if message_format is None or not isinstance(told, dict):
-        return told
+def _shown(side: str, message_format: str | None, fields: Any) -> Any:
+    if message_format is None or not isinstance(fields, dict):
+        return fields
     for module in _FORMATS.get(message_format, ()):
         for key, show in getattr(module, side).items():
-            if isinstance(told.get(key), list):
-                items = show(told[key])
-                return told if items is told[key] else {**told, key: items}
-    return told
+            if isinstance(fields.get(key), list):
+                items = show(fields[key])
+                return fields if items is fields[key] else {**fields, key: items}
+    return fields

@@ -16,19 +16,19 @@ _LONG = 500
 
 def each(items: list[Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> list[Any]:
     """Return a list with its dicts shown; the very list where each is the same as before."""
-    told = [show(item) if isinstance(item, dict) else item for item in items]
+    fields = [show(item) if isinstance(item, dict) else item for item in items]
     # Not any(): each message of each call passes here, and a generator takes its time.
-    for one, other in zip(told, items, strict=True):
+    for one, other in zip(fields, items, strict=True):
         if one is not other:
-            return told
+            return fields
     return items
 
 
 def within(item: dict[str, Any], key: str, show: Callable[[Any], Any]) -> dict[str, Any]:
     """Return an item with a value of it shown; the very item where that is the same."""
     value = item[key]
-    told = show(value)
-    return item if told is value else {**item, key: told}
+    fields = show(value)
+    return item if fields is value else {**item, key: fields}
 
 
 def replaced(item: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -41,8 +41,8 @@ def as_text(part: dict[str, Any], kind: str = "text") -> dict[str, Any]:
     """Return a part as a text: what it says; else its type, and the name of what it holds."""
     if isinstance(part.get("text"), str):
         return replaced(part, type=kind)
-    told = next((part[key] for key in _SAYING if isinstance(part.get(key), str)), None)
-    return {**replaced(part, type=kind), "text": told or _label(part)}
+    fields = next((part[key] for key in _SAYING if isinstance(part.get(key), str)), None)
+    return {**replaced(part, type=kind), "text": fields or _label(part)}
 
 
 def attachment(value: Any) -> str | None:

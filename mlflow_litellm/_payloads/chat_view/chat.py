@@ -55,18 +55,18 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _picture(part: dict[str, Any]) -> dict[str, Any]:
-    told = part.get("image_url")
-    if isinstance(told, str):
-        return {**part, "image_url": {"url": told}}
-    if not isinstance(told, dict) or not isinstance(told.get("url"), str):
+    fields = part.get("image_url")
+    if isinstance(fields, str):
+        return {**part, "image_url": {"url": fields}}
+    if not isinstance(fields, dict) or not isinstance(fields.get("url"), str):
         return as_text(part)
-    if told.get("detail") in _DETAILS:
+    if fields.get("detail") in _DETAILS:
         return part
-    return {**part, "image_url": replaced(told, detail=None)}
+    return {**part, "image_url": replaced(fields, detail=None)}
 
 
-def _is_sound(told: Any) -> bool:
-    return isinstance(told, dict) and "data" in told and told.get("format") in _SOUNDS
+def _is_sound(fields: Any) -> bool:
+    return isinstance(fields, dict) and "data" in fields and fields.get("format") in _SOUNDS
 
 
 def _calls(calls: list[Any]) -> list[Any]:

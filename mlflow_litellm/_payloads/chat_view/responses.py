@@ -69,8 +69,8 @@ def _is_picture(item: dict[str, Any]) -> bool:
 def _call(item: dict[str, Any]) -> dict[str, Any]:
     """Return what a tool of the provider's did as a call of it."""
     kind = str(item.get("type"))
-    told = {key: value for key, value in item.items() if key not in {"id", "type"}}
-    arguments = json.dumps(told, default=str)
+    fields = {key: value for key, value in item.items() if key not in {"id", "type"}}
+    arguments = json.dumps(fields, default=str)
     call = {"call_id": str(item.get("id") or ""), "name": item.get("name") or kind}
     return {**replaced(item, type="function_call", arguments=arguments), **call}
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_media, has_media
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import has_media, redact_media
 from mlflow_litellm._payloads.response_attributes import (
     body,
-    describe,
     failure,
-    tell_answer_cost,
-    tell_stream_cost,
+    make_response,
+    set_response_cost,
+    set_stream_cost,
 )
 from mlflow_litellm._payloads.streams.anthropic_messages_stream import Accumulator
 from mlflow_litellm._payloads.tools import chat_tools
@@ -25,9 +25,9 @@ from mlflow_litellm._payloads.tools import chat_tools
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # https://docs.anthropic.com/en/api/messages and https://docs.litellm.ai/docs/anthropic_unified
 RECORDED = frozenset({
@@ -41,22 +41,22 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    told.message_format = "anthropic"
-    told.tools = chat_tools(told.tools)
-    if has_media(told.inputs.get("messages")):
-        told.has_media = True
-        told.inputs["messages"] = cleaned_media(told.inputs["messages"])
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    parsed.message_format = "anthropic"
+    parsed.tools = chat_tools(parsed.tools)
+    if has_media(parsed.inputs.get("messages")):
+        parsed.has_media = True
+        parsed.inputs["messages"] = redact_media(parsed.inputs["messages"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a message, which is a dict, says; of anything else, its plain data."""
-    hidden = hidden_params(response)
-    told = describe(body(response), hidden, arguments)
-    if isinstance(told.outputs, dict):
-        told.attributes["finish_reasons"] = [told.outputs.get("stop_reason")]
-    tell_answer_cost(told, response, arguments)
+    hidden_params = read_hidden_params(response)
+    parsed = make_response(body(response), hidden_params, arguments)
+    if isinstance(parsed.outputs, dict):
+        parsed.attributes["finish_reasons"] = [parsed.outputs.get("stop_reason")]
+    set_response_cost(parsed, response, arguments)
     # LiteLLM tells no cost with a dict.
-    tell_stream_cost(told, None, hidden, arguments)
-    return told
+    set_stream_cost(parsed, None, hidden_params, arguments)
+    return parsed

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
 from mlflow_litellm._payloads.files import bytes_uri, described
-from mlflow_litellm._payloads.hidden_params import hidden_params, number
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import number, read_hidden_params
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/audio_transcription and https://docs.litellm.ai/docs/text_to_speech
 RECORDED = frozenset({
@@ -32,27 +32,27 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; the recording is described."""
-    told = request_attributes.request(arguments, RECORDED)
-    if "file" in told.inputs:
-        told.inputs["file"] = described(arguments["file"])
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    if "file" in parsed.inputs:
+        parsed.inputs["file"] = described(arguments["file"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what was heard, or the recording that was made."""
     import httpx
 
-    hidden = hidden_params(response)
+    hidden_params = read_hidden_params(response)
     carrier = getattr(response, "response", None)
     is_speech = isinstance(carrier, httpx.Response)
-    outputs = _recording(carrier) if is_speech else plain(response)
-    told = describe(outputs, hidden, arguments)
-    told.has_media = is_speech
-    seconds = None if is_speech else _seconds(outputs, hidden)
+    outputs = _recording(carrier) if is_speech else to_jsonable(response)
+    parsed = make_response(outputs, hidden_params, arguments)
+    parsed.has_media = is_speech
+    seconds = None if is_speech else _seconds(outputs, hidden_params)
     if seconds is not None:
-        told.attributes["audio_seconds"] = seconds
-    tell_answer_cost(told, response, arguments)
-    return told
+        parsed.attributes["audio_seconds"] = seconds
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
 def _recording(carrier: Any) -> dict[str, Any]:
@@ -60,19 +60,19 @@ def _recording(carrier: Any) -> dict[str, Any]:
     import httpx
 
     kind = str(carrier.headers.get("content-type") or "").partition(";")[0]
-    told: dict[str, Any] = {"content_type": kind} if kind else {}
+    parsed: dict[str, Any] = {"content_type": kind} if kind else {}
     try:
         content = carrier.content
     except httpx.ResponseNotRead:
-        return told
-    told["size"] = len(content)
-    return {**told, "audio": bytes_uri(kind or "audio/mpeg", content)} if content else told
+        return parsed
+    parsed["size"] = len(content)
+    return {**parsed, "audio": bytes_uri(kind or "audio/mpeg", content)} if content else parsed
 
 
-def _seconds(outputs: Any, hidden: Mapping[str, Any]) -> float | None:
+def _seconds(outputs: Any, hidden_params: Mapping[str, Any]) -> float | None:
     """Return how long a recording is: as told, as billed, or as LiteLLM measured it."""
     outputs = outputs if isinstance(outputs, dict) else {}
     usage = outputs.get("usage")
     billed = usage.get("seconds") if isinstance(usage, dict) else None
-    told = (outputs.get("duration"), billed, hidden.get("audio_transcription_duration"))
-    return next((number(value) for value in told if number(value) is not None), None)
+    parsed = (outputs.get("duration"), billed, hidden_params.get("audio_transcription_duration"))
+    return next((number(value) for value in parsed if number(value) is not None), None)

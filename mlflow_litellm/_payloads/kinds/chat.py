@@ -10,12 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.base import Answer
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_media, has_media
+from mlflow_litellm._payloads.base import Response
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import has_media, redact_media
 from mlflow_litellm._payloads.outputs import chat
-from mlflow_litellm._payloads.response_attributes import failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.response_attributes import failure, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.chat_stream import Accumulator
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Request
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # What shapes the answer, of OpenAI's parameters and LiteLLM's own. An allowlist: providers take
 # any further argument, keys and tokens among them, so that no list of secrets is ever whole.
@@ -49,21 +49,21 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
+    parsed = request_attributes.request(arguments, RECORDED)
     # What the UI's chat view, and the GenAI translation of OTLP, read these shapes by.
-    told.message_format = "openai"
-    if has_media(told.inputs.get("messages")):
-        told.has_media = True
-        told.inputs["messages"] = cleaned_media(told.inputs["messages"])
-    return told
+    parsed.message_format = "openai"
+    if has_media(parsed.inputs.get("messages")):
+        parsed.has_media = True
+        parsed.inputs["messages"] = redact_media(parsed.inputs["messages"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``ModelResponse`` says, or a list of them; of anything else, its plain data."""
     if isinstance(response, list):
-        answers = [answer(item, arguments) for item in response]
-        outputs = [told.outputs for told in answers]
-        return Answer(outputs, has_media=any(told.has_media for told in answers))
-    told = chat.describe(plain(response), hidden_params(response), arguments)
-    tell_answer_cost(told, response, arguments)
-    return told
+        answers = [parse_response(item, arguments) for item in response]
+        outputs = [parsed.outputs for parsed in answers]
+        return Response(outputs, has_media=any(parsed.has_media for parsed in answers))
+    parsed = chat.chat_response(to_jsonable(response), read_hidden_params(response), arguments)
+    set_response_cost(parsed, response, arguments)
+    return parsed

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
 from mlflow_litellm._payloads.containers import from_numpy, items
-from mlflow_litellm._payloads.hidden_params import hidden_params, number
-from mlflow_litellm._payloads.media import cleaned_data
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import number, read_hidden_params
+from mlflow_litellm._payloads.media import redact_data
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/embedding/supported_embedding
 RECORDED = frozenset({
@@ -41,23 +41,23 @@ def request(arguments: Mapping[str, Any]) -> Request:
     given = arguments.get("input")
     if (known := items(given)) is not None:
         given = known
-    told = request_attributes.request({**arguments, "input": _counted(given)}, RECORDED)
-    asked = told.inputs.get("input")
+    parsed = request_attributes.request({**arguments, "input": _counted(given)}, RECORDED)
+    asked = parsed.inputs.get("input")
     if any(_is_media(item) for item in (asked if isinstance(asked, list) else [asked])):
-        told.has_media = True
-        told.inputs["input"] = cleaned_data(asked)
-    return told
+        parsed.has_media = True
+        parsed.inputs["input"] = redact_data(asked)
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what an ``EmbeddingResponse`` says; of anything else, its plain data."""
     vectors = getattr(response, "data", None)
-    outputs = _outputs(response, vectors) if isinstance(vectors, list) else plain(response)
-    told = describe(outputs, hidden_params(response), arguments)
+    outputs = _outputs(response, vectors) if isinstance(vectors, list) else to_jsonable(response)
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(vectors, list) and vectors:
-        told.attributes.update(_counts(vectors))
-    tell_answer_cost(told, response, arguments)
-    return told
+        parsed.attributes.update(_counts(vectors))
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
 def _counted(given: Any) -> Any:
@@ -75,7 +75,7 @@ def _is_media(item: Any) -> bool:
 
 def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
     # Copying the vectors takes milliseconds for each hundred of them.
-    outputs: dict[str, Any] = plain(
+    outputs: dict[str, Any] = to_jsonable(
         response.model_dump(exclude={"data"}, exclude_none=True, warnings=False)
     )
     outputs["data"] = [_entry(vector) for vector in vectors[:_MOST]]
@@ -86,18 +86,18 @@ def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
 
 def _entry(entry: Any) -> Any:
     known = {"object": _of(entry, "object"), "index": _of(entry, "index")}
-    told = {key: plain(value) for key, value in known.items() if value is not None}
-    return {**told, "embedding": _described(_of(entry, "embedding"))}
+    parsed = {key: to_jsonable(value) for key, value in known.items() if value is not None}
+    return {**parsed, "embedding": _described(_of(entry, "embedding"))}
 
 
 def _described(vector: Any) -> Any:
     if isinstance(vector, str):
         return f"<base64: {len(vector)} characters>"
     if not isinstance(vector, list):
-        return plain(vector)
+        return to_jsonable(vector)
     # Some providers give a vector for each token.
     head = [value for value in vector[:_HEAD] if number(value) is not None]
-    return {"dimension": len(vector), "head": plain(head)}
+    return {"dimension": len(vector), "head": to_jsonable(head)}
 
 
 def _counts(vectors: list[Any]) -> dict[str, int]:

@@ -10,25 +10,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.outputs import contents
 from mlflow_litellm._payloads.response_attributes import (
     body,
     failure,
-    tell_answer_cost,
-    tell_stream_cost,
+    set_response_cost,
+    set_stream_cost,
 )
-from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.streams.generate_content_stream import Accumulator
 from mlflow_litellm._payloads.tools import chat_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # https://ai.google.dev/api/generate-content#request-body and
 # https://docs.litellm.ai/docs/generateContent
@@ -47,30 +47,30 @@ _CONFIGS = ("config", "generationConfig")
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    told.message_format = "gemini"
+    parsed = request_attributes.request(arguments, RECORDED)
+    parsed.message_format = "gemini"
     for name in _CONFIGS:
-        if isinstance(config := told.inputs.get(name), dict):
-            told.inputs[name] = _cleaned_config(config)
-            told.tools = told.tools or told.inputs[name].get("tools")
-    told.tools = chat_tools(told.tools)
-    if contents.hold_media(told.inputs.get("contents")):
-        told.has_media = True
-        told.inputs["contents"] = cleaned_data(told.inputs["contents"])
-    return told
+        if isinstance(config := parsed.inputs.get(name), dict):
+            parsed.inputs[name] = _redact_config(config)
+            parsed.tools = parsed.tools or parsed.inputs[name].get("tools")
+    parsed.tools = chat_tools(parsed.tools)
+    if contents.hold_media(parsed.inputs.get("contents")):
+        parsed.has_media = True
+        parsed.inputs["contents"] = redact_data(parsed.inputs["contents"])
+    return parsed
 
 
-def _cleaned_config(config: dict[str, Any]) -> dict[str, Any]:
+def _redact_config(config: dict[str, Any]) -> dict[str, Any]:
     schemas = {key: config[key] for key in _SCHEMAS & config.keys()}
-    tools = request_attributes.cleaned_definitions(config["tools"]) if "tools" in config else None
-    return {**cleaned(config), **schemas, **({"tools": tools} if tools else {})}
+    tools = request_attributes.redact_definitions(config["tools"]) if "tools" in config else None
+    return {**redact_named_secrets(config), **schemas, **({"tools": tools} if tools else {})}
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``GenerateContentResponse``, or a dict like it, says."""
-    hidden = hidden_params(response)
-    told = contents.describe(body(response), hidden, arguments)
-    tell_answer_cost(told, response, arguments)
+    hidden_params = read_hidden_params(response)
+    parsed = contents.contents_response(body(response), hidden_params, arguments)
+    set_response_cost(parsed, response, arguments)
     # LiteLLM tells no cost with a dict.
-    tell_stream_cost(told, None, hidden, arguments)
-    return told
+    set_stream_cost(parsed, None, hidden_params, arguments)
+    return parsed

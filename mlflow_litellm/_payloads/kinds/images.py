@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
 from mlflow_litellm._payloads.files import picture, picture_uri
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data, dicts
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/image_generation and https://docs.litellm.ai/docs/image_edits
 RECORDED = frozenset({
@@ -38,29 +38,29 @@ _FILES = ("image", "mask")
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; pictures are not read from."""
-    told = request_attributes.request(arguments, RECORDED)
+    parsed = request_attributes.request(arguments, RECORDED)
     for name in _FILES:
-        if name in told.inputs:
-            told.has_media = True
-            told.inputs[name] = picture(arguments[name])
-    return told
+        if name in parsed.inputs:
+            parsed.has_media = True
+            parsed.inputs[name] = picture(arguments[name])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what an ``ImageResponse`` says; of anything else, its plain data."""
-    outputs = plain(response)
-    told = describe(outputs, hidden_params(response), arguments)
+    outputs = to_jsonable(response)
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
-        told.has_media = bool(outputs.get("data"))
-        outputs["data"] = [_cleaned(item) for item in dicts(outputs.get("data"))]
-        if told.usage is None:
+        parsed.has_media = bool(outputs.get("data"))
+        outputs["data"] = [_redact(item) for item in dicts(outputs.get("data"))]
+        if parsed.usage is None:
             # LiteLLM fills in 0 where the provider counted nothing.
             outputs.pop("usage", None)
-    tell_answer_cost(told, response, arguments)
-    return told
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
-def _cleaned(entry: dict[str, Any]) -> dict[str, Any]:
+def _redact(entry: dict[str, Any]) -> dict[str, Any]:
     content = entry.pop("b64_json", None)
-    told: dict[str, Any] = cleaned_data(entry)
-    return {**told, "b64_json": picture_uri(content)} if isinstance(content, str) else told
+    parsed: dict[str, Any] = redact_data(entry)
+    return {**parsed, "b64_json": picture_uri(content)} if isinstance(content, str) else parsed

@@ -10,20 +10,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.outputs import steps
-from mlflow_litellm._payloads.response_attributes import body, failure, tell_answer_cost
-from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.response_attributes import body, failure, set_response_cost
+from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.streams.interactions_stream import Accumulator
 from mlflow_litellm._payloads.tools import chat_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/interactions
 RECORDED = frozenset({
@@ -36,19 +36,19 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    told.tools = chat_tools(told.tools)
-    if "environment" in told.inputs:
+    parsed = request_attributes.request(arguments, RECORDED)
+    parsed.tools = chat_tools(parsed.tools)
+    if "environment" in parsed.inputs:
         # What an agent may reach, and what opens it.
-        told.inputs["environment"] = cleaned(told.inputs["environment"])
-    if steps.hold_media(told.inputs.get("input")):
-        told.has_media = True
-        told.inputs["input"] = cleaned_data(told.inputs["input"])
-    return told
+        parsed.inputs["environment"] = redact_named_secrets(parsed.inputs["environment"])
+    if steps.hold_media(parsed.inputs.get("input")):
+        parsed.has_media = True
+        parsed.inputs["input"] = redact_data(parsed.inputs["input"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what an ``InteractionsAPIResponse`` says; of anything else, its plain data."""
-    told = steps.describe(body(response), hidden_params(response), arguments)
-    tell_answer_cost(told, response, arguments)
-    return told
+    parsed = steps.steps_response(body(response), read_hidden_params(response), arguments)
+    set_response_cost(parsed, response, arguments)
+    return parsed

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads.base import Answer, Request, StreamError
+from mlflow_litellm._payloads.base import Request, Response, StreamError
 from mlflow_litellm._payloads.bounded import bounded
 from mlflow_litellm._payloads.media import dicts
 from mlflow_litellm._payloads.response_attributes import failure
-from mlflow_litellm._payloads.secrets import cleaned
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.secrets import redact_named_secrets
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RECORDED", "Accumulator", "ToolError", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "ToolError", "failure", "parse_response", "request"]
 
 RECORDED = frozenset({"arguments", "cursor", "name", "uri"})
 CALL = "tools/call"
@@ -36,7 +36,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
     """Return what was asked for, from the arguments of a call or the body of a request."""
     method = arguments.get("method") if "jsonrpc" in arguments else CALL
     asked = arguments.get("params") if "jsonrpc" in arguments else arguments
-    known = plain({key: asked[key] for key in RECORDED if key in asked}) if asked else {}
+    known = to_jsonable({key: asked[key] for key in RECORDED if key in asked}) if asked else {}
     server = next((arguments[key] for key in _SERVERS if arguments.get(key)), None)
     attributes = {
         "mcp.method.name": method,
@@ -44,22 +44,22 @@ def request(arguments: Mapping[str, Any]) -> Request:
         # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-span
         "gen_ai.tool.name": known.get("name") if method == CALL else None,
     }
-    told = {key: value for key, value in attributes.items() if isinstance(value, str)}
-    return Request(bounded(cleaned(known)), attributes=told)
+    parsed = {key: value for key, value in attributes.items() if isinstance(value, str)}
+    return Request(bounded(redact_named_secrets(known)), attributes=parsed)
 
 
-def answer(response: Any, _: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, _: Mapping[str, Any]) -> Response:
     """Return what a result says, or the JSON-RPC message that holds it."""
-    body = plain(response)
+    body = to_jsonable(response)
     if isinstance(body, dict) and "jsonrpc" in body:
         if error := body.get("error"):
-            return Answer(bounded(cleaned(error)), error=_error(error))
+            return Response(bounded(redact_named_secrets(error)), error=_error(error))
         body = body.get("result")
-    told = Answer(bounded(cleaned(body)))
+    parsed = Response(bounded(redact_named_secrets(body)))
     if isinstance(body, dict) and any(body.get(name) for name in _FAILED):
         texts = (part.get("text") for part in dicts(body.get("content")))
-        told.error = ToolError(" ".join(text for text in texts if isinstance(text, str)))
-    return told
+        parsed.error = ToolError(" ".join(text for text in texts if isinstance(text, str)))
+    return parsed
 
 
 def _error(error: Any) -> ToolError:
@@ -90,8 +90,8 @@ class Accumulator:
         """Take the next message; notifications are passed over."""
         if "result" in chunk or "error" in chunk:
             self._last = chunk
-            self.error = answer(chunk, self._arguments).error
+            self.error = parse_response(chunk, self._arguments).error
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the answer, if it has come."""
-        return answer(self._last, self._arguments) if self._last is not None else Answer()
+        return parse_response(self._last, self._arguments) if self._last is not None else Response()

@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import endpoint, request_attributes, response_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data, dicts
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/moderation
 RECORDED = frozenset({"input", "model", "user"})
@@ -26,25 +26,27 @@ RECORDED = frozenset({"input", "model", "user"})
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    if dicts(told.inputs.get("input")):
-        told.has_media = True
-        told.inputs["input"] = cleaned_data(told.inputs["input"])
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    if dicts(parsed.inputs.get("input")):
+        parsed.has_media = True
+        parsed.inputs["input"] = redact_data(parsed.inputs["input"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what an ``OpenAIModerationResponse`` says; of anything else, its plain data."""
-    outputs = plain(response)
-    told = response_attributes.describe(outputs, hidden_params(response), _with_provider(arguments))
+    outputs = to_jsonable(response)
+    parsed = response_attributes.make_response(
+        outputs, read_hidden_params(response), _with_provider(arguments)
+    )
     results = dicts(outputs.get("results")) if isinstance(outputs, dict) else []
     if results:
-        told.attributes["flagged"] = any(result.get("flagged") for result in results)
-    response_attributes.tell_answer_cost(told, response, arguments)
-    return told
+        parsed.attributes["flagged"] = any(result.get("flagged") for result in results)
+    response_attributes.set_response_cost(parsed, response, arguments)
+    return parsed
 
 
-def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
     """Return what is known of a call that failed."""
     return response_attributes.failure(error, _with_provider(arguments))
 

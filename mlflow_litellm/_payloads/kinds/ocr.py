@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
 from mlflow_litellm._payloads.files import described, picture_uri
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data, dicts
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.secrets import cleaned
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.secrets import redact_named_secrets
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/ocr
 RECORDED = frozenset({
@@ -34,30 +34,30 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; a file is not read from."""
-    told = request_attributes.request(arguments, RECORDED)
-    document = told.inputs.get("document")
+    parsed = request_attributes.request(arguments, RECORDED)
+    document = parsed.inputs.get("document")
     if isinstance(document, dict):
-        told.has_media = True
+        parsed.has_media = True
         # Addresses keep their query, which may say what the document is.
         kept = {key: value for key, value in document.items() if key.endswith("_url")}
-        told.inputs["document"] = cleaned_data({**cleaned(document), **kept})
+        parsed.inputs["document"] = redact_data({**redact_named_secrets(document), **kept})
         if "file" in document:
-            told.inputs["document"]["file"] = described(arguments["document"]["file"])
-    return told
+            parsed.inputs["document"]["file"] = described(arguments["document"]["file"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what an ``OCRResponse`` says; of anything else, its plain data."""
-    outputs = plain(response)
-    told = describe(outputs, hidden_params(response), arguments)
+    outputs = to_jsonable(response)
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
         for page in dicts(outputs.get("pages")):
-            told.has_media = _clean_pictures(page) or told.has_media
+            parsed.has_media = _clean_pictures(page) or parsed.has_media
         pages = (outputs.get("usage_info") or {}).get("pages_processed")
         if type(pages) is int:
-            told.attributes["pages_processed"] = pages
-    tell_answer_cost(told, response, arguments)
-    return told
+            parsed.attributes["pages_processed"] = pages
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
 def _clean_pictures(page: dict[str, Any]) -> bool:

@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm._payloads import request_attributes
 from mlflow_litellm._payloads.bounded import bounded
 from mlflow_litellm._payloads.files import described
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.response_attributes import body, describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.response_attributes import (
+    body,
+    failure,
+    make_response,
+    set_response_cost,
+)
+from mlflow_litellm._payloads.secrets import redact_named_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 RECORDED = frozenset({
     "assets", "audio", "characters", "drop_params", "fallbacks", "fields", "guardrails", "image",
@@ -30,29 +35,29 @@ RECORDED = frozenset({
 })  # fmt: skip
 _FILES = ("image", "input_reference", "video")
 # Passed on to the provider as they are.
-_CLEANED = ("assets", "characters", "options", "parameters")
+_REDACTED_FIELDS = ("assets", "characters", "options", "parameters")
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; files are not read from."""
-    told = request_attributes.request(arguments, RECORDED)
-    for name in told.inputs.keys() & _FILES:
-        told.inputs[name] = described(arguments[name])
-    for name in told.inputs.keys() & _CLEANED:
-        told.inputs[name] = cleaned(told.inputs[name])
-    told.inputs = {name: bounded(value) for name, value in told.inputs.items()}
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    for name in parsed.inputs.keys() & _FILES:
+        parsed.inputs[name] = described(arguments[name])
+    for name in parsed.inputs.keys() & _REDACTED_FIELDS:
+        parsed.inputs[name] = redact_named_secrets(parsed.inputs[name])
+    parsed.inputs = {name: bounded(value) for name, value in parsed.inputs.items()}
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a response says, as its plain data."""
     outputs = bounded(body(response))
     if isinstance(outputs, dict) and _counts_nothing(outputs.get("usage")):
         # LiteLLM fills in 0 where the provider counted nothing.
         outputs.pop("usage", None)
-    told = describe(outputs, hidden_params(response), arguments)
-    tell_answer_cost(told, response, arguments)
-    return told
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
 def _counts_nothing(usage: Any) -> bool:

@@ -10,18 +10,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import redact_data
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.usage import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/rerank
 RECORDED = frozenset({
@@ -33,19 +33,19 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    if "documents" in told.inputs:
-        told.inputs["documents"] = cleaned_data(told.inputs["documents"])
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    if "documents" in parsed.inputs:
+        parsed.inputs["documents"] = redact_data(parsed.inputs["documents"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``RerankResponse`` says; of anything else, its plain data."""
-    outputs = plain(response)
-    told = describe(outputs, hidden_params(response), arguments)
+    outputs = to_jsonable(response)
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
     meta = outputs.get("meta") if isinstance(outputs, dict) else None
     if isinstance(meta, dict):
         # Providers that bill by tokens have them there.
-        told.usage = tokens(meta.get("tokens")) or tokens(meta.get("billed_units"))
-    tell_answer_cost(told, response, arguments)
-    return told
+        parsed.usage = tokens(meta.get("tokens")) or tokens(meta.get("billed_units"))
+    set_response_cost(parsed, response, arguments)
+    return parsed

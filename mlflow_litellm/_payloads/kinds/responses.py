@@ -10,19 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.outputs import items
-from mlflow_litellm._payloads.response_attributes import body, failure, tell_answer_cost
-from mlflow_litellm._payloads.secrets import cleaned
+from mlflow_litellm._payloads.response_attributes import body, failure, set_response_cost
+from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.streams.responses_stream import Accumulator
 from mlflow_litellm._payloads.tools import chat_tools
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # https://platform.openai.com/docs/api-reference/responses/create and
 # https://docs.litellm.ai/docs/response_api
@@ -40,20 +40,20 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    told.message_format = "openai"
-    told.tools = chat_tools(told.tools)
-    if "prompt" in told.inputs:
+    parsed = request_attributes.request(arguments, RECORDED)
+    parsed.message_format = "openai"
+    parsed.tools = chat_tools(parsed.tools)
+    if "prompt" in parsed.inputs:
         # A stored prompt's variables, by whatever names.
-        told.inputs["prompt"] = cleaned(told.inputs["prompt"])
-    if items.hold_media(told.inputs.get("input")):
-        told.has_media = True
-        told.inputs["input"] = items.cleaned(told.inputs["input"])
-    return told
+        parsed.inputs["prompt"] = redact_named_secrets(parsed.inputs["prompt"])
+    if items.hold_media(parsed.inputs.get("input")):
+        parsed.has_media = True
+        parsed.inputs["input"] = items.redact_named_secrets(parsed.inputs["input"])
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``ResponsesAPIResponse`` says; of anything else, its plain data."""
-    told = items.describe(body(response), hidden_params(response), arguments)
-    tell_answer_cost(told, response, arguments)
-    return told
+    parsed = items.items_response(body(response), read_hidden_params(response), arguments)
+    set_response_cost(parsed, response, arguments)
+    return parsed

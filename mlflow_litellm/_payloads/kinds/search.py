@@ -10,16 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes, response_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data, dicts
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/search
 RECORDED = frozenset({
@@ -34,23 +34,25 @@ def request(arguments: Mapping[str, Any]) -> Request:
     return request_attributes.request(arguments, RECORDED)
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``SearchResponse`` found; of anything else, its plain data."""
-    outputs = plain(response)
-    told = response_attributes.describe(outputs, hidden_params(response), _with_provider(arguments))
+    outputs = to_jsonable(response)
+    parsed = response_attributes.make_response(
+        outputs, read_hidden_params(response), _with_provider(arguments)
+    )
     if isinstance(outputs, dict):
-        told.outputs = [_document(result) for result in dicts(outputs.get("results"))]
-    response_attributes.tell_answer_cost(told, response, arguments)
-    return told
+        parsed.outputs = [_document(result) for result in dicts(outputs.get("results"))]
+    response_attributes.set_response_cost(parsed, response, arguments)
+    return parsed
 
 
-def failure(error: BaseException, arguments: Mapping[str, Any]) -> Answer:
+def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
     """Return what is known of a call that failed."""
     return response_attributes.failure(error, _with_provider(arguments))
 
 
 def _document(result: dict[str, Any]) -> dict[str, Any]:
-    metadata: dict[str, Any] = cleaned_data(result)
+    metadata: dict[str, Any] = redact_data(result)
     text = metadata.pop("snippet", None)
     if url := metadata.pop("url", None):
         metadata["doc_uri"] = url

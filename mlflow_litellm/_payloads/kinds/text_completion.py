@@ -10,22 +10,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.outputs import texts
 from mlflow_litellm._payloads.response_attributes import (
     failure,
-    tell_answer_cost,
-    tell_stream_cost,
+    set_response_cost,
+    set_stream_cost,
 )
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.text_completion_stream import Accumulator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "Accumulator", "answer", "failure", "request"]
+__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
 # https://platform.openai.com/docs/api-reference/completions/create and
 # https://docs.litellm.ai/docs/text_completion
@@ -40,17 +40,17 @@ RECORDED = frozenset({
 
 def request(arguments: Mapping[str, Any]) -> Request:
     """Return what a call asked for, by its arguments' names; secrets are left out."""
-    told = request_attributes.request(arguments, RECORDED)
-    if told.model is None and (engine := told.inputs.get("engine")):
-        told.model = told.attributes["model"] = engine
-    return told
+    parsed = request_attributes.request(arguments, RECORDED)
+    if parsed.model is None and (engine := parsed.inputs.get("engine")):
+        parsed.model = parsed.attributes["model"] = engine
+    return parsed
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``TextCompletionResponse`` says; of anything else, its plain data."""
-    hidden = hidden_params(response)
-    told = texts.describe(plain(response), hidden, arguments)
-    tell_answer_cost(told, response, arguments)
+    hidden_params = read_hidden_params(response)
+    parsed = texts.text_response(to_jsonable(response), hidden_params, arguments)
+    set_response_cost(parsed, response, arguments)
     # LiteLLM tells no cost where it made a chat completion of the call.
-    tell_stream_cost(told, None, hidden, arguments)
-    return told
+    set_stream_cost(parsed, None, hidden_params, arguments)
+    return parsed

@@ -12,17 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.media import cleaned_data, dicts
-from mlflow_litellm._payloads.response_attributes import describe, failure, tell_answer_cost
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer, Request
+    from mlflow_litellm._payloads.base import Request, Response
 
-__all__ = ["RECORDED", "answer", "failure", "request"]
+__all__ = ["RECORDED", "failure", "parse_response", "request"]
 
 # https://docs.litellm.ai/docs/vector_stores/search
 RECORDED = frozenset({
@@ -38,18 +38,18 @@ def request(arguments: Mapping[str, Any]) -> Request:
     return request_attributes.request(arguments, RECORDED)
 
 
-def answer(response: Any, arguments: Mapping[str, Any]) -> Answer:
+def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     """Return what a ``VectorStoreSearchResponse`` found; of anything else, its plain data."""
-    outputs = plain(response)
-    told = describe(outputs, hidden_params(response), arguments)
+    outputs = to_jsonable(response)
+    parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
-        told.outputs = [_document(result) for result in dicts(outputs.get("data"))]
-    tell_answer_cost(told, response, arguments)
-    return told
+        parsed.outputs = [_document(result) for result in dicts(outputs.get("data"))]
+    set_response_cost(parsed, response, arguments)
+    return parsed
 
 
 def _document(result: dict[str, Any]) -> dict[str, Any]:
-    metadata: dict[str, Any] = cleaned_data(result)
+    metadata: dict[str, Any] = redact_data(result)
     texts = [part.get("text") for part in dicts(metadata.pop("content", None))]
     if name := metadata.pop("filename", None):
         metadata["doc_uri"] = name

@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import response_attributes
-from mlflow_litellm._payloads.media import cleaned_text, dicts, has_media
+from mlflow_litellm._payloads.media import dicts, has_media, redact_media_in_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def chat_response(
+    outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response:
     """
     Return an answer from a chat completion dict and what LiteLLM tells beside it.
 
@@ -22,26 +24,26 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
     """
-    told = response_attributes.describe(outputs, hidden, arguments)
+    parsed = response_attributes.make_response(outputs, hidden_params, arguments)
     if isinstance(outputs, dict):
-        _tidy(told)
-    return told
+        _tidy(parsed)
+    return parsed
 
 
-def _tidy(told: Answer) -> None:
+def _tidy(parsed: Response) -> None:
     """Make the outputs what OpenAI's schema says, and note what they hold."""
-    choices = dicts(told.outputs.get("choices"))
+    choices = dicts(parsed.outputs.get("choices"))
     messages = [choice.setdefault("message", {}) for choice in choices]
     for message in messages:
         if isinstance(content := message.setdefault("content", None), str):
-            message["content"] = cleaned_text(content)
+            message["content"] = redact_media_in_text(content)
         for call in dicts(message.get("tool_calls")):
             # LiteLLM's own for some providers; OpenAI has it in chunks alone.
             call.pop("index", None)
-    for item in (told.outputs, *choices, *messages):
+    for item in (parsed.outputs, *choices, *messages):
         _drop_empty(item, "provider_specific_fields")
-    told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
-    told.has_media = has_media(messages)
+    parsed.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    parsed.has_media = has_media(messages)
 
 
 def _drop_empty(item: dict[str, Any], name: str) -> None:

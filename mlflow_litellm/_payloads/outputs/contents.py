@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import response_attributes
-from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.media import dicts, redact_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 _MEDIA = frozenset({"fileData", "file_data", "inlineData", "inline_data"})
 _NAMES = ("usageMetadata", "modelVersion")
@@ -28,7 +28,9 @@ def hold_media(contents: Any) -> bool:
     )
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def contents_response(
+    outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response:
     """
     Return an answer from a response dict and what LiteLLM tells beside it.
 
@@ -37,12 +39,12 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
     """
-    told = response_attributes.describe(outputs, hidden, arguments, _NAMES)
+    parsed = response_attributes.make_response(outputs, hidden_params, arguments, _NAMES)
     if isinstance(outputs, dict):
         candidates = outputs.get("candidates")
         reasons = [candidate.get("finishReason") for candidate in dicts(candidates)]
-        told.attributes["finish_reasons"] = reasons
+        parsed.attributes["finish_reasons"] = reasons
         if hold_media(candidates):
-            told.has_media = True
-            outputs["candidates"] = cleaned_data(candidates)
-    return told
+            parsed.has_media = True
+            outputs["candidates"] = redact_data(candidates)
+    return parsed

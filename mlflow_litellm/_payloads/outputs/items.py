@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import response_attributes
-from mlflow_litellm._payloads.media import cleaned_data, cleaned_media, dicts, has_media
+from mlflow_litellm._payloads.media import dicts, has_media, redact_data, redact_media
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 # Hold pictures, or files, elsewhere than in the content of a message.
 _PICTURES = frozenset({"code_interpreter_call", "image_generation_call"})
@@ -32,17 +32,19 @@ def hold_media(items: Any) -> bool:
     )
 
 
-def cleaned(items: list[Any]) -> list[Any]:
+def redact_named_secrets(items: list[Any]) -> list[Any]:
     """Return items with media as MLflow takes them, and without the signatures of their URLs."""
     return [
-        cleaned_data(item)
+        redact_data(item)
         if isinstance(item, dict) and item.get("type") in _OF_MEDIA
-        else cleaned_media([item])[0]
+        else redact_media([item])[0]
         for item in items
     ]
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def items_response(
+    outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response:
     """
     Return an answer from a response dict and what LiteLLM tells beside it.
 
@@ -51,13 +53,13 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
     """
-    told = response_attributes.describe(outputs, hidden, arguments)
+    parsed = response_attributes.make_response(outputs, hidden_params, arguments)
     if isinstance(outputs, dict):
         incomplete = outputs.get("incomplete_details")
         reason = incomplete.get("reason") if isinstance(incomplete, dict) else None
         if reason := reason or outputs.get("status"):
-            told.attributes["finish_reasons"] = [reason]
+            parsed.attributes["finish_reasons"] = [reason]
         if hold_media(outputs.get("output")):
-            told.has_media = True
-            outputs["output"] = cleaned(outputs["output"])
-    return told
+            parsed.has_media = True
+            outputs["output"] = redact_named_secrets(outputs["output"])
+    return parsed

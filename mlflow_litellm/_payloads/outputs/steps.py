@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import response_attributes
-from mlflow_litellm._payloads.media import cleaned_data, dicts
+from mlflow_litellm._payloads.media import dicts, redact_data
 from mlflow_litellm._payloads.usage import token_attributes, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 _MEDIA = frozenset({"audio", "document", "image", "video"})
 # Its counts, by the names that Gemini's other API has for them.
@@ -37,7 +37,9 @@ def hold_media(items: Any) -> bool:
     )
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def steps_response(
+    outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response:
     """
     Return an answer from an interaction dict and what LiteLLM tells beside it.
 
@@ -46,18 +48,18 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
     """
-    told = response_attributes.describe(outputs, hidden, arguments)
+    parsed = response_attributes.make_response(outputs, hidden_params, arguments)
     if isinstance(outputs, dict):
         usage = _counts(outputs.get("usage") or {})
-        told.usage = tokens(usage)
-        told.attributes.update(token_attributes(usage))
+        parsed.usage = tokens(usage)
+        parsed.attributes.update(token_attributes(usage))
         if status := outputs.get("status"):
-            told.attributes["finish_reasons"] = [status]
+            parsed.attributes["finish_reasons"] = [status]
         for name in ("steps", "outputs"):
             if hold_media(outputs.get(name)):
-                told.has_media = True
-                outputs[name] = cleaned_data(outputs[name])
-    return told
+                parsed.has_media = True
+                outputs[name] = redact_data(outputs[name])
+    return parsed
 
 
 def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,12 @@ from mlflow_litellm._payloads.media import dicts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 
-def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, Any]) -> Answer:
+def text_response(
+    outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Response:
     """
     Return an answer from a text completion dict and what LiteLLM tells beside it.
 
@@ -22,8 +24,8 @@ def describe(outputs: Any, hidden: Mapping[str, Any], arguments: Mapping[str, An
         hidden: LiteLLM's hidden parameters of it.
         arguments: The call's arguments by name.
     """
-    told = response_attributes.describe(outputs, hidden, arguments)
+    parsed = response_attributes.make_response(outputs, hidden_params, arguments)
     if isinstance(outputs, dict):
         choices = dicts(outputs.get("choices"))
-        told.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
-    return told
+        parsed.attributes["finish_reasons"] = [choice.get("finish_reason") for choice in choices]
+    return parsed

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.base import StreamError
-from mlflow_litellm._payloads.response_attributes import describe
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.response_attributes import make_response
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.base import Streamed
 from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 _THINKING = frozenset({"redacted_thinking", "thinking"})
 
@@ -70,18 +70,18 @@ class Accumulator(Streamed):
         self._usage.update((key, count) for key, count in counts if count is not None)
         self._message.update(said)
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the message so far, as it would have come unstreamed."""
         for event in self._events.rest():
             self._tell(event)
         in_order = sorted(self._blocks.items(), key=lambda item: (item[0] is None, item[0]))
-        content = [block.joined() for _, block in in_order]
-        outputs = {**plain(self._message), "content": content}
+        content = [block.merged() for _, block in in_order]
+        outputs = {**to_jsonable(self._message), "content": content}
         if self._usage:
-            outputs["usage"] = plain(self._usage)
-        told = describe(outputs, self._hidden, self._arguments)
-        told.attributes["finish_reasons"] = [outputs.get("stop_reason")]
-        return self._priced(told)
+            outputs["usage"] = to_jsonable(self._usage)
+        parsed = make_response(outputs, self._hidden_params, self._arguments)
+        parsed.attributes["finish_reasons"] = [outputs.get("stop_reason")]
+        return self._priced(parsed)
 
 
 class _Block:
@@ -105,17 +105,17 @@ class _Block:
             else:
                 self._start[key] = value
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the block as it would have come unstreamed."""
-        block: dict[str, Any] = plain(self._start)
+        block: dict[str, Any] = to_jsonable(self._start)
         for key, pieces in self._texts.items():
-            text = plain("".join(pieces))
+            text = to_jsonable("".join(pieces))
             if key == "partial_json":
                 block["input"] = _parsed(text) if text else block.get("input")
             else:
                 block[key] = (block.get(key) or "") + text
         if self._citations:
-            block["citations"] = [*(block.get("citations") or []), *plain(self._citations)]
+            block["citations"] = [*(block.get("citations") or []), *to_jsonable(self._citations)]
         return block
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads.hidden_params import hidden_params
-from mlflow_litellm._payloads.response_attributes import tell_stream_cost
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
+from mlflow_litellm._payloads.response_attributes import set_stream_cost
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 # Where LiteLLM's streams have its ``Logging`` of the call.
 _LOGGINGS = ("logging_obj", "litellm_logging_obj")
@@ -34,14 +34,16 @@ class Streamed:
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         self._arguments = arguments
-        self._hidden = dict(hidden_params(stream))
-        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
+        self._hidden_params = dict(read_hidden_params(stream))
+        self._hidden_params.setdefault(
+            "custom_llm_provider", getattr(stream, "custom_llm_provider", None)
+        )
         loggings = (getattr(stream, name, None) for name in _LOGGINGS)
         self._logging = next(filter(None, loggings), None)
         self.has_content = False
         self.error: Exception | None = None
 
-    def _priced(self, told: Answer, response: Any = None) -> Answer:
+    def _priced(self, parsed: Response, response: Any = None) -> Response:
         """Return an answer with its cost; `response` is what LiteLLM prices, if it has that."""
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments, response)
-        return told
+        set_stream_cost(parsed, self._logging, self._hidden_params, self._arguments, response)
+        return parsed

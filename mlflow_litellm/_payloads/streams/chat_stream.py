@@ -12,17 +12,17 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import cost
-from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.outputs import chat
-from mlflow_litellm._payloads.response_attributes import tell_cost
-from mlflow_litellm._payloads.serialize import plain
-from mlflow_litellm._payloads.streams.merge import fields, joined, provider_fields_joined
+from mlflow_litellm._payloads.response_attributes import set_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.streams.merge import fields, merge_provider_fields, merged
 from mlflow_litellm._payloads.usage import USAGE_IS_ESTIMATE, is_estimated, latest, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 
 _HEAD = ("id", "created", "model", "system_fingerprint")
@@ -44,7 +44,7 @@ class Accumulator:
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         self._arguments = arguments
-        self._stream_hidden = hidden_params(stream)
+        self._stream_hidden = read_hidden_params(stream)
         self._provider = getattr(stream, "custom_llm_provider", None)
         self._logging = getattr(stream, "logging_obj", None)
         # LiteLLM's own list, which it adds to as it reads; the stream itself must not be held.
@@ -74,9 +74,9 @@ class Accumulator:
         for choice in own.get("choices") or ():
             said = choice.__pydantic_extra__ or choice.__dict__
             index = said.get("index") or 0
-            if (joined := self._choices.get(index)) is None:
-                joined = self._choices[index] = _Choice(said.get("delta"))
-            joined.add(said)
+            if (merged := self._choices.get(index)) is None:
+                merged = self._choices[index] = _Choice(said.get("delta"))
+            merged.add(said)
         usage = own.get("usage")
         if extra:
             usage = extra.get("usage") or usage
@@ -91,26 +91,26 @@ class Accumulator:
 
     def _add_more(self, key: str, value: Any) -> None:
         if key not in _NOT_THE_ANSWERS:
-            self._more[key] = value if type(value) is str else plain(value)
+            self._more[key] = value if type(value) is str else to_jsonable(value)
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the chunks so far as the answer that would have come unstreamed."""
-        last = hidden_params(self._last)
+        last = read_hidden_params(self._last)
         usage = self._usage or self._usage_unasked(last)
         outputs = self._outputs(usage)
         # The stream itself calls Gemini's another name than Gemini's answers.
         provider = last.get("custom_llm_provider") or self._provider
-        hidden = {**self._stream_hidden, "custom_llm_provider": provider}
-        told = chat.describe(outputs, hidden, self._arguments)
+        hidden_params = {**self._stream_hidden, "custom_llm_provider": provider}
+        parsed = chat.chat_response(outputs, hidden_params, self._arguments)
         # A chunk's own model is the requested one, and the last may be LiteLLM's alone.
-        answered = hidden_params(self._first).get("provider_response_model")
-        if told.usage and told.cost is None:
-            tell_cost(told, self._cost(told, usage, answered))
+        answered = read_hidden_params(self._first).get("provider_response_model")
+        if parsed.usage and parsed.cost is None:
+            set_cost(parsed, self._cost(parsed, usage, answered))
         if answered:
-            told.model = told.outputs["model"] = answered
-        if told.usage and is_estimated(self._read):
-            told.attributes[USAGE_IS_ESTIMATE] = True
-        return told
+            parsed.model = parsed.outputs["model"] = answered
+        if parsed.usage and is_estimated(self._read):
+            parsed.attributes[USAGE_IS_ESTIMATE] = True
+        return parsed
 
     def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
         """
@@ -127,32 +127,32 @@ class Accumulator:
     def _usage_of_chunks(self) -> Any:
         import litellm
 
-        counts = latest(plain(getattr(chunk, "usage", None)) for chunk in self._read)
+        counts = latest(to_jsonable(getattr(chunk, "usage", None)) for chunk in self._read)
         return litellm.Usage(**counts) if counts else None
 
-    def _cost(self, told: Answer, usage: Any, answered: str | None) -> dict[str, float] | None:
+    def _cost(self, parsed: Response, usage: Any, answered: str | None) -> dict[str, float] | None:
         import litellm
 
-        priced_by = {key: told.outputs.get(key) for key in ("model", "service_tier")}
+        priced_by = {key: parsed.outputs.get(key) for key in ("model", "service_tier")}
         given = {key: value for key, value in priced_by.items() if value}
         response = litellm.ModelResponse(usage=usage, **given)
         # What LiteLLM prices by, where it knows it.
-        hidden = {**self._stream_hidden, "provider_response_model": answered}
-        hidden_params(response)["provider_response_model"] = answered
-        provider = told.provider
-        return cost.stream_cost(self._logging, hidden, self._arguments, provider, response)
+        hidden_params = {**self._stream_hidden, "provider_response_model": answered}
+        read_hidden_params(response)["provider_response_model"] = answered
+        provider = parsed.provider
+        return cost.stream_cost(self._logging, hidden_params, self._arguments, provider, response)
 
     def _outputs(self, usage: Any) -> dict[str, Any]:
         outputs = {
-            **plain(self._more),
+            **to_jsonable(self._more),
             **self._head,
             "object": "chat.completion",
             "choices": [
-                {"index": index, **choice.joined()}
+                {"index": index, **choice.merged()}
                 for index, choice in sorted(self._choices.items())
             ],
         }
-        counted = plain(usage)
+        counted = to_jsonable(usage)
         return {**outputs, "usage": counted} if tokens(counted) else outputs
 
 
@@ -206,7 +206,7 @@ class _Choice:
         if said.get("finish_reason") is not None:
             self._finish_reason = said["finish_reason"]
         if said.get("logprobs") is not None:
-            self._logprobs.append(plain(said["logprobs"]))
+            self._logprobs.append(to_jsonable(said["logprobs"]))
         if len(said) > len(_OF_A_CHOICE):
             self._more.update((key, said[key]) for key in said.keys() - _OF_A_CHOICE if said[key])
 
@@ -217,7 +217,7 @@ class _Choice:
             for position, call in enumerate(value):
                 self._merge_tool_call(position, fields(call))
         else:
-            self._parts[key].append(plain(value))
+            self._parts[key].append(to_jsonable(value))
 
     def _merge_tool_call(self, position: int, said: Mapping[str, Any]) -> None:
         index = said.get("index")
@@ -228,28 +228,28 @@ class _Choice:
             self._tool_calls.append(call)
         call.add(said)
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the choice as it would have come unstreamed."""
         empty = None if self.has_content else self._empty
         message: dict[str, Any] = {"role": self._role, "content": empty}
-        message.update((key, _joined(key, parts)) for key, parts in self._parts.items())
-        message.update((key, plain("".join(parts))) for key, parts in self._texts.items())
+        message.update((key, _merged(key, parts)) for key, parts in self._parts.items())
+        message.update((key, to_jsonable("".join(parts))) for key, parts in self._texts.items())
         if self._tool_calls:
             in_order = sorted(self._tool_calls, key=lambda call: call.index)
-            message["tool_calls"] = [call.joined() for call in in_order]
+            message["tool_calls"] = [call.merged() for call in in_order]
         choice = {"finish_reason": self._finish_reason, "message": message}
         if self._logprobs:
-            choice["logprobs"] = joined(self._logprobs)
+            choice["logprobs"] = merged(self._logprobs)
         if self._more:
             # Where LiteLLM puts them unstreamed.
-            choice["provider_specific_fields"] = plain(self._more)
+            choice["provider_specific_fields"] = to_jsonable(self._more)
         return choice
 
 
-def _joined(key: str, parts: list[Any]) -> Any:
+def _merged(key: str, parts: list[Any]) -> Any:
     if key == "provider_specific_fields":
-        return provider_fields_joined(parts)
-    return joined(parts)
+        return merge_provider_fields(parts)
+    return merged(parts)
 
 
 class _ToolCall:
@@ -275,15 +275,15 @@ class _ToolCall:
     def add(self, said: Mapping[str, Any]) -> None:
         """Take the next fragment."""
         self._kind, self._text_key = _kind_of(said)
-        told = {key: value for key, value in said.items() if value and key not in _OF_A_TOOL_CALL}
-        self._said.update(plain(told))
+        parsed = {key: value for key, value in said.items() if value and key not in _OF_A_TOOL_CALL}
+        self._said.update(to_jsonable(parsed))
         body = fields(said.get(self._kind))
         self._name = self._name or body.get("name")
         self._text.append(body.get(self._text_key) or "")
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the call as it would have come unstreamed."""
-        text = plain("".join(self._text))
+        text = to_jsonable("".join(self._text))
         return {**self._said, self._kind: {"name": self._name, self._text_key: text}}
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm._payloads.base import StreamError
 from mlflow_litellm._payloads.media import dicts
 from mlflow_litellm._payloads.outputs import contents
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.base import Streamed
 from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 
 class Accumulator(Streamed):
@@ -43,19 +43,19 @@ class Accumulator(Streamed):
             candidate.add(said)
             self.has_content = self.has_content or candidate.has_content
         if error := event.pop("error", None):
-            told = error if isinstance(error, dict) else {"message": error}
-            self.error = StreamError(f"{told.get('status')}: {told.get('message')}")
+            parsed = error if isinstance(error, dict) else {"message": error}
+            self.error = StreamError(f"{parsed.get('status')}: {parsed.get('message')}")
         self._said.update((key, value) for key, value in event.items() if value is not None)
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the response so far, as it would have come unstreamed."""
         for event in self._events.rest():
             self._tell(event)
         in_order = sorted(self._candidates.items())
-        candidates = [{**candidate.joined(), "index": index} for index, candidate in in_order]
-        outputs = {"candidates": candidates, **plain(self._said)}
-        told = contents.describe(outputs, self._hidden, self._arguments)
-        return self._priced(told)
+        candidates = [{**candidate.merged(), "index": index} for index, candidate in in_order]
+        outputs = {"candidates": candidates, **to_jsonable(self._said)}
+        parsed = contents.contents_response(outputs, self._hidden_params, self._arguments)
+        return self._priced(parsed)
 
 
 class _Candidate:
@@ -92,10 +92,12 @@ class _Candidate:
             return False
         return bool(self._parts[-1][0].get("thought")) == bool(part.get("thought"))
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the candidate as it would have come unstreamed."""
         parts = [
-            {"text": plain("".join(pieces)), **plain(part)} if pieces else plain(part)
+            {"text": to_jsonable("".join(pieces)), **to_jsonable(part)}
+            if pieces
+            else to_jsonable(part)
             for part, pieces in self._parts
         ]
-        return {"content": {"parts": parts, "role": self._role}, **plain(self._said)}
+        return {"content": {"parts": parts, "role": self._role}, **to_jsonable(self._said)}

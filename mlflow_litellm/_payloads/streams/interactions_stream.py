@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads.base import StreamError
 from mlflow_litellm._payloads.outputs import steps as steps_module
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.base import Streamed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 # Of an event, what is said of the interaction itself.
 _OWN = frozenset({
@@ -34,15 +34,15 @@ class Accumulator(Streamed):
 
     def add(self, event: Any) -> None:
         """Take the next event."""
-        said = plain(event)
+        said = to_jsonable(event)
         if not isinstance(said, dict):
             return
         kind = str(said.get("event_type"))
         if kind.startswith("step."):
             self._add_to_step(said)
         elif kind == "error":
-            told = said.get("error") or {}
-            self.error = StreamError(f"{told.get('code')}: {told.get('message')}")
+            parsed = said.get("error") or {}
+            self.error = StreamError(f"{parsed.get('code')}: {parsed.get('message')}")
         else:
             for place in (said, said.get("interaction") or {}):
                 self._said.update((key, place[key]) for key in _OWN & place.keys())
@@ -56,12 +56,12 @@ class Accumulator(Streamed):
             step.add(delta)
             self.has_content = self.has_content or not str(delta.get("type")).startswith("thought")
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the interaction so far, as it would have come unstreamed."""
-        steps = [step.joined() for _, step in sorted(self._steps.items())]
+        steps = [step.merged() for _, step in sorted(self._steps.items())]
         outputs = {"steps": steps, **self._said}
-        told = steps_module.describe(outputs, self._hidden, self._arguments)
-        return self._priced(told)
+        parsed = steps_module.steps_response(outputs, self._hidden_params, self._arguments)
+        return self._priced(parsed)
 
 
 class _Step:
@@ -89,7 +89,7 @@ class _Step:
         else:
             self._parts.append((delta, [str(delta.get("text") or "")]))
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the step so far."""
         parts = [
             {**part, "text": "".join(pieces)} if pieces else part for part, pieces in self._parts

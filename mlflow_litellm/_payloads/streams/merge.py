@@ -26,7 +26,7 @@ def fields(model: Any) -> dict[str, Any]:
     return {**vars(model), **(model.model_extra or {})}
 
 
-def joined(parts: list[Any]) -> Any:
+def merged(parts: list[Any]) -> Any:
     """Join texts and lists end to end, dicts key by key; of anything else the last stays."""
     parts = [part for part in parts if part is not None]
     if not parts:
@@ -34,9 +34,9 @@ def joined(parts: list[Any]) -> Any:
     if all(isinstance(part, str) for part in parts):
         return "".join(parts)
     if all(isinstance(part, list) for part in parts):
-        return _blocks_joined([item for part in parts for item in part])
+        return _merge_blocks([item for part in parts for item in part])
     if all(isinstance(part, dict) for part in parts):
-        return {key: _entry_joined(key, values) for key, values in _by_key(parts).items()}
+        return {key: _merge_entry(key, values) for key, values in _by_key(parts).items()}
     return parts[-1]
 
 
@@ -51,38 +51,38 @@ def _by_key(parts: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
     return values
 
 
-def provider_fields_joined(parts: list[Any]) -> Any:
+def merge_provider_fields(parts: list[Any]) -> Any:
     """Join what a provider alone tells: flags and names are told again, citations one by one."""
     given = [part for part in parts if isinstance(part, dict)]
-    told = _by_key(given)
-    cited = told.pop("citation", None)
-    fields = {key: _field_joined(key, values) for key, values in told.items() if values}
+    parsed = _by_key(given)
+    cited = parsed.pop("citation", None)
+    fields = {key: _merge_field(key, values) for key, values in parsed.items() if values}
     # Where they stand in a whole answer, by the block of text that they belong to.
     return {**fields, "citations": [cited]} if cited else fields
 
 
-def _field_joined(key: str, values: list[Any]) -> Any:
+def _merge_field(key: str, values: list[Any]) -> Any:
     goes_on = isinstance(values[-1], (dict, list)) and key not in _SNAPSHOTS
-    return joined(values) if goes_on else values[-1]
+    return merged(values) if goes_on else values[-1]
 
 
-def _entry_joined(key: str, parts: list[Any]) -> Any:
+def _merge_entry(key: str, parts: list[Any]) -> Any:
     if key in _REPEATED:
         return next((part for part in reversed(parts) if part is not None), None)
-    return _base64_joined(parts) if key == "data" else joined(parts)
+    return _merge_base64(parts) if key == "data" else merged(parts)
 
 
-def _base64_joined(parts: list[Any]) -> Any:
+def _merge_base64(parts: list[Any]) -> Any:
     """Join pieces of audio, each of which is encoded, and padded, on its own."""
     try:
         data = b"".join(base64.b64decode(part, validate=True) for part in parts if part)
     except (binascii.Error, TypeError, ValueError) as error:
         let_through(error)
-        return joined(parts)
+        return merged(parts)
     return base64.b64encode(data).decode("ascii")
 
 
-def _blocks_joined(blocks: list[Any]) -> list[Any]:
+def _merge_blocks(blocks: list[Any]) -> list[Any]:
     """Join the pieces of blocks of thinking among the items of a list."""
     groups: list[list[Any]] = []
     for block in blocks:
@@ -90,16 +90,16 @@ def _blocks_joined(blocks: list[Any]) -> list[Any]:
             groups[-1].append(block)
         else:
             groups.append([block])
-    return [_whole(_block_joined(group) if len(group) > 1 else group[0]) for group in groups]
+    return [_whole(_merge_block(group) if len(group) > 1 else group[0]) for group in groups]
 
 
-def _block_joined(pieces: list[dict[str, Any]]) -> Any:
+def _merge_block(pieces: list[dict[str, Any]]) -> Any:
     *before, last = pieces
-    told = "".join(piece.get("thinking") or "" for piece in before)
-    if last.get("signature") and told and last.get("thinking") == told:
+    parsed = "".join(piece.get("thinking") or "" for piece in before)
+    if last.get("signature") and parsed and last.get("thinking") == parsed:
         # Some versions of LiteLLM tell all of it again beside the signature.
-        return {**joined(before), **last}
-    return joined(pieces)
+        return {**merged(before), **last}
+    return merged(pieces)
 
 
 def _whole(block: Any) -> Any:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads.base import StreamError
 from mlflow_litellm._payloads.outputs import items
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.base import Streamed
 from mlflow_litellm._payloads.streams.merge import fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 _BEGUN = frozenset({"response.created", "response.in_progress", "response.queued"})
 _ENDED = frozenset({"response.completed", "response.failed", "response.incomplete"})
@@ -63,14 +63,14 @@ class Accumulator(Streamed):
 
     def _tell(self, kind: Any, said: Mapping[str, Any]) -> None:
         if kind in _ITEMS:
-            item = plain(said.get("item"))
+            item = to_jsonable(said.get("item"))
             if isinstance(item, dict):
                 found = self._item(item.get("type"), item.get("id"), said)
                 found.tell(item, is_done=kind.endswith("done"))
         elif kind == "error":
             self.error = _error(said)
         else:
-            response = plain(said.get("response"))
+            response = to_jsonable(said.get("response"))
             if isinstance(response, dict) and kind in _BEGUN:
                 self._begun = {**self._begun, **response}
             elif isinstance(response, dict):
@@ -86,13 +86,13 @@ class Accumulator(Streamed):
             item = self._items[key] = _Item(kind, name)
         return item
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the response that the last event brought, or what of it came before a drop."""
         outputs = self._ended
         if outputs is None:
-            outputs = {**self._begun, "output": [item.joined() for item in self._items.values()]}
-        told = items.describe(dict(outputs), self._hidden, self._arguments)
-        return self._priced(told, self._response)
+            outputs = {**self._begun, "output": [item.merged() for item in self._items.values()]}
+        parsed = items.items_response(dict(outputs), self._hidden_params, self._arguments)
+        return self._priced(parsed, self._response)
 
 
 class _Item:
@@ -117,18 +117,18 @@ class _Item:
         index = said.get("summary_index" if place[1] == "summary" else "content_index")
         self._texts[(index or 0, *place)].append(said.get("delta") or "")
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the item so far."""
         item = dict(self._said)
         parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for (_, _, key, name, kind), pieces in () if self._is_done else self._in_order():
-            text = plain("".join(pieces))
+            text = to_jsonable("".join(pieces))
             if name:
                 parts[key].append({"type": kind, name: text})
             else:
                 item[key] = text
-        told = {key: [*(item.get(key) or []), *further] for key, further in parts.items()}
-        return {**item, **told}
+        parsed = {key: [*(item.get(key) or []), *further] for key, further in parts.items()}
+        return {**item, **parsed}
 
     def _in_order(self) -> list[tuple[tuple[Any, ...], list[str]]]:
         return sorted(self._texts.items())

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from mlflow_litellm._common.interruptions import let_through
-from mlflow_litellm._payloads.serialize import plain
+from mlflow_litellm._payloads.serialize import to_jsonable
 
 # In bytes. What is longer is no event: a picture, the longest that models send, is a tenth of it.
 _LONGEST = 64_000_000
@@ -34,7 +34,7 @@ class Events:
         if isinstance(piece, str):
             piece = piece.encode("utf-8", "replace")
         if not isinstance(piece, (bytes, bytearray)):
-            whole = plain(piece)
+            whole = to_jsonable(piece)
             return [whole] if isinstance(whole, dict) else []
         if (event := self._whole(piece)) is not None:
             return [event]

@@ -9,17 +9,17 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads.hidden_params import hidden_params
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.outputs import texts
-from mlflow_litellm._payloads.response_attributes import tell_stream_cost
-from mlflow_litellm._payloads.serialize import plain
-from mlflow_litellm._payloads.streams.merge import fields, joined
+from mlflow_litellm._payloads.response_attributes import set_stream_cost
+from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.streams.merge import fields, merged
 from mlflow_litellm._payloads.usage import USAGE_IS_ESTIMATE, is_estimated, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Answer
+    from mlflow_litellm._payloads.base import Response
 
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")
 
@@ -42,8 +42,10 @@ class Accumulator:
         self._arguments = arguments
         # The chat completion stream that LiteLLM reads, or a generator over it.
         inner = getattr(stream, "completion_stream", None)
-        self._hidden = {**hidden_params(inner), **hidden_params(stream)}
-        self._hidden.setdefault("custom_llm_provider", getattr(stream, "custom_llm_provider", None))
+        self._hidden_params = {**read_hidden_params(inner), **read_hidden_params(stream)}
+        self._hidden_params.setdefault(
+            "custom_llm_provider", getattr(stream, "custom_llm_provider", None)
+        )
         self._logging = getattr(inner, "logging_obj", None)
         self._read: Any = getattr(inner, "chunks", ())
         self._head: dict[str, Any] = {}
@@ -66,23 +68,23 @@ class Accumulator:
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
 
-    def answer(self) -> Answer:
+    def response(self) -> Response:
         """Return the chunks so far as the answer that would have come unstreamed."""
-        usage = plain(self._usage or self._usage_unasked())
+        usage = to_jsonable(self._usage or self._usage_unasked())
         in_order = sorted(self._choices.items())
-        choices = [{"index": index, **choice.joined()} for index, choice in in_order]
-        outputs = {"object": "text_completion", **plain(self._head), "choices": choices}
+        choices = [{"index": index, **choice.merged()} for index, choice in in_order]
+        outputs = {"object": "text_completion", **to_jsonable(self._head), "choices": choices}
         if tokens(usage):
             outputs["usage"] = usage
-        told = texts.describe(outputs, self._hidden, self._arguments)
-        tell_stream_cost(told, self._logging, self._hidden, self._arguments)
-        if told.usage and is_estimated(self._read):
-            told.attributes[USAGE_IS_ESTIMATE] = True
-        return told
+        parsed = texts.text_response(outputs, self._hidden_params, self._arguments)
+        set_stream_cost(parsed, self._logging, self._hidden_params, self._arguments)
+        if parsed.usage and is_estimated(self._read):
+            parsed.attributes[USAGE_IS_ESTIMATE] = True
+        return parsed
 
     def _usage_unasked(self) -> Any:
         """Return the usage that LiteLLM keeps from users who did not ask for it."""
-        return hidden_params(self._read[-1]).get("usage") if self._read else None
+        return read_hidden_params(self._read[-1]).get("usage") if self._read else None
 
 
 class _Choice:
@@ -99,14 +101,14 @@ class _Choice:
         self._text.append(said.get("text") or "")
         self._reasoning.append(said.get("reasoning_content") or "")
         if said.get("logprobs") is not None:
-            self._logprobs.append(plain(said["logprobs"]))
+            self._logprobs.append(to_jsonable(said["logprobs"]))
         self._finish_reason = said.get("finish_reason") or self._finish_reason
 
-    def joined(self) -> dict[str, Any]:
+    def merged(self) -> dict[str, Any]:
         """Return the choice as it would have come unstreamed."""
-        choice = {"text": plain("".join(self._text)), "finish_reason": self._finish_reason}
+        choice = {"text": to_jsonable("".join(self._text)), "finish_reason": self._finish_reason}
         if reasoning := "".join(self._reasoning):
-            choice["reasoning_content"] = plain(reasoning)
+            choice["reasoning_content"] = to_jsonable(reasoning)
         if self._logprobs:
-            choice["logprobs"] = joined(self._logprobs)
+            choice["logprobs"] = merged(self._logprobs)
         return choice

@@ -82,12 +82,12 @@ _RENAMED = {
 _PORTS = {"http": 80, "https": 443}
 
 
-def is_composite(told: Mapping[str, Any]) -> bool:
+def is_composite(fields: Mapping[str, Any]) -> bool:
     """Tell whether a span is of what calls others, and reaches no model itself."""
-    return told.get(SpanAttributeKey.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
+    return fields.get(SpanAttributeKey.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
 
 
-def in_mlflows_words(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the attributes of MLflow's that its converter is to read in the place of a span's own.
 
@@ -96,29 +96,29 @@ def in_mlflows_words(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         told: The span's attributes as plain data.
     """
     words = {
-        SpanAttributeKey.MODEL: _requested_model(told),
-        SpanAttributeKey.MODEL_PROVIDER: _provider(told),
-        SpanAttributeKey.INPUTS: messages.inputs(told.get(SpanAttributeKey.INPUTS)),
-        SpanAttributeKey.OUTPUTS: messages.outputs(told.get(SpanAttributeKey.OUTPUTS)),
-        SpanAttributeKey.CHAT_TOOLS: messages.tools(told.get(SpanAttributeKey.CHAT_TOOLS)),
+        SpanAttributeKey.MODEL: _requested_model(fields),
+        SpanAttributeKey.MODEL_PROVIDER: _provider(fields),
+        SpanAttributeKey.INPUTS: messages.inputs(fields.get(SpanAttributeKey.INPUTS)),
+        SpanAttributeKey.OUTPUTS: messages.outputs(fields.get(SpanAttributeKey.OUTPUTS)),
+        SpanAttributeKey.CHAT_TOOLS: messages.tools(fields.get(SpanAttributeKey.CHAT_TOOLS)),
     }
-    if not is_composite(told):
+    if not is_composite(fields):
         # MLflow passes on a type that it does not know as the operation.
-        words[SpanAttributeKey.SPAN_TYPE] = _operation(name, told)
+        words[SpanAttributeKey.SPAN_TYPE] = _operation(name, fields)
     return {key: value for key, value in words.items() if value is not None}
 
 
-def attributes(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the conventions' attributes that MLflow's converter leaves out; args as above."""
-    asked = messages.parameters(told.get(SpanAttributeKey.INPUTS))
+    asked = messages.parameters(fields.get(SpanAttributeKey.INPUTS))
     known: dict[str, Any] = {
-        **{key: told.get(source) for key, source in _RENAMED.items()},
+        **{key: fields.get(source) for key, source in _RENAMED.items()},
         **_parameters(asked),
-        **_response(told),
-        **_server(told.get("api_base")),
+        **_response(fields),
+        **_server(fields.get("api_base")),
     }
     known["gen_ai.output.type"] = _output_type(name, asked)
-    if _operation(name, told) == "retrieval":
+    if _operation(name, fields) == "retrieval":
         known["gen_ai.retrieval.query.text"] = asked.get("query")
     return {key: value for key, value in known.items() if _fits(value)}
 
@@ -130,23 +130,23 @@ def _fits(value: Any) -> bool:
     return isinstance(value, (str, int, float)) and value != ""
 
 
-def _operation(name: str, told: Mapping[str, Any]) -> str | None:
+def _operation(name: str, fields: Mapping[str, Any]) -> str | None:
     last = name.rpartition(".")[2]
     by_name = _OPERATIONS.get(last) or _OPERATIONS.get(last.removeprefix("a"))
-    return by_name or _OPERATIONS_OF_FORMATS.get(str(told.get(SpanAttributeKey.MESSAGE_FORMAT)))
+    return by_name or _OPERATIONS_OF_FORMATS.get(str(fields.get(SpanAttributeKey.MESSAGE_FORMAT)))
 
 
-def _provider(told: Mapping[str, Any]) -> str | None:
-    provider = told.get("custom_llm_provider") or told.get(SpanAttributeKey.MODEL_PROVIDER)
+def _provider(fields: Mapping[str, Any]) -> str | None:
+    provider = fields.get("custom_llm_provider") or fields.get(SpanAttributeKey.MODEL_PROVIDER)
     return _PROVIDERS.get(provider, provider) if isinstance(provider, str) else None
 
 
-def _requested_model(told: Mapping[str, Any]) -> str | None:
+def _requested_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model without its provider, which has an attribute of its own."""
-    model = told.get("model")
+    model = fields.get("model")
     if not isinstance(model, str):
         return None
-    return model.removeprefix(f"{told.get('custom_llm_provider')}/")
+    return model.removeprefix(f"{fields.get('custom_llm_provider')}/")
 
 
 def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,27 +162,27 @@ def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _response(told: Mapping[str, Any]) -> dict[str, Any]:
-    outputs = told.get(SpanAttributeKey.OUTPUTS)
+def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
+    outputs = fields.get(SpanAttributeKey.OUTPUTS)
     said = outputs if isinstance(outputs, dict) else {}
-    usage = told.get(SpanAttributeKey.CHAT_USAGE) or {}
-    reasons = [reason for reason in told.get("finish_reasons") or () if reason]
-    first = told.get("time_to_first_chunk_ms")
+    usage = fields.get(SpanAttributeKey.CHAT_USAGE) or {}
+    reasons = [reason for reason in fields.get("finish_reasons") or () if reason]
+    first = fields.get("time_to_first_chunk_ms")
     return {
         **{f"gen_ai.usage.{key}": usage.get(source) for key, source in _USAGE.items()},
-        "gen_ai.request.stream": True if "stream_chunks" in told else None,
+        "gen_ai.request.stream": True if "stream_chunks" in fields else None,
         "gen_ai.response.finish_reasons": reasons,
         "gen_ai.response.id": said.get("id") or said.get("responseId"),
-        "gen_ai.response.model": _answered_model(told),
+        "gen_ai.response.model": _answered_model(fields),
         "gen_ai.response.time_to_first_chunk": first and first / 1000,
     }
 
 
-def _answered_model(told: Mapping[str, Any]) -> str | None:
+def _answered_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model that answered; None where the span has that which was asked for alone."""
-    model = told.get(SpanAttributeKey.MODEL)
-    is_told = bool(told.get(SpanAttributeKey.CHAT_USAGE)) and model == _requested_model(told)
-    return model if is_told or model != told.get("model") else None
+    model = fields.get(SpanAttributeKey.MODEL)
+    is_told = bool(fields.get(SpanAttributeKey.CHAT_USAGE)) and model == _requested_model(fields)
+    return model if is_told or model != fields.get("model") else None
 
 
 def _output_type(name: str, asked: Mapping[str, Any]) -> str | None:

@@ -28,7 +28,7 @@ PREFIX = "litellm-"
 NAME = "translate_span_to_genai"
 
 
-def patches() -> list[Patch]:
+def semconv_patches() -> list[Patch]:
     """Return the patch of MLflow's conversion; none where MLflow has no such function."""
     module = _translator()
     return [Patch(module, NAME, _translate, lambda: True)] if module else []
@@ -46,7 +46,7 @@ def _translator() -> ModuleType | None:
 def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     if args and _is_call(args[0]):
         with guard("telling a span by the GenAI conventions"):
-            args = (_restated(args[0]), *args[1:])
+            args = (_translated(args[0]), *args[1:])
     return wrapped(*args, **kwargs)
 
 
@@ -59,13 +59,13 @@ def _is_call(span: ReadableSpan) -> bool:
     return "http.route" in attributes and span_type == SpanType.LLM
 
 
-def _restated(span: ReadableSpan) -> ReadableSpan:
+def _translated(span: ReadableSpan) -> ReadableSpan:
     attributes = dict(span.attributes or {})
-    told = {key: _decoded(value) for key, value in attributes.items()}
+    fields = {key: _decoded(value) for key, value in attributes.items()}
     name = span.name.removeprefix(PREFIX)
-    words = attributes_module.in_mlflows_words(name, told)
+    words = attributes_module.to_mlflow_attributes(name, fields)
     attributes.update((key, json.dumps(value)) for key, value in words.items())
-    attributes.update(attributes_module.attributes(name, told))
+    attributes.update(attributes_module.attributes(name, fields))
     attributes.update(_error(span))
     return ReadableSpan(
         name=span.name,
@@ -76,7 +76,7 @@ def _restated(span: ReadableSpan) -> ReadableSpan:
         events=span.events,
         links=span.links,
         # Of what has an operation that MLflow does not know, it keeps the kind.
-        kind=span.kind if attributes_module.is_composite(told) else SpanKind.CLIENT,
+        kind=span.kind if attributes_module.is_composite(fields) else SpanKind.CLIENT,
         status=span.status,
         start_time=span.start_time,
         end_time=span.end_time,

@@ -57,7 +57,7 @@ class LazyClient(TracingClient):
         return opening and opening.value
 
 
-def patch() -> Patch:
+def opening_patch() -> Patch:
     """Return the patch that gives MLflow's exporter its client."""
     return Patch(mlflow_v3, "TracingClient", _lazy_client, lambda: True)
 
