@@ -13,35 +13,46 @@ from mlflow.entities import LiveSpan, SpanEvent
 from mlflow.tracing.provider import detach_span_from_context
 
 import mlflow_litellm
+from mlflow_litellm._tracing import mlflow_compat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What runs before calls, or by itself.
-ELSEWHERE = {"__main__", "_autolog", "_demo", "_doctor", "_report", "proxy"}
+ELSEWHERE = ("__main__", "_cli", "_instrumentation.autolog", "proxy")
+SWITCHING = "mlflow.utils.autologging_utils"
 
 
-def _rooms() -> Iterator[Any]:
+def _modules() -> Iterator[Any]:
     """Return the modules that a call may pass through."""
-    for found in pkgutil.iter_modules(mlflow_litellm.__path__):
-        if found.name not in ELSEWHERE:
-            yield importlib.import_module(f"mlflow_litellm.{found.name}")
+    prefix = f"{mlflow_litellm.__name__}."
+    for found in pkgutil.walk_packages(mlflow_litellm.__path__, prefix):
+        if not found.name.removeprefix(prefix).startswith(ELSEWHERE):
+            yield importlib.import_module(found.name)
 
 
-def _called(room: Any) -> Iterator[tuple[Any, str]]:
+def _called(module: Any) -> Iterator[tuple[Any, str]]:
     """Return what functions of MLflow's a module has, and those that it reaches through mlflow."""
-    for name, value in vars(room).items():
+    for name, value in vars(module).items():
         if inspect.isfunction(value) and value.__module__.startswith("mlflow."):
-            yield room, name
-    for name in re.findall(r"\bmlflow\.(\w+)\(", inspect.getsource(room)):
+            yield module, name
+    for name in re.findall(r"\bmlflow\.(\w+)\(", inspect.getsource(module)):
         if inspect.isfunction(getattr(mlflow, name, None)):
             yield mlflow, name
+
+
+def _looked_up() -> Iterator[tuple[Any, str]]:
+    """Return the functions of MLflow's without a public name."""
+    for name in mlflow_compat.NAMES:
+        if name.module != SWITCHING and inspect.isfunction(name.find()):
+            yield importlib.import_module(name.module), name.attribute
 
 
 def _breakable() -> dict[str, tuple[Any, str]]:
     """Return all that may break: found by looking, so that what is new is broken as well."""
     of_spans = {name for name, _ in inspect.getmembers(LiveSpan) if not name.startswith("_")}
-    functions = [found for room in _rooms() for found in _called(room)]
+    called = [found for module in _modules() for found in _called(module)]
+    functions = [*called, *_looked_up()]
     return {
         **{f"{holder.__name__}.{name}": (holder, name) for holder, name in functions},
         **{f"span.{name}": (LiveSpan, name) for name in sorted(of_spans)},

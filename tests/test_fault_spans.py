@@ -39,8 +39,8 @@ def test_what_spans_are_made_with_is_among_what_breaks() -> None:
     assert {
         "mlflow.start_span_no_context",
         "mlflow.update_current_trace",
-        "mlflow_litellm._tracing.span.set_span_in_context",
-        "mlflow_litellm._tracing.span.detach_span_from_context",
+        "mlflow.tracing.provider.set_span_in_context",
+        "mlflow.tracing.provider.detach_span_from_context",
         "span.add_event",
         "span.end",
         "span.parent_id",

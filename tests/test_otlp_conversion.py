@@ -22,6 +22,7 @@ from mlflow_litellm._payloads.kinds import (
     responses,
     text_completion,
 )
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.semconv import (
     attributes as attributes_module,
 )
@@ -60,7 +61,7 @@ def test_conversion_has_not_moved() -> None:
 
 def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is said: it is another version's."""
-    monkeypatch.delattr(translator, export.NAME)
+    monkeypatch.delattr(translator, mlflow_compat.TRANSLATE.attribute)
     assert export.semconv_patches() == []
 
 

@@ -12,9 +12,9 @@ import litellm
 import mlflow
 import mlflow.litellm
 from mlflow.entities import Span, SpanType, Trace
-from mlflow.tracing.constant import SpanAttributeKey
 
 from mlflow_litellm._cli import report, store
+from mlflow_litellm._tracing import attributes
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _row_of(indent: str, span: Span, trace: Trace) -> str:
     # Summed for the root, as what MLflow's SQL store keeps for a trace can lack some of its spans:
     # batches of them may arrive in the same moment as the trace itself.
     spans = trace.data.spans if span.parent_id is None else [span]
-    usages = [usage for each in spans if (usage := each.get_attribute(SpanAttributeKey.CHAT_USAGE))]
+    usages = [usage for each in spans if (usage := each.get_attribute(attributes.CHAT_USAGE))]
     costs = [cost["total_cost"] for each in spans if (cost := each.llm_cost)]
     used = [sum(usage[key] for usage in usages) for key in ("input_tokens", "output_tokens")]
     return _row(

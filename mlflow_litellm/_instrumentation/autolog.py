@@ -6,13 +6,6 @@ import importlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from mlflow.utils.autologging_utils import (
-    AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED,
-    AUTOLOGGING_INTEGRATIONS,
-    autologging_conf_lock,
-    autologging_integration,
-)
-
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
 from mlflow_litellm._instrumentation import (
@@ -33,6 +26,7 @@ from mlflow_litellm._tracing import (
     fork,
     ids,
     losses,
+    mlflow_compat,
     privacy,
     trace_destination,
 )
@@ -119,10 +113,10 @@ def target_patches() -> list[Patch]:
 
 
 # Defining it clears MLflow's entry for the flavor, which may be on.
-_before = AUTOLOGGING_INTEGRATIONS.get(FLAVOR)
+_before = mlflow_compat.flavor_configurations().get(FLAVOR)
 
 
-@autologging_integration(FLAVOR)  # type: ignore[untyped-decorator]
+@mlflow_compat.configured_by(FLAVOR)
 def _configure(
     log_traces: bool,
     disable: bool = False,
@@ -133,11 +127,11 @@ def _configure(
 
 
 if _before:
-    AUTOLOGGING_INTEGRATIONS[FLAVOR] = _before
+    mlflow_compat.flavor_configurations()[FLAVOR] = _before
 
 
 # MLflow's lock and no other: mlflow.autolog() holds it while it calls autolog().
-@autologging_conf_lock  # type: ignore[untyped-decorator]
+@mlflow_compat.locked
 def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
     wanted = log_traces and not disable
     if wanted:
@@ -148,7 +142,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
     logger.disabled = silent
     if wanted:
         # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
-        AUTOLOGGING_INTEGRATIONS[FLAVOR][AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED] = True
+        mlflow_compat.mark_configured(FLAVOR)
         privacy.choose(log_content)
         _enable(sys.modules["litellm"])
     else:
@@ -172,8 +166,8 @@ def _enable(litellm: ModuleType) -> None:
             *export.semconv_patches(),
             *export_stats.export_patches(),
             *ids.id_patches(),
-            opening.opening_patch(),
-            trace_destination.destination_patch(),
+            *opening.opening_patches(),
+            *trace_destination.destination_patches(),
         ]
     late_targets.watch(_trace_next, state.is_enabled)
     apply_all([*_patches, *_inner_patches, *late_targets.late_patches()])
@@ -233,12 +227,12 @@ def _trace_next() -> bool:
 def _remember_builtin() -> None:
     global _builtin_config
     if not state.is_enabled() and _builtin_is_on():
-        config = AUTOLOGGING_INTEGRATIONS[FLAVOR]
+        config = mlflow_compat.flavor_configurations()[FLAVOR]
         _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
 
 
 def _builtin_is_on() -> bool:
-    config = AUTOLOGGING_INTEGRATIONS.get(FLAVOR) or {}
+    config = mlflow_compat.flavor_configurations().get(FLAVOR) or {}
     return config.get("disable") is False and bool(config.get("log_traces"))
 
 

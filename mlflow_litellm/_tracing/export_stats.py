@@ -13,12 +13,10 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from mlflow.tracing.client import TracingClient
-from mlflow.tracing.constant import SpansLocation, TraceTagKey
 from opentelemetry.trace import format_trace_id
 
 from mlflow_litellm._common.patching import Patch
-from mlflow_litellm._tracing import health
+from mlflow_litellm._tracing import attributes, health, mlflow_compat
 from mlflow_litellm._tracing.export_lock import ExportLock
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.mlflow_compat import otel_span
@@ -46,9 +44,12 @@ exporting = ExportLock(patience=5.0)
 
 def export_patches() -> list[Patch]:
     """Return the patches of the methods by which MLflow sends spans and traces."""
+    client = mlflow_compat.TRACING_CLIENT.find()
+    if client is None:
+        return []
     return [
-        Patch(TracingClient, "log_spans", _log_spans, lambda: True),
-        Patch(TracingClient, "start_trace", _start_trace, lambda: True),
+        Patch(client, "log_spans", _log_spans, lambda: True),
+        Patch(client, "start_trace", _start_trace, lambda: True),
     ]
 
 
@@ -135,7 +136,7 @@ def _account_trace(sent: TraceInfo, stored: TraceInfo | None) -> None:
 
 
 def _has_spans(stored: TraceInfo) -> bool:
-    return bool(stored.tags.get(TraceTagKey.SPANS_LOCATION) == SpansLocation.TRACKING_STORE.value)
+    return stored.tags.get(attributes.SPANS_LOCATION) == attributes.TRACKING_STORE
 
 
 def _account(spans: Iterable[Any], *, sent: bool) -> None:

@@ -14,8 +14,6 @@ import sys
 import threading
 from typing import Any
 
-from mlflow.tracing.trace_manager import InMemoryTraceManager
-
 from mlflow_litellm._tracing import export_stats, health, mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import opening
@@ -73,8 +71,8 @@ def _reset_locks() -> None:
     for name, module in sys.modules.copy().items():
         if name.startswith(PACKAGES):
             _reset_locks_of(module)
-    _reset_locks_of(InMemoryTraceManager)
-    _reset_locks_of(InMemoryTraceManager.get_instance())
+    _reset_locks_of(mlflow_compat.TRACE_MANAGER.find())
+    _reset_locks_of(mlflow_compat.trace_manager())
     for part in (*mlflow_compat.span_processors(), *mlflow_compat.trace_exporters()):
         _reset_locks_of(part)
     _reset_locks_of(mlflow_compat.sql_store_class())

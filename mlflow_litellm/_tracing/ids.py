@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from mlflow.tracing import provider
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from mlflow_litellm._common.patching import Patch
@@ -45,7 +44,9 @@ def isolate() -> None:
 
 def id_patches() -> list[Patch]:
     """Return the patch by which each provider of tracers that MLflow makes is changed."""
-    return [Patch(provider, "_initialize_tracer_provider", _initialize, lambda: True)]
+    name = mlflow_compat.INITIALIZE_PROVIDER
+    module = name.holder()
+    return [Patch(module, name.attribute, _initialize, lambda: True)] if module else []
 
 
 def _initialize(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

@@ -1,26 +1,206 @@
 """
-What of MLflow has no public name, looked up here alone.
+The names of MLflow that are not public, looked up here only, when they are needed.
 
-Each is found by feature. Without it MLflow decides as it would have, or the nearest public name
-answers.
+If MLflow lacks a name, the feature that needs it is off, and calls are traced without it. Each name
+says what is lost. https://mlflow.org/docs/latest/api_reference/ has the public names.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
+import logging
 import sys
-from typing import Any
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import mlflow
-from mlflow.environment_variables import MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT
-from mlflow.tracing import fluent as tracing_fluent
-from mlflow.tracing import provider
-from mlflow.tracing.processor import base_mlflow
-from mlflow.tracing.trace_manager import InMemoryTraceManager
-from mlflow.tracing.utils import otlp
-from mlflow.tracking import fluent
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+logger = logging.getLogger("mlflow_litellm")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """
+    One non-public name of MLflow.
+
+    Attributes:
+        module: The module that has it.
+        attribute: The name.
+        lost: What is lost without it.
+    """
+
+    module: str
+    attribute: str
+    lost: str
+
+    def find(self, default: Any = None) -> Any:
+        """Return what has the name; `default` if nothing has."""
+        # Not pkgutil.resolve_name(), which takes 2 us, and some are needed for each call.
+        found = getattr(self._imported(), self.attribute, None)
+        if found is None:
+            logger.debug("MLflow has no %s.%s: %s.", self.module, self.attribute, self.lost)
+            return default
+        return found
+
+    def holder(self) -> Any:
+        """Return the module that has the name; None if it has it no more."""
+        return self._imported() if self.find() is not None else None
+
+    def _imported(self) -> Any:
+        return sys.modules.get(self.module) or _imported(self.module)
+
+
+def _imported(module: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+
+
+_EXPERIMENT = "the experiment of a new trace is found by MLflow, which may ask the server each time"
+_OTLP = "traces that go to OpenTelemetry alone ask MLflow's server for an experiment"
+_FORKS = "a forked child may wait for MLflow's threads, or share connections with its parent"
+_REMOTE = "a request to the LiteLLM Proxy begins a trace of its own"
+_ACCOUNTING = "spans that MLflow sent and dropped are not counted"
+_WORKSPACE = "the first call may wait for a Databricks workspace that does not answer"
+_AUTOLOG = "mlflow.autolog() does not switch this flavor"
+
+ACTIVE_EXPERIMENT = Name("mlflow.tracking.fluent", "_active_experiment_id", _EXPERIMENT)
+AUTOLOGGING_CONFIGURED = Name(
+    "mlflow.utils.autologging_utils", "AUTOLOGGING_CONF_KEY_IS_GLOBALLY_CONFIGURED", _AUTOLOG
+)
+AUTOLOGGING_INTEGRATION = Name(
+    "mlflow.utils.autologging_utils", "autologging_integration", _AUTOLOG
+)
+AUTOLOGGING_INTEGRATIONS = Name(
+    "mlflow.utils.autologging_utils", "AUTOLOGGING_INTEGRATIONS", _AUTOLOG
+)
+AUTOLOGGING_LOCK = Name(
+    "mlflow.utils.autologging_utils",
+    "autologging_conf_lock",
+    "mlflow.autolog() and mlflow.litellm.autolog() in two threads may get in each other's way",
+)
+BATCH_PROCESSOR = Name("mlflow.tracing.processor.base_mlflow", "BaseMlflowSpanProcessor", _FORKS)
+BATCH_PROCESSORS = Name("mlflow.tracing.processor.base_mlflow", "_batch_processor_registry", _FORKS)
+BRIDGED_PROVIDER = Name("mlflow.tracing.provider", "get_bridged_tracer_provider", _WORKSPACE)
+CONFIGURED_METADATA = Name(
+    "mlflow.tracing.context",
+    "get_configured_trace_metadata",
+    "a session or user of the call overrides that of mlflow.tracing.context()",
+)
+CONFIGURED_TAGS = Name(
+    "mlflow.tracing.context",
+    "get_configured_trace_tags",
+    "tags of the call override those of mlflow.tracing.context()",
+)
+CONTEXT_API = Name("mlflow.tracing.provider", "get_context_api", _REMOTE)
+CURRENT_SPAN = Name(
+    "mlflow.tracing.provider",
+    "get_current_otel_span",
+    "a task that outlives its trace makes calls without a span",
+)
+DETACH = Name(
+    "mlflow.tracing.provider", "detach_span_from_context", "inner calls are traces of their own"
+)
+DUAL_EXPORT = Name("mlflow.environment_variables", "MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT", _OTLP)
+EXPORTER = Name("mlflow.tracing.provider", "_get_trace_exporter", _FORKS)
+EXPORTERS_CLIENT = Name(
+    "mlflow.tracing.export.mlflow_v3",
+    "TracingClient",
+    "the store is opened on the thread of the first call",
+)
+IS_DATABRICKS = Name("mlflow.utils.uri", "is_databricks_uri", _WORKSPACE)
+LATEST_RUN = Name(
+    "mlflow.tracking.fluent", "_get_latest_active_run", "a run in another thread is not seen"
+)
+MAKE_TRACE_ID = Name("mlflow.tracing.utils", "generate_mlflow_trace_id_from_otel_trace_id", _REMOTE)
+NO_OP_SPAN = Name(
+    "mlflow.entities.span", "NoOpSpan", "calls that are not recorded are prepared as if they were"
+)
+PROVIDER = Name(
+    "mlflow.tracing.provider",
+    "provider",
+    "span ids are drawn from the program's random, and open spans are lost at set_experiment()",
+)
+GET_TRACER = Name("mlflow.tracing.provider", "_get_tracer", _WORKSPACE)
+IN_MODEL_SERVING = Name(
+    "mlflow.utils.databricks_utils", "is_in_databricks_model_serving_environment", _WORKSPACE
+)
+INITIALIZE_PROVIDER = Name(
+    "mlflow.tracing.provider",
+    "_initialize_tracer_provider",
+    "span ids are drawn from the program's random",
+)
+TRANSLATE = Name(
+    "mlflow.tracing.export.genai_semconv.translator",
+    "translate_span_to_genai",
+    "GenAI conventions have what MLflow makes of a span",
+)
+SET_CURRENT = Name(
+    "mlflow.tracing.provider", "set_span_in_context", "inner calls are traces of their own"
+)
+SPAN_PROCESSOR = Name("mlflow.tracing.provider", "_get_span_processor", _FORKS)
+TRACE_MANAGER = Name(
+    "mlflow.tracing.trace_manager",
+    "InMemoryTraceManager",
+    "traces of other processes are not joined, and open spans are lost at set_experiment()",
+)
+TRACING_CLIENT = Name("mlflow.tracing.client", "TracingClient", _ACCOUNTING)
+USER_CONTEXT = Name(
+    "mlflow.tracing.fluent",
+    "_USER_TRACE_CONTEXT",
+    "calls below mlflow.tracing.context(enabled=False) may be counted as lost",
+)
+USER_DESTINATION = Name("mlflow.tracing.provider", "_MLFLOW_TRACE_USER_DESTINATION", _EXPERIMENT)
+USES_OTLP = Name("mlflow.tracing.utils.otlp", "should_use_otlp_exporter", _OTLP)
+
+NAMES = [value for value in dict(globals()).values() if isinstance(value, Name)]
 
 # The method of MLflow's provider of tracers that shuts down what another takes the place of.
 RETIRE = "_retire_current_batch_processors"
+
+
+# What stands in the place of MLflow's configurations of its flavors, if it has none.
+_configurations: dict[str, dict[str, Any]] = {}
+_lock = threading.RLock()
+
+
+def flavor_configurations() -> dict[str, dict[str, Any]]:
+    """Return MLflow's configuration of each autologging flavor, by name."""
+    configurations: dict[str, dict[str, Any]] = AUTOLOGGING_INTEGRATIONS.find(_configurations)
+    return configurations
+
+
+def configured_by(flavor: str) -> Callable[[F], F]:
+    """Return a decorator: MLflow takes the function's arguments for a flavor's configuration."""
+    integration = AUTOLOGGING_INTEGRATION.find()
+    return integration(flavor) if integration else lambda function: function
+
+
+def mark_configured(flavor: str) -> None:
+    """Have ``mlflow.autolog(disable=True)`` switch a flavor off that was switched on by name."""
+    configuration = flavor_configurations().setdefault(flavor, {})
+    configuration[AUTOLOGGING_CONFIGURED.find("globally_configured")] = True
+
+
+def locked(function: F) -> F:
+    """Have a function hold the lock that ``mlflow.autolog()`` holds while it switches flavors."""
+    if lock := AUTOLOGGING_LOCK.find():
+        return cast("F", lock(function))
+
+    @functools.wraps(function)
+    def with_lock(*args: Any, **kwargs: Any) -> Any:
+        with _lock:
+            return function(*args, **kwargs)
+
+    return cast("F", with_lock)
 
 
 def client() -> Any:
@@ -36,27 +216,75 @@ def client() -> Any:
 def has_experiment() -> bool:
     """Tell whether ``mlflow.set_experiment()`` has chosen one."""
     # Not through mlflow.set_experiment(), which is public but looks the experiment up.
+    fluent = sys.modules.get("mlflow.tracking.fluent")
     return getattr(fluent, "_active_experiment_id", None) is not None
 
 
 def is_off_here() -> bool:
     """Tell whether ``mlflow.tracing.context(enabled=False)`` is around; True if that is unknown."""
-    context = getattr(tracing_fluent, "_USER_TRACE_CONTEXT", None)
+    context = USER_CONTEXT.find()
     chosen = context and context.get()
     return context is None or (chosen is not None and chosen.enabled is False)
 
 
 def has_destination() -> bool:
     """Tell whether ``mlflow.tracing.set_destination()`` has chosen one."""
-    destination = getattr(provider, "_MLFLOW_TRACE_USER_DESTINATION", None)
+    destination = USER_DESTINATION.find()
     return destination is not None and destination.get() is not None
 
 
 def has_run() -> bool:
     """Tell whether a run is active, in any thread."""
     # The public active_run() knows only this thread's run; traces go to any thread's.
-    latest = getattr(fluent, "_get_latest_active_run", mlflow.active_run)
-    return latest() is not None
+    return LATEST_RUN.find(mlflow.active_run)() is not None
+
+
+def current_otel_span() -> Any:
+    """Return OpenTelemetry's current span, also if MLflow does not record it."""
+    find = CURRENT_SPAN.find()
+    return find() if find else None
+
+
+def make_current(span: Any) -> Any:
+    """Make one of MLflow's spans the current one; return a token for `make_not_current`."""
+    attach = SET_CURRENT.find()
+    return attach(span) if attach else None
+
+
+def make_not_current(token: Any) -> None:
+    """Make the span current that was so before."""
+    if detach := DETACH.find():
+        detach(token)
+
+
+def is_no_op(span: Any) -> bool:
+    """Return whether MLflow answered with a span that records nothing."""
+    kind = NO_OP_SPAN.find()
+    return kind is not None and isinstance(span, kind)
+
+
+def no_op_span() -> Any:
+    """Return a span that records nothing; None if this MLflow has none."""
+    kind = NO_OP_SPAN.find()
+    return kind and kind()
+
+
+def trace_manager() -> Any:
+    """Return what holds the traces that MLflow has not sent; None if this MLflow has none."""
+    manager = TRACE_MANAGER.find()
+    return manager and manager.get_instance()
+
+
+def configured_tags() -> dict[str, str]:
+    """Return the tags that ``mlflow.tracing.context()`` gives a trace."""
+    find = CONFIGURED_TAGS.find()
+    return (find and find()) or {}
+
+
+def configured_metadata() -> dict[str, str]:
+    """Return the metadata that ``mlflow.tracing.context()`` gives a trace."""
+    find = CONFIGURED_METADATA.find()
+    return (find and find()) or {}
 
 
 def otel_span(span: Any) -> Any:
@@ -64,38 +292,53 @@ def otel_span(span: Any) -> Any:
     return getattr(span, "_span", span)
 
 
+def tracer_provider() -> Any:
+    """Return MLflow's holder of the provider of tracers; None if this MLflow has none."""
+    return PROVIDER.find()
+
+
 def isolated_tracer_provider() -> Any:
     """Return the provider of tracers that is MLflow's alone; None before its first span."""
-    return getattr(getattr(provider, "provider", None), "_isolated_tracer_provider", None)
+    return getattr(tracer_provider(), "_isolated_tracer_provider", None)
 
 
 def is_tracing_ready() -> bool:
     """Tell whether MLflow has what it makes spans by; True if that is unknown."""
-    wrapper = getattr(provider, "provider", None)
     return (
         isolated_tracer_provider() is not None
-        or getattr(getattr(wrapper, "once", None), "_done", True) is True
+        or getattr(lock_of_readiness(), "_done", True) is True
     )
 
 
 def get_tracing_ready() -> bool:
     """Have MLflow make what it makes spans by, as it does for the first; return True."""
-    make = getattr(provider, "get_bridged_tracer_provider", None)
-    if make is None:
-        provider._get_tracer(__name__)  # noqa: SLF001 - Older ones have nothing else.
-    else:
+    # Older ones have only the second.
+    if make := BRIDGED_PROVIDER.find():
         make()
+    elif make := GET_TRACER.find():
+        make(__name__)
     return True
 
 
 def lock_of_readiness() -> Any:
     """Return what holds the lock of `get_tracing_ready`; None if that has moved."""
-    return getattr(getattr(provider, "provider", None), "once", None)
+    return getattr(tracer_provider(), "once", None)
+
+
+def asks_workspace() -> bool:
+    """Tell whether MLflow asks a Databricks workspace before its first span."""
+    is_serving, is_databricks = IN_MODEL_SERVING.find(), IS_DATABRICKS.find()
+    if is_serving and is_serving():
+        return True
+    if is_databricks is None or not is_databricks(mlflow.get_tracking_uri()):
+        return False
+    return not has_destination()
 
 
 def trace_exporter() -> Any:
     """Return what MLflow sends traces by; None where that has moved, or there is none."""
-    return getattr(provider, "_get_trace_exporter", lambda: None)()
+    find = EXPORTER.find()
+    return find and find()
 
 
 def export_queue(exporter: Any = None) -> Any:
@@ -105,22 +348,23 @@ def export_queue(exporter: Any = None) -> Any:
 
 def span_processor() -> Any:
     """Return what ended spans wait in for MLflow's exporter; None where they go by another way."""
-    found = getattr(provider, "_get_span_processor", lambda: None)()
-    return found if isinstance(found, base_mlflow.BaseMlflowSpanProcessor) else None
+    find, kind = SPAN_PROCESSOR.find(), BATCH_PROCESSOR.find()
+    processor = find and find()
+    return processor if kind and isinstance(processor, kind) else None
 
 
 def span_processors() -> list[Any]:
     """Return `span_processor`, and those before it that may have open spans."""
-    found = list(getattr(base_mlflow, "_batch_processor_registry", ()))
+    processors = list(BATCH_PROCESSORS.find(()))
     current = span_processor()
-    return found if current is None or current in found else [*found, current]
+    return processors if current is None or current in processors else [*processors, current]
 
 
 def trace_exporters() -> list[Any]:
     """Return `trace_exporter`, and those before it that may have spans to send."""
-    found = [processor.span_exporter for processor in span_processors()]
+    exporters = [processor.span_exporter for processor in span_processors()]
     current = trace_exporter()
-    return found if current is None or current in found else [*found, current]
+    return exporters if current is None or current in exporters else [*exporters, current]
 
 
 def forget_other_threads(processor: Any) -> None:
@@ -131,15 +375,14 @@ def forget_other_threads(processor: Any) -> None:
 
 def open_traces() -> list[int]:
     """Return the traces with open spans, by OpenTelemetry's id; none where that is not known."""
-    manager = InMemoryTraceManager.get_instance()
-    known = list(getattr(manager, "_otel_id_to_mlflow_trace_id", ()))
-    return [trace_id for trace_id in known if manager.has_open_spans(trace_id)]
+    manager = trace_manager()
+    ids = list(getattr(manager, "_otel_id_to_mlflow_trace_id", ()))
+    return [trace_id for trace_id in ids if manager.has_open_spans(trace_id)]
 
 
 def has_trace(trace_id: int) -> bool:
     """Tell whether MLflow has an open trace with OpenTelemetry's id; True if that is unknown."""
-    manager = InMemoryTraceManager.get_instance()
-    find = getattr(manager, "get_mlflow_trace_id_from_otel_id", None)
+    find = getattr(trace_manager(), "get_mlflow_trace_id_from_otel_id", None)
     return find is None or find(trace_id) is not None
 
 
@@ -164,6 +407,7 @@ def sql_store_class() -> Any:
 
 def exports_to_otlp_only() -> bool:
     """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
-    if MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT.get() or has_destination():
+    dual = DUAL_EXPORT.find()
+    if (dual is not None and dual.get()) or has_destination():
         return False
-    return bool(getattr(otlp, "should_use_otlp_exporter", bool)())
+    return bool(USES_OTLP.find(bool)())

@@ -17,14 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.entities import TraceInfo, TraceLocation, TraceState
-from mlflow.tracing import provider
-from mlflow.tracing.trace_manager import InMemoryTraceManager
-from mlflow.tracing.utils import generate_mlflow_trace_id_from_otel_trace_id
 from opentelemetry import trace
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
-from mlflow_litellm._tracing.mlflow_compat import trace_exporter
 from mlflow_litellm._tracing.store.experiment import root_experiment_id
 
 if TYPE_CHECKING:
@@ -76,7 +73,7 @@ class RemoteTrace:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Make the caller's span the current one, in this context only."""
-        api = provider.get_context_api()
+        api = mlflow_compat.CONTEXT_API.find()()
         token = api.attach(self._context)
         try:
             yield
@@ -84,9 +81,9 @@ class RemoteTrace:
             api.detach(token)
 
     def _is_known(self) -> bool:
-        manager = InMemoryTraceManager.get_instance()
+        manager = mlflow_compat.trace_manager()
         # MLflow drops the oldest of more than a thousand, but keeps their ids.
-        with manager.get_trace(generate_mlflow_trace_id_from_otel_trace_id(self._id)) as found:
+        with manager.get_trace(mlflow_compat.MAKE_TRACE_ID.find()(self._id)) as found:
             return found is not None
 
     def _register(self) -> None:
@@ -94,13 +91,13 @@ class RemoteTrace:
         experiment_id = root_experiment_id()
         location: Any = experiment_id and TraceLocation.from_experiment_id(experiment_id)
         info = TraceInfo(
-            trace_id=generate_mlflow_trace_id_from_otel_trace_id(self._id),
+            trace_id=mlflow_compat.MAKE_TRACE_ID.find()(self._id),
             trace_location=location,
             # Not stored: what is told of the trace is its root's.
             request_time=0,
             state=TraceState.IN_PROGRESS,
         )
-        InMemoryTraceManager.get_instance().register_trace(self._id, info, is_remote_trace=True)
+        mlflow_compat.trace_manager().register_trace(self._id, info, is_remote_trace=True)
 
 
 def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
@@ -118,17 +115,26 @@ def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
         return None
     context = TraceContextTextMapPropagator().extract(headers)
     span = trace.get_current_span(context).get_span_context()
-    if not span.is_valid or not span.trace_flags.sampled or not _store_takes_spans():
+    if not span.is_valid or not span.trace_flags.sampled or not _can_join():
         return None
     return RemoteTrace(context)
 
 
-def _store_takes_spans() -> bool:
+def _can_join() -> bool:
+    """Tell whether MLflow can join a trace, and its store takes single spans."""
+    if not all(name.find() for name in _NEEDED):
+        return False
     # MLflow notes there that the server has refused them, as one with a file store does.
-    accepted = getattr(trace_exporter(), "_store_supports_log_spans", True)
+    accepted = getattr(mlflow_compat.trace_exporter(), "_store_supports_log_spans", True)
     return accepted and not mlflow.get_tracking_uri().startswith(_TAKE_NO_SPANS)
 
 
+_NEEDED = (
+    mlflow_compat.CONTEXT_API,
+    mlflow_compat.MAKE_TRACE_ID,
+    mlflow_compat.PROVIDER,
+    mlflow_compat.TRACE_MANAGER,
+)
 # How many are in each trace; of those with none the spans may have yet to be exported.
 _merged: dict[int, int] = {}
 _lock = threading.Lock()
@@ -162,8 +168,8 @@ def _forget_left() -> None:
 def _forget(trace_ids: set[int]) -> set[int]:
     """Forget those that nobody is in; return those that have open spans."""
     # Queues them for the network, and waits for none.
-    provider.provider.get().force_flush()
-    manager = InMemoryTraceManager.get_instance()
+    mlflow_compat.tracer_provider().get().force_flush()
+    manager = mlflow_compat.trace_manager()
     still_open = set()
     with _lock:
         for trace_id in trace_ids:

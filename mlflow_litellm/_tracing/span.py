@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 from mlflow.entities import SpanEvent
-from mlflow.entities.span import NoOpSpan
-from mlflow.tracing.constant import SpanAttributeKey
-from mlflow.tracing.provider import (
-    detach_span_from_context,
-    get_current_otel_span,
-    set_span_in_context,
-)
 from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from mlflow_litellm._tracing import attributes as names
 from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
@@ -95,7 +89,7 @@ class CallSpan:
     @property
     def recording(self) -> bool:
         """Whether what is recorded will be seen: False where tracing is off or sampled out."""
-        return self._span is not None and not isinstance(self._span, NoOpSpan)
+        return self._span is not None and not mlflow_compat.is_no_op(self._span)
 
     @property
     def in_trace(self) -> bool:
@@ -228,13 +222,13 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
         first_span.prepare()
     except first_span.WorkspaceSilentError as error:
         losses.count_silent(error)
-        return NoOpSpan()
+        return mlflow_compat.no_op_span()
     experiment_id = experiment.root_experiment_id()
     with losses.watching():
         span = mlflow.start_span_no_context(
             name, span_type=span_type, experiment_id=experiment_id, start_time_ns=started_ns
         )
-    if isinstance(span, NoOpSpan):
+    if mlflow_compat.is_no_op(span):
         losses.count(span)
     return span
 
@@ -247,7 +241,7 @@ def _parent_outside_mlflow() -> Any:
     sent has one. With ``MLFLOW_USE_DEFAULT_TRACER_PROVIDER=false`` so has a program that started
     a span before MLflow's first, or below a span of another process.
     """
-    current = get_current_otel_span()
+    current = mlflow_compat.current_otel_span()
     context = None if current is None else current.get_span_context()
     # A span below one that is sampled out is to be dropped.
     if context is None or not context.trace_flags.sampled:
@@ -259,7 +253,7 @@ def _link(parent: Any) -> dict[str, str]:
     """Return attributes that name a span outside MLflow, below which a span would have been."""
     context = parent.get_span_context()
     ids = format_trace_id(context.trace_id), format_span_id(context.span_id)
-    request_id = (getattr(parent, "attributes", None) or {}).get(SpanAttributeKey.REQUEST_ID)
+    request_id = (getattr(parent, "attributes", None) or {}).get(names.REQUEST_ID)
     if request_id is None:
         return dict(zip(("otel_trace_id", "otel_span_id"), ids, strict=True))
     return {"ended_trace_id": json.loads(request_id), "ended_span_id": ids[1]}
@@ -267,7 +261,7 @@ def _link(parent: Any) -> dict[str, str]:
 
 def _below_nothing(start: Callable[[], Any]) -> Any:
     # All else in the context, such as the experiment of a thread, is to be kept.
-    set_span_in_context(NoOpSpan())
+    mlflow_compat.make_current(mlflow_compat.no_op_span())
     return start()
 
 
@@ -285,12 +279,12 @@ class ActiveSpan:
         if self._span is not None:
             self._before = copy_context()
             with guard("making a span current"):
-                self._token = set_span_in_context(self._span)
+                self._token = mlflow_compat.make_current(self._span)
 
     def __exit__(self, *_: object) -> None:
         if self._token is not None:
             with guard("leaving a span"):
-                detach_span_from_context(self._token)
+                mlflow_compat.make_not_current(self._token)
         self._before = self._token = None
 
     def restore(self) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.entities import SpanStatus, SpanStatusCode
-from mlflow.tracing.constant import SpanAttributeKey
 
 from mlflow_litellm._payloads import chat_view
+from mlflow_litellm._tracing import attributes as names
 from mlflow_litellm._tracing import export_stats, health, privacy, trace_metadata
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
@@ -118,18 +118,18 @@ class SpanEnd:
             tag_trace(self.span, request, self.active)
         known = {
             **request.attributes,
-            SpanAttributeKey.MESSAGE_FORMAT: request.message_format,
-            SpanAttributeKey.MODEL: request.model,
+            names.MESSAGE_FORMAT: request.message_format,
+            names.MODEL: request.model,
         }
         attributes = {key: value for key, value in known.items() if value is not None}
         if request.tools:
-            attributes[SpanAttributeKey.CHAT_TOOLS] = request.tools
+            attributes[names.CHAT_TOOLS] = request.tools
         if not request.has_media:
-            attributes[SpanAttributeKey.INPUTS] = self._shown(chat_view.inputs, request.inputs)
+            attributes[names.INPUTS] = self._shown(chat_view.inputs, request.inputs)
         self.span.set_attributes(attributes)
         if request.has_media:
             self.span.set_inputs(request.inputs)
-            self._reshow(SpanAttributeKey.INPUTS, chat_view.inputs)
+            self._reshow(names.INPUTS, chat_view.inputs)
 
     def _write_response(self) -> None:
         if self.response is None:
@@ -137,18 +137,18 @@ class SpanEnd:
         response = privacy.response_of(self.response, self.content)
         # MLflow reads these as they are; a None in them would cost the trace its totals.
         own = {
-            SpanAttributeKey.CHAT_USAGE: response.usage,
-            SpanAttributeKey.LLM_COST: response.cost,
-            SpanAttributeKey.MODEL: response.model,
-            SpanAttributeKey.MODEL_PROVIDER: response.provider,
+            names.CHAT_USAGE: response.usage,
+            names.LLM_COST: response.cost,
+            names.MODEL: response.model,
+            names.MODEL_PROVIDER: response.provider,
         }
         attributes = {key: value for key, value in own.items() if value}
         if not response.has_media and response.outputs is not None:
-            attributes[SpanAttributeKey.OUTPUTS] = self._shown(chat_view.outputs, response.outputs)
+            attributes[names.OUTPUTS] = self._shown(chat_view.outputs, response.outputs)
         self.span.set_attributes({**response.attributes, **attributes})
         if response.has_media:
             self.span.set_outputs(response.outputs)
-            self._reshow(SpanAttributeKey.OUTPUTS, chat_view.outputs)
+            self._reshow(names.OUTPUTS, chat_view.outputs)
 
     def _shown(self, show: Callable[[str | None, Any], Any], content: Any) -> Any:
         with guard("making a chat of what was said"):

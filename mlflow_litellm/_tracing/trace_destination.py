@@ -15,8 +15,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from mlflow.tracing import provider
-from mlflow.tracing.trace_manager import InMemoryTraceManager
 from opentelemetry.sdk.trace import TracerProvider
 
 from mlflow_litellm._common.patching import Patch
@@ -30,9 +28,12 @@ if TYPE_CHECKING:
 _LOOK_AGAIN_S = 0.5
 
 
-def destination_patch() -> Patch:
+def destination_patches() -> list[Patch]:
     """Return the patch of what shuts MLflow's old tracer provider down; early MLflow has none."""
-    return Patch(type(provider.provider), mlflow_compat.RETIRE, _retire_later, lambda: True)
+    provider = mlflow_compat.tracer_provider()
+    if provider is None or mlflow_compat.trace_manager() is None:
+        return []
+    return [Patch(type(provider), mlflow_compat.RETIRE, _retire_later, lambda: True)]
 
 
 def _retire_later(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -58,4 +59,4 @@ def _retire(retire: Callable[[], None]) -> None:
 
 
 def _has_open_spans(trace_id: int) -> bool:
-    return bool(InMemoryTraceManager.get_instance().has_open_spans(trace_id))
+    return bool(mlflow_compat.trace_manager().has_open_spans(trace_id))

@@ -11,20 +11,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.tracing.constant import SpanAttributeKey, TraceMetadataKey
-from mlflow.tracing.context import get_configured_trace_metadata, get_configured_trace_tags
-from mlflow.tracing.provider import get_current_otel_span
 
-from mlflow_litellm._tracing.mlflow_compat import exports_to_otlp_only
+from mlflow_litellm._tracing import attributes, mlflow_compat
 
 if TYPE_CHECKING:
     from mlflow_litellm._payloads.base import Request
 
-TAG_ATTRIBUTE = getattr(SpanAttributeKey, "TRACE_TAG_PREFIX", "mlflow.traceTag.")
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/
 _SEMANTIC_NAMES = {
-    TraceMetadataKey.TRACE_SESSION: "session.id",
-    TraceMetadataKey.TRACE_USER: "user.id",
+    attributes.TRACE_SESSION: "session.id",
+    attributes.TRACE_USER: "user.id",
 }
 
 
@@ -40,25 +36,25 @@ def tell(span: Any, request: Request) -> None:
     metadata = _metadata(request)
     span.set_attributes({_SEMANTIC_NAMES[key]: value for key, value in metadata.items()})
     tags = {**request.trace_metadata, **request.tags}
-    if exports_to_otlp_only():
+    if mlflow_compat.exports_to_otlp_only():
         _write_tags(tags)
         mlflow.update_current_trace(metadata=metadata)
     else:
-        tags.update(get_configured_trace_tags() or {})
+        tags.update(mlflow_compat.configured_tags())
         mlflow.update_current_trace(tags=tags, metadata=metadata)
 
 
 def _metadata(request: Request) -> dict[str, str]:
     asked = {
-        TraceMetadataKey.TRACE_SESSION: request.session,
-        TraceMetadataKey.TRACE_USER: request.user,
+        attributes.TRACE_SESSION: request.session,
+        attributes.TRACE_USER: request.user,
     }
-    known = {**asked, **(get_configured_trace_metadata() or {})}
+    known = {**asked, **mlflow_compat.configured_metadata()}
     return {key: value for key in asked if (value := known[key])}
 
 
 def _write_tags(tags: dict[str, str]) -> None:
     # Not span.set_attribute(), which would have the server read '"value"', quotes and all.
-    span: Any = get_current_otel_span()
-    for key, value in tags.items():
-        span.set_attribute(f"{TAG_ATTRIBUTE}{key}", value)
+    span = mlflow_compat.current_otel_span()
+    for key, value in tags.items() if span is not None else ():
+        span.set_attribute(f"{attributes.TRACE_TAG_PREFIX}{key}", value)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlflow.entities import SpanType
-from mlflow.tracing.constant import SpanAttributeKey
 
+from mlflow_litellm._tracing import attributes as names
 from mlflow_litellm._tracing.semconv import messages
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ _PORTS = {"http": 80, "https": 443}
 
 def is_composite(fields: Mapping[str, Any]) -> bool:
     """Tell whether a span is of what calls others, and reaches no model itself."""
-    return fields.get(SpanAttributeKey.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
+    return fields.get(names.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
 
 
 def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,21 +96,21 @@ def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]
         told: The span's attributes as plain data.
     """
     words = {
-        SpanAttributeKey.MODEL: _requested_model(fields),
-        SpanAttributeKey.MODEL_PROVIDER: _provider(fields),
-        SpanAttributeKey.INPUTS: messages.inputs(fields.get(SpanAttributeKey.INPUTS)),
-        SpanAttributeKey.OUTPUTS: messages.outputs(fields.get(SpanAttributeKey.OUTPUTS)),
-        SpanAttributeKey.CHAT_TOOLS: messages.tools(fields.get(SpanAttributeKey.CHAT_TOOLS)),
+        names.MODEL: _requested_model(fields),
+        names.MODEL_PROVIDER: _provider(fields),
+        names.INPUTS: messages.inputs(fields.get(names.INPUTS)),
+        names.OUTPUTS: messages.outputs(fields.get(names.OUTPUTS)),
+        names.CHAT_TOOLS: messages.tools(fields.get(names.CHAT_TOOLS)),
     }
     if not is_composite(fields):
         # MLflow passes on a type that it does not know as the operation.
-        words[SpanAttributeKey.SPAN_TYPE] = _operation(name, fields)
+        words[names.SPAN_TYPE] = _operation(name, fields)
     return {key: value for key, value in words.items() if value is not None}
 
 
 def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the conventions' attributes that MLflow's converter leaves out; args as above."""
-    asked = messages.parameters(fields.get(SpanAttributeKey.INPUTS))
+    asked = messages.parameters(fields.get(names.INPUTS))
     known: dict[str, Any] = {
         **{key: fields.get(source) for key, source in _RENAMED.items()},
         **_parameters(asked),
@@ -133,11 +133,11 @@ def _fits(value: Any) -> bool:
 def _operation(name: str, fields: Mapping[str, Any]) -> str | None:
     last = name.rpartition(".")[2]
     by_name = _OPERATIONS.get(last) or _OPERATIONS.get(last.removeprefix("a"))
-    return by_name or _OPERATIONS_OF_FORMATS.get(str(fields.get(SpanAttributeKey.MESSAGE_FORMAT)))
+    return by_name or _OPERATIONS_OF_FORMATS.get(str(fields.get(names.MESSAGE_FORMAT)))
 
 
 def _provider(fields: Mapping[str, Any]) -> str | None:
-    provider = fields.get("custom_llm_provider") or fields.get(SpanAttributeKey.MODEL_PROVIDER)
+    provider = fields.get("custom_llm_provider") or fields.get(names.MODEL_PROVIDER)
     return _PROVIDERS.get(provider, provider) if isinstance(provider, str) else None
 
 
@@ -151,8 +151,8 @@ def _requested_model(fields: Mapping[str, Any]) -> str | None:
 
 def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, names in _PARAMETERS.items():
-        value = next((asked[name] for name in names if name in asked), None)
+    for key, parameters in _PARAMETERS.items():
+        value = next((asked[name] for name in parameters if name in asked), None)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             found[f"gen_ai.request.{key}"] = float(value) if key in _FLOATS else value
     stops = next((asked[name] for name in _STOPS if name in asked), None)
@@ -163,9 +163,9 @@ def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
-    outputs = fields.get(SpanAttributeKey.OUTPUTS)
+    outputs = fields.get(names.OUTPUTS)
     said = outputs if isinstance(outputs, dict) else {}
-    usage = fields.get(SpanAttributeKey.CHAT_USAGE) or {}
+    usage = fields.get(names.CHAT_USAGE) or {}
     reasons = [reason for reason in fields.get("finish_reasons") or () if reason]
     first = fields.get("time_to_first_chunk_ms")
     return {
@@ -180,8 +180,8 @@ def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answered_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model that answered; None where the span has that which was asked for alone."""
-    model = fields.get(SpanAttributeKey.MODEL)
-    is_told = bool(fields.get(SpanAttributeKey.CHAT_USAGE)) and model == _requested_model(fields)
+    model = fields.get(names.MODEL)
+    is_told = bool(fields.get(names.CHAT_USAGE)) and model == _requested_model(fields)
     return model if is_told or model != fields.get("model") else None
 
 

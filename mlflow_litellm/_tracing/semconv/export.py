@@ -10,37 +10,27 @@ itself, and the trace that MLflow stores, stay as they are.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlflow.entities import SpanType
-from mlflow.tracing.constant import SpanAttributeKey
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
 from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._tracing import attributes as names
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.semconv import attributes as attributes_module
 
-if TYPE_CHECKING:
-    from types import ModuleType
-
 PREFIX = "litellm-"
-NAME = "translate_span_to_genai"
 
 
 def semconv_patches() -> list[Patch]:
     """Return the patch of MLflow's conversion; none where MLflow has no such function."""
-    module = _translator()
-    return [Patch(module, NAME, _translate, lambda: True)] if module else []
-
-
-def _translator() -> ModuleType | None:
-    # No public hook is called where a span's name, kind and attributes for export are made.
-    try:
-        from mlflow.tracing.export.genai_semconv import translator
-    except ImportError:
-        return None
-    return translator if hasattr(translator, NAME) else None
+    # No public hook is called where the name, kind and attributes of an exported span are made.
+    name = mlflow_compat.TRANSLATE
+    module = name.holder()
+    return [Patch(module, name.attribute, _translate, lambda: True)] if module else []
 
 
 def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -55,7 +45,7 @@ def _is_call(span: ReadableSpan) -> bool:
     if span.name.startswith(PREFIX):
         return True
     attributes = span.attributes or {}
-    span_type = _decoded(attributes.get(SpanAttributeKey.SPAN_TYPE))
+    span_type = _decoded(attributes.get(names.SPAN_TYPE))
     return "http.route" in attributes and span_type == SpanType.LLM
 
 

@@ -16,11 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.tracing import provider
-from mlflow.tracing.constant import SpanAttributeKey
-from mlflow.tracing.trace_manager import InMemoryTraceManager
 
-from mlflow_litellm._tracing import mlflow_compat
+from mlflow_litellm._tracing import attributes, mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import opening
 from mlflow_litellm._tracing.store.attempts import Attempt
@@ -95,20 +92,21 @@ def complete(info: TraceInfo) -> None:
 
 def complete_if_known(span: Any) -> None:
     """Put the id into the trace of a root span that is about to end, if it is known by now."""
-    if not _lookups or span.parent_id is not None:
+    manager = mlflow_compat.trace_manager()
+    if not _lookups or span.parent_id is not None or manager is None:
         return
-    with InMemoryTraceManager.get_instance().get_trace(span.trace_id) as trace:
+    with manager.get_trace(span.trace_id) as trace:
         info = trace and trace.info
         if info and info.experiment_id and is_pending(info.experiment_id):
             found = _lookup(info.experiment_id.removeprefix(_NAMED)).value
             if found:
                 info.experiment_id = found
-                span.set_attribute(SpanAttributeKey.EXPERIMENT_ID, found)
+                span.set_attribute(attributes.EXPERIMENT_ID, found)
 
 
 def _decided_elsewhere() -> bool:
     """Tell whether MLflow will find the experiment, or need none, without asking a server."""
-    parent = provider.get_current_otel_span()
+    parent = mlflow_compat.current_otel_span()
     # The span that MLflow puts in the place of one it drops has no context at all.
     context = None if parent is None else parent.get_span_context()
     if context is not None and context.is_valid:

@@ -12,8 +12,6 @@ import os
 import threading
 
 import mlflow
-from mlflow.utils.databricks_utils import is_in_databricks_model_serving_environment
-from mlflow.utils.uri import is_databricks_uri
 
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._tracing import mlflow_compat
@@ -46,9 +44,7 @@ def prepare() -> None:
 def _asks_workspace() -> bool:
     # MLflow imports what mlflow-tracing lacks to find its default store.
     with errors_ignored():
-        if is_in_databricks_model_serving_environment():
-            return True
-        return is_databricks_uri(mlflow.get_tracking_uri()) and not mlflow_compat.has_destination()
+        return mlflow_compat.asks_workspace()
     return False
 
 

@@ -11,13 +11,11 @@ wait, and so would the end of the process.
 from __future__ import annotations
 
 import threading
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from mlflow.tracing.client import TracingClient
-from mlflow.tracing.export import mlflow_v3
-
 from mlflow_litellm._common.patching import Patch
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.store import errors
 from mlflow_litellm._tracing.store.attempts import Attempt
@@ -36,30 +34,45 @@ class StoreUnavailableError(Exception):
     """The store that traces go to could not be opened."""
 
 
-class LazyClient(TracingClient):
-    """MLflow's client of a store of traces, that opens the store once something is sent."""
+@cache
+def lazy_client_class(base: type) -> type:
+    """
+    Return the class of clients that open their store late.
 
-    _is_made = False
+    Args:
+        base: MLflow's class of clients.
+    """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._is_made = True
+    class LazyClient(base):  # type: ignore[misc]
+        """MLflow's client of a store of traces, that opens the store once something is sent."""
 
-    @property
-    def store(self) -> Any:
-        """The store; None while the client is made, when MLflow asks only to open it."""
-        return opened(self.tracking_uri) if self._is_made else None
+        _is_made = False
 
-    @property
-    def opened_store(self) -> Any:
-        """The store if it is open, else None. Opens nothing."""
-        opening = _openings.get(self.tracking_uri)
-        return opening and opening.value
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self._is_made = True
+
+        @property
+        def store(self) -> Any:
+            """The store; None while the client is made, when MLflow asks only to open it."""
+            return opened(self.tracking_uri) if self._is_made else None
+
+        @property
+        def opened_store(self) -> Any:
+            """The store if it is open, else None. Opens nothing."""
+            opening = _openings.get(self.tracking_uri)
+            return opening and opening.value
+
+    return LazyClient
 
 
-def opening_patch() -> Patch:
+def opening_patches() -> list[Patch]:
     """Return the patch that gives MLflow's exporter its client."""
-    return Patch(mlflow_v3, "TracingClient", _lazy_client, lambda: True)
+    name = mlflow_compat.EXPORTERS_CLIENT
+    module = name.holder()
+    if module is None or mlflow_compat.TRACING_CLIENT.find() is None:
+        return []
+    return [Patch(module, name.attribute, _lazy_client, lambda: True)]
 
 
 def opened(uri: str) -> Any:
@@ -114,13 +127,13 @@ def forget_unfinished() -> None:
 
 def _lazy_client(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     with guard("putting off the opening of the store"):
-        return LazyClient(*args, **kwargs)
+        return lazy_client_class(wrapped)(*args, **kwargs)
     return wrapped(*args, **kwargs)
 
 
 def _open(uri: str) -> Any:
     try:
-        return TracingClient(uri).store
+        return mlflow_compat.TRACING_CLIENT.find()(uri).store
     except Exception as error:
         raise StoreUnavailableError(_warn(uri, error)) from error
 
