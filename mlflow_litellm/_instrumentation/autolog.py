@@ -24,6 +24,7 @@ from mlflow_litellm._tracing import (
     builtin_flavor,
     export_stats,
     fork,
+    health,
     ids,
     losses,
     mlflow_compat,
@@ -31,6 +32,7 @@ from mlflow_litellm._tracing import (
     trace_destination,
 )
 from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.health import Reason
 from mlflow_litellm._tracing.semconv import export
 from mlflow_litellm._tracing.store import opening
 
@@ -218,10 +220,15 @@ def _revert() -> None:
 
 def _trace_next() -> bool:
     """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
-    if state.is_enabled():
-        with guard("taking MLflow's callback out of LiteLLM's lists"):
-            builtin_callback.take_out(sys.modules["litellm"])
-    return state.is_enabled() and not is_mlflows_own()
+    if not state.is_enabled():
+        health.count_not_traced(Reason.OFF)
+        return False
+    with guard("taking MLflow's callback out of LiteLLM's lists"):
+        builtin_callback.take_out(sys.modules["litellm"])
+    if is_mlflows_own():
+        health.count_not_traced(Reason.BY_MLFLOW)
+        return False
+    return True
 
 
 def _remember_builtin() -> None:

@@ -17,8 +17,9 @@ from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecor
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.tools import has_mcp
-from mlflow_litellm._tracing import privacy
+from mlflow_litellm._tracing import health, privacy
 from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.health import Reason
 from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.span import CallSpan
 
@@ -89,9 +90,9 @@ async def _await(
 def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
     with guard("looking for the enclosing call"):
         # How acompletion() calls completion() in an executor.
-        if kwargs.get("acompletion") is True:
+        if kwargs.get("acompletion") is True or context.is_internal_call(target):
+            health.count_not_traced(Reason.INTERNAL)
             return True
-        return context.is_internal_call(target)
     return False
 
 

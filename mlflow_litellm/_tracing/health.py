@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+logger = logging.getLogger("mlflow_litellm")
+
+
+class Reason(str, Enum):
+    """Why a call is not traced."""
+
+    OFF = "tracing is off"
+    INTERNAL = "internal call of LiteLLM"
+    BY_MLFLOW = "made by MLflow itself, such as a judge"
+    NOT_SAMPLED = "not sampled, or MLflow's tracing is disabled"
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,8 @@ class Health:
             Databricks and with OpenTelemetry collectors.
         calls_lost: Calls of which there is no trace, as MLflow could not start their span: the
             type of the error, to how often. They are not among `calls`.
+        calls_not_traced: Calls that were not to be traced: the reason, to how often. The reasons
+            are the texts of :class:`Reason`. They are not among `calls`.
     """
 
     calls: int
@@ -33,6 +49,7 @@ class Health:
     streams_abandoned: int
     spans_dropped: int | None
     calls_lost: dict[str, int] = field(default_factory=dict)
+    calls_not_traced: dict[str, int] = field(default_factory=dict)
 
     @property
     def has_losses(self) -> bool:
@@ -42,12 +59,14 @@ class Health:
     def __str__(self) -> str:
         dropped = "unknown" if self.spans_dropped is None else self.spans_dropped
         faults, lost = _listed(self.faults), _listed(self.calls_lost)
+        not_traced = _listed(self.calls_not_traced)
         return (
             f"{self.calls} calls traced, {self.streams_abandoned} streams abandoned, "
             f"{dropped} spans dropped by MLflow, "
             f"{sum(self.faults.values())} faults of tracing"
             + (f" ({faults})" if faults else "")
             + (f", {sum(self.calls_lost.values())} calls lost ({lost})" if lost else "")
+            + (f", not traced: {not_traced}" if not_traced else "")
         )
 
 
@@ -60,6 +79,7 @@ _lock = threading.RLock()
 _counts: Counter[str] = Counter()
 _faults: Counter[str] = Counter()
 _lost: Counter[str] = Counter()
+_not_traced: Counter[str] = Counter()
 
 
 def _nothing_sent() -> int | None:
@@ -89,7 +109,7 @@ def health() -> Health:
     dropped = _count_dropped()
     with _lock:
         calls, abandoned = _counts["calls"], _counts["streams abandoned"]
-        return Health(calls, dict(_faults), abandoned, dropped, dict(_lost))
+        return Health(calls, dict(_faults), abandoned, dropped, dict(_lost), dict(_not_traced))
 
 
 def count_call() -> None:
@@ -112,6 +132,12 @@ def count_lost(reason: str) -> None:
     _count(_lost, reason)
 
 
+def count_not_traced(reason: Reason) -> None:
+    """Count a call that is not to be traced, and log the reason at debug level."""
+    _count(_not_traced, reason.value)
+    logger.debug("A call of LiteLLM is not traced: %s.", reason.value)
+
+
 def _count(counts: Counter[str], what: str) -> None:
     with _lock:
         counts[what] += 1
@@ -123,3 +149,4 @@ def reset() -> None:
         _counts.clear()
         _faults.clear()
         _lost.clear()
+        _not_traced.clear()

@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._tracing import health, mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.health import Reason
 from mlflow_litellm._tracing.store.first_span import WorkspaceSilentError
 from mlflow_litellm._tracing.store.opening import ELSEWHERE, StoreUnavailableError
 
@@ -59,6 +60,8 @@ def count(span: Any) -> None:
         error, _start.error = _start.error, None
         if error is not None or _is_failure(span):
             _count(error)
+        else:
+            health.count_not_traced(Reason.NOT_SAMPLED)
 
 
 def count_silent(error: WorkspaceSilentError) -> None:
