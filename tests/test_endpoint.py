@@ -60,9 +60,23 @@ def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("provider", ["github_copilot", "chatgpt"])
-def test_provider_that_would_sign_in_is_not_asked(provider: str) -> None:
-    """LiteLLM's look-up of these may ask the user to open a page, and wait."""
-    assert endpoint.api_base({"api_base": "told"}, {}, provider) == "told"
+def test_provider_that_would_sign_in_is_not_asked(
+    provider: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM's lookup of these may ask the user to open a page, and wait."""
+    lookups: list[str] = []
+
+    def look_up(model: str) -> tuple[str, str, None, None]:
+        lookups.append(model)
+        return model, model.partition("/")[0], None, None
+
+    monkeypatch.setattr(litellm, "get_llm_provider", look_up)
+    endpoint._configured_base.cache_clear()
+    assert endpoint.api_base({"api_base": "https://host/v1"}, {}, provider) == "https://host/v1"
+    assert lookups == []
+    endpoint.api_base({}, {}, "groq")
+    assert lookups == ["groq/model"]
+    endpoint._configured_base.cache_clear()
 
 
 @pytest.mark.parametrize(
