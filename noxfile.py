@@ -209,7 +209,7 @@ VERSIONS = {
 
 def files(*names: str) -> list[str]:
     """Return the paths of test files."""
-    return [str(Path("tests", f"test_{name}.py")) for name in names]
+    return [str(path) for name in names for path in Path("tests").glob(f"*/test_{name}.py")]
 
 
 # What may end otherwise on another Python.
@@ -221,7 +221,7 @@ MECHANISMS = files(
 CORE = [
     *MECHANISMS,
     *files(
-        "embedding", "every_door", "messages", "responses", "router_kinds", "text_completion",
+        "embedding", "every_target", "messages", "responses", "router_kinds", "text_completion",
         "usage",
     ),
 ]  # fmt: skip
@@ -338,9 +338,11 @@ def bench(session: nox.Session) -> None:
 def run_bench(session: nox.Session, *arguments: str) -> None:
     """Measure; fails where a budget is missed."""
     command = ("python", "-m", "bench", session.create_tmp(), *arguments)
-    session.run(*command, env={"PYTHONPATH": "tests"})
+    session.run(*command, env={"PYTHONPATH": TEST_MODULES})
 
 
+# What the tests import, and what is run as a module.
+TEST_MODULES = os.pathsep.join(["tests", str(Path("tests", "support"))])
 ENDURANCE = str(Path("tests", "endurance"))
 SCALE = str(Path("tests", "scale"))
 
@@ -372,7 +374,7 @@ def comparison(session: nox.Session) -> None:
     """Trace the same calls by several tracers, and write what each records into its page."""
     session.install("--quiet", "uv", "httpx")
     command = ("python", "-m", "comparison", session.create_tmp(), *session.posargs)
-    session.run(*command, env={"PYTHONPATH": "tests"})
+    session.run(*command, env={"PYTHONPATH": TEST_MODULES})
 
 
 @nox.session(allow_parallel=True)

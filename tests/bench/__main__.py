@@ -1,5 +1,5 @@
 """
-Measures what tracing costs: ``PYTHONPATH=tests python -m bench FOLDER [--quick] [--seed N]``.
+Measures what tracing costs: ``python -m bench FOLDER [--quick] [--seed N]``.
 
 Writes docs/performance.md, its figures and its images, in half an hour. ``--quick`` writes nothing
 there, takes two minutes, and measures what the budgets need. Both end with status 1 where a budget

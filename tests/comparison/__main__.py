@@ -1,5 +1,5 @@
 """
-Makes the table of docs/comparison.md again: ``PYTHONPATH=tests python -m comparison FOLDER``.
+Makes the table of docs/comparison.md again: ``python -m comparison FOLDER``.
 
 Each tracer gets an environment in that folder, made with uv where it is not there yet. Further
 arguments name the tracers to ask again; of the others, what the folder holds is taken.

@@ -20,7 +20,7 @@ from mlflow_litellm._instrumentation.targets import TARGETS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = (Path(__file__).parents[1] / "docs" / "what-is-traced.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "what-is-traced.md").read_text()
 # Where LiteLLM keeps what is no function to call for users, though some stand in its namespace.
 HELPERS = (
     "litellm._",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
 
 HERE = Path(__file__).parent
-PAGE = (HERE.parent / "docs" / "moving.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "moving.md").read_text()
 # Of every trace or span of MLflow's, and no flavor's.
 MLFLOWS = re.compile(r"mlflow\.(?!chat|llm|trace\.(tokenUsage|cost|session|user)$)")
 KINDS = (
@@ -126,7 +126,7 @@ def old(
     code = f"""
         import sys
 
-        sys.path.insert(0, {str(HERE)!r})
+        sys.path[:0] = [{str(HERE)!r}, {str(HERE.with_name("support"))!r}]
         import test_moving
 
         test_moving.tell({provider.openai_base!r}, {_store!r})

@@ -14,7 +14,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 if TYPE_CHECKING:
     from provider import LoopbackProvider
 
-PAGE = (Path(__file__).parents[1] / "docs" / "otlp.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "otlp.md").read_text()
 WORD = "confidential"
 # What each call is made with; the word stands wherever a user may say something.
 BEGIN = """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-PAGE = (Path(__file__).parents[1] / "docs" / "what-is-recorded.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "what-is-recorded.md").read_text()
 # Of every span of MLflow's, and not this package's to document.
 MLFLOWS = {
     "mlflow.experimentId", "mlflow.spanInputs", "mlflow.spanLogLevel", "mlflow.spanOutputs",
