@@ -124,8 +124,9 @@ def publish(told: dict[str, Any]) -> None:
     from bench import plots
 
     page.FIGURES.parent.mkdir(exist_ok=True)
-    page.FIGURES.write_text(json.dumps(told, indent=1) + "\n")
-    plots.draw(told)
+    shown = plots.figures(told)
+    page.FIGURES.write_text(json.dumps(shown, indent=1) + "\n")
+    plots.draw(shown)
     page.write(told)
 
 
