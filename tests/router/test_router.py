@@ -15,7 +15,7 @@ import mlflow
 import pytest
 from callers import MODEL, SERVER_ERROR, AsyncCaller, skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
-from traces import answer_text, ending, exception_event
+from traces import answer_text, ending, exception_event, route_and_attempts
 
 from mlflow_litellm._common.patching import Patch, holder_of
 from mlflow_litellm._instrumentation import router as router_module
@@ -71,14 +71,6 @@ def ask(router: litellm.Router, caller: Caller, text: str, group: str = "good", 
     if isinstance(caller, AsyncCaller):
         return caller.run(lambda: router.acompletion(**asked))
     return router.completion(**asked)
-
-
-def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the route's span, which is the root of the only trace, and those below it."""
-    route, *attempts = traces.calls()
-    assert traces.one().data.spans[0].span_id == route.span_id
-    assert {attempt.parent_id for attempt in attempts} == {route.span_id}
-    return route, attempts
 
 
 def test_routed_call_is_a_route_with_an_attempt(

@@ -14,7 +14,7 @@ import pytest
 from callers import ANTHROPIC, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
 from services import PNG
-from traces import ending, exception_event
+from traces import ending, exception_event, route_and_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -169,14 +169,6 @@ if IS_RECENT:
     ]
 if hasattr(litellm, "compact_responses"):
     CAPTURED += [_kind("acompact_responses", OPENAI, {"input": "hello"}, "LLM")]
-
-
-def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the route's span, which is the root of the only trace, and those below it."""
-    route, *attempts = traces.calls()
-    assert traces.one().data.spans[0].span_id == route.span_id
-    assert {attempt.parent_id for attempt in attempts} == {route.span_id}
-    return route, attempts
 
 
 def told(span: Span) -> str:

@@ -70,3 +70,11 @@ def exception_event(span: Span) -> dict[str, Any]:
 def ending(span: Span) -> tuple[str, SpanStatusCode]:
     """Return how a span says its stream ended, and its status."""
     return span.attributes["stream_end"], span.status.status_code
+
+
+def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
+    """Return the route's span, which is the root of the only trace, and those below it."""
+    route, *attempts = traces.calls()
+    assert traces.one().data.spans[0].span_id == route.span_id
+    assert {attempt.parent_id for attempt in attempts} == {route.span_id}
+    return route, attempts
