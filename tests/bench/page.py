@@ -161,7 +161,7 @@ def startup(told: Told, autolog: Told | None) -> str:
         ["`import mlflow` without the package, ms of processor time", told["without_ms"]],
         ["with it", told["with_ms"]],
         ["difference", told["added_ms"]],
-        ["of which for the package's entry point", told["own_ms"]],
+        ["the package's entry point alone", told["own_ms"]],
     ]
     if autolog:
         title = f"`mlflow.litellm.autolog()`, {autolog['modules']:,} modules loaded, ms"
