@@ -58,7 +58,7 @@ def sync(runs: Runs) -> str:
 
 @row("`asyncio.run(acompletion(...))`")
 def asyncio_run(runs: Runs) -> str:
-    """The loop ends with the call; a span is there 3 s later at most."""
+    """The loop ends with the call; a span is there at most 3 s later."""
     return once(runs["asyncio_run"])
 
 
@@ -92,13 +92,13 @@ def kinds(runs: Runs) -> str:
 
 @row("Router: failed attempt and fallback")
 def router(runs: Runs) -> str:
-    """Of a deployment that answers 404 and its fallback, one span failed and one has the answer."""
+    """A deployment answers 404, then its fallback; one span failed, one has the response."""
     return attempts(runs["router"], "You said: hello")
 
 
 @row("`num_retries`: each attempt")
 def retries(runs: Runs) -> str:
-    """The provider fails until LiteLLM's second attempt; one span failed and one has the answer."""
+    """The provider fails until LiteLLM's second attempt; one span failed, one has the response."""
     return attempts(runs["retries"], "recovered")
 
 
@@ -117,7 +117,7 @@ def failed(runs: Runs) -> str:
 
 @row("Cancelled call")
 def cancelled(runs: Runs) -> str:
-    """`asyncio.wait_for` ends a call that waits for its answer: a span has the status ERROR."""
+    """`asyncio.wait_for` ends a call that waits for its response: a span has the status ERROR."""
     run = runs["cancelled"]
     return yes(run.failed()) if run.failed() or not run.calls else "as no error"
 
@@ -156,7 +156,7 @@ def broken(runs: Runs) -> str:
 
 @row("Streamed tool calls put together")
 def tools(runs: Runs) -> str:
-    """Of two calls in fragments, both names and the whole of their arguments are recorded."""
+    """For two calls in fragments, both names and all their arguments are recorded."""
     said = runs["stream_tools"].text
     first = "get_weather" in said and '{"location": "Paris"}' in said
     return each(first=first, second="get_time" in said and '{"zone": "CET"}' in said)
@@ -164,14 +164,14 @@ def tools(runs: Runs) -> str:
 
 @row("Time to first token")
 def first_token(runs: Runs) -> str:
-    """An attribute of a stream's span is a number, and named for what is first."""
+    """An attribute of a stream's span is a number, and its name says `first`."""
     found = [name for word in ("first", "ttft") for name, _ in runs["stream"].numbers(word)]
     return yes(found)
 
 
 @row("Cached tokens")
 def cached(runs: Runs) -> str:
-    """An attribute named for the cache has the number that the provider told."""
+    """An attribute named for the cache has the number that the provider sent."""
     return yes(runs["cached"].has("cache", runs["cached"].facts.get("cached")))
 
 
@@ -209,7 +209,7 @@ def told(runs: Runs) -> str:
     return each(tags=run.owns(TAG), session=run.owns(SESSION), user=run.owns(USER))
 
 
-@row("No `api_key`, no `extra_headers` in what is recorded")
+@row("No `api_key`, no `extra_headers` in the spans")
 def secrets(runs: Runs) -> str:
     """Neither the key nor the header's value is in any span."""
     run = runs["sync"]

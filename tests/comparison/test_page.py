@@ -66,5 +66,5 @@ def test_a_cost_that_differs_is_told() -> None:
 def test_a_leaked_header_is_told() -> None:
     """By its name."""
     leak = span(attributes={"headers": '{"Authorization": "bearer-that-nobody-may-see-4712"}'})
-    row = ROWS["No `api_key`, no `extra_headers` in what is recorded"]
+    row = ROWS["No `api_key`, no `extra_headers` in the spans"]
     assert row({"sync": Run([leak])}) == "header recorded"

@@ -46,8 +46,8 @@ TRACERS = (
         "otel", "LiteLLM's OpenTelemetry", "litellm",
         (OTEL, "opentelemetry-exporter-otlp-proto-http"),
         '`litellm.callbacks = ["otel"]`; off by emptying that list: no other way is documented. '
-        "Below a caller's span it makes `raw_gen_ai_request` alone, and says the rest on the "
-        "caller's; `USE_OTEL_LITELLM_REQUEST_SPAN=true` has it make `litellm_request` there too.",
+        "Below a caller's span it only makes `raw_gen_ai_request`, and sets the other attributes "
+        "on the caller's; `USE_OTEL_LITELLM_REQUEST_SPAN=true` adds `litellm_request` there.",
     ),
     Tracer(
         "openinference", "OpenInference", "openinference-instrumentation-litellm",
