@@ -164,7 +164,7 @@ def tools(runs: Runs) -> str:
 
 @row("Time to first token")
 def first_token(runs: Runs) -> str:
-    """An attribute of a stream's span is a number, and its name says `first`."""
+    """An attribute of a stream's span is a number, and its name has `first` or `ttft`."""
     found = [name for word in ("first", "ttft") for name, _ in runs["stream"].numbers(word)]
     return yes(found)
 
