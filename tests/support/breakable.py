@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -25,10 +25,12 @@ SWITCHING = "mlflow.utils.autologging_utils"
 
 def _modules() -> Iterator[Any]:
     """Return the modules that a call may pass through."""
-    prefix = f"{mlflow_litellm.__name__}."
-    for found in pkgutil.walk_packages(mlflow_litellm.__path__, prefix):
-        if not found.name.removeprefix(prefix).startswith(ELSEWHERE):
-            yield importlib.import_module(found.name)
+    root = Path(mlflow_litellm.__path__[0])
+    # Not pkgutil.walk_packages(), which imports the proxy's handler, and so switches tracing on.
+    for file in sorted(root.rglob("*.py")):
+        name = ".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        if not name.startswith((*ELSEWHERE, "__init__")):
+            yield importlib.import_module(f"mlflow_litellm.{name}")
 
 
 def _called(module: Any) -> Iterator[tuple[Any, str]]:
