@@ -189,7 +189,7 @@ def _other_wrappers(patches: Iterable[Patch]) -> Iterator[Finding]:
 def wrapped_by(function: Any) -> list[str]:
     """Return the modules whose wrappers are on a function of LiteLLM's, the outermost first."""
     modules = dict.fromkeys(map(_module_of, _layers(function)))
-    return [each for each in modules if each.partition(".")[0] not in {"litellm", __package__}]
+    return [each for each in modules if each.partition(".")[0] not in {"litellm", "mlflow_litellm"}]
 
 
 def _layers(function: Any) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import wrapt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_OURS = tuple(str(Path(file).parent) for file in (__file__, wrapt.__file__))
+_OURS = (str(Path(__file__).parents[1]), str(Path(wrapt.__file__).parent))
 
 
 def stack_trace(error: BaseException) -> str:

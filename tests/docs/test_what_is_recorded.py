@@ -12,11 +12,13 @@ import mlflow
 import pytest
 from callers import MODEL, SyncCaller, user
 from exchanges import EXCHANGES
+from opentelemetry import trace
 from services import EMBEDDING, MODERATION, OCR, TRANSCRIPTION
 
 from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._payloads.kinds import chat
 from mlflow_litellm._payloads.kinds.chat import RECORDED
+from mlflow_litellm._tracing import mlflow_compat
 
 if TYPE_CHECKING:
     from provider import LoopbackProvider
@@ -84,6 +86,7 @@ def calls(provider: LoopbackProvider) -> None:
         context = contextvars.copy_context()
     mlflow.flush_trace_async_logging()
     context.run(caller.complete, "after its parent")
+    below_an_unknown_span(caller)
     for service in (EMBEDDING, MODERATION, TRANSCRIPTION, OCR):
         service.call(caller)
 
@@ -92,6 +95,16 @@ def answer(usage: dict[str, Any]) -> litellm.ModelResponse:
     """Return an answer that counts so."""
     message = {"role": "assistant", "content": "hello"}
     return litellm.ModelResponse(model=MODEL, choices=[{"message": message}], usage=usage)
+
+
+def below_an_unknown_span(caller: SyncCaller) -> None:
+    """Make a call below a span of OpenTelemetry that MLflow has no trace for."""
+    sampled = trace.TraceFlags(trace.TraceFlags.SAMPLED)
+    context = trace.SpanContext(1, 1, is_remote=True, trace_flags=sampled)
+    api = mlflow_compat.CONTEXT_API.find()()
+    token = api.attach(trace.set_span_in_context(trace.NonRecordingSpan(context)))
+    caller.complete("below an unknown span")
+    api.detach(token)
 
 
 def through_router(caller: SyncCaller) -> None:

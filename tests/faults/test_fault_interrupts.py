@@ -205,9 +205,10 @@ AT_EVERY_LINE = """
     mlflow.tracing.configure(span_processors=[ended.append])
     loop = asyncio.new_event_loop()
 
-    ROOMS = {"_autolog", "_calls", "_experiment", "_guard", "_nesting", "_records", "_spans",
-             "_streams"}
-    LEFT = ("_calls.py", "_nesting.py", "_spans.py")
+    ROOMS = {"_instrumentation.autolog", "_instrumentation.context", "_instrumentation.stream",
+             "_instrumentation.stream_state", "_instrumentation.wrapper", "_tracing.guard",
+             "_tracing.span", "_tracing.store.experiment"}
+    LEFT = ("wrapper.py", "context.py", "span.py")
 
     class Interrupt(KeyboardInterrupt):
         pass

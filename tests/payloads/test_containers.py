@@ -241,8 +241,8 @@ def test_numpy_is_not_imported_for_it() -> None:
     """It takes a tenth of a second, and whoever gives one of its arrays has imported it."""
     code = (
         "import sys; from collections import deque; sys.modules['numpy'] = None\n"
-        "from mlflow_litellm._payloads.serialize import plain\n"
-        "print(plain(deque([1])), sys.modules['numpy'])"
+        "from mlflow_litellm._payloads.serialize import to_jsonable\n"
+        "print(to_jsonable(deque([1])), sys.modules['numpy'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[1] None"
