@@ -16,7 +16,7 @@ _takeover.install()
 
 
 def __getattr__(name: str) -> Any:
-    # Lazy, because MLflow loads this package while it is itself half imported.
+    # Lazy: MLflow loads this package while MLflow itself is only half imported.
     if name == "autolog":
         from mlflow_litellm._instrumentation.autolog import autolog
 

@@ -19,17 +19,17 @@ INTERRUPTED = 130
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that tells an error in one line, without its usage."""
+    """An argument parser that prints an error in one line, without its usage."""
 
     def error(self, message: str) -> NoReturn:
-        """Exit with status 2 and a line that says where to read on."""
+        """Exit with status 2 and print one line, which names the option ``--help``."""
         self.exit(2, f"{PROGRAM}: {one_line(message, 300)}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status."""
     arguments = _parser().parse_args(argv)
-    # Answers and paths may hold what a terminal cannot show.
+    # Responses and paths may hold characters that a terminal cannot show.
     sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         return _demo(arguments) if arguments.command == "demo" else _doctor(arguments)
@@ -47,12 +47,14 @@ def _parser() -> argparse.ArgumentParser:
         "--experiment",
         metavar="NAME",
         default="mlflow_litellm demo",
-        help="where to put the traces",
+        help="the experiment for the traces",
     )
-    doctor = commands.add_parser("doctor", help="tell whether calls are traced here, and to where")
+    doctor = commands.add_parser(
+        "doctor", help="check whether calls are traced, and to which store"
+    )
     for command in (demo, doctor):
         command.add_argument(
-            "--tracking-uri", metavar="URI", help="default: where MLflow puts traces anyway"
+            "--tracking-uri", metavar="URI", help="default: MLflow's current tracking URI"
         )
     return parser
 
@@ -75,10 +77,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _leave(status: int) -> NoReturn:
-    """Exit, without Python's usual steps where these could wait for a thread for ever."""
+    """Exit; skip Python's usual steps if they could wait forever for a thread."""
     sys.stdout.flush()
     if status == INTERRUPTED or store.is_asking():
-        # A thread that Python stops in the middle of an import keeps its lock.
+        # A thread that Python stops in the middle of an import keeps its import lock.
         os._exit(status)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(status)

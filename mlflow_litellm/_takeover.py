@@ -1,10 +1,10 @@
 """
-Makes ``mlflow.litellm.autolog`` this package's as soon as ``mlflow.litellm`` is loaded.
+Replaces ``mlflow.litellm.autolog`` with this package's as soon as ``mlflow.litellm`` is loaded.
 
-MLflow has no plugin group for autologging flavors, but it loads every entry point of the group
+MLflow has no plugin group for autologging flavors. But MLflow loads every entry point of the group
 ``mlflow.run_context_provider`` while it is being imported
-(https://mlflow.org/docs/latest/ml/plugins/), so that installing this package is enough.
-That moment is why nothing here may import mlflow, litellm, or wrapt (5 ms) at load.
+(https://mlflow.org/docs/latest/ml/plugins/), so users only install this package.
+MLflow is then half imported: this module must not import mlflow, litellm, or wrapt (5 ms) at load.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def install() -> None:
     Replace ``mlflow.litellm.autolog``, now or when ``mlflow.litellm`` is imported.
 
     Does nothing if the environment variable ``MLFLOW_LITELLM_TAKEOVER`` is ``false``:
-    ``mlflow.litellm`` then stays MLflow's own, and ``mlflow_litellm.autolog`` is still this
-    package's. Is idempotent.
+    ``mlflow.litellm.autolog`` then stays MLflow's own; ``mlflow_litellm.autolog`` is this
+    package's in both cases. Idempotent.
     """
     if not switch(SWITCH, default=True, unknown=True):
         return
@@ -42,7 +42,7 @@ def install() -> None:
 
 
 class _FlavorFinder:
-    """Finds ``mlflow.litellm`` where it always is, and changes it right after it has run."""
+    """Finds ``mlflow.litellm`` as Python does, and replaces its ``autolog`` after it has run."""
 
     @staticmethod
     def find_spec(
@@ -57,7 +57,7 @@ class _FlavorFinder:
 
 
 def _take_over_after(loader: Loader) -> None:
-    """Have this loader, which serves ``mlflow.litellm`` alone, take over what it has run."""
+    """Make a loader, which loads only ``mlflow.litellm``, replace ``autolog`` after the load."""
     exec_module = loader.exec_module
 
     def exec_and_take_over(module: ModuleType) -> None:
@@ -76,7 +76,7 @@ def _take_over(flavor: ModuleType) -> None:
         if flavor.autolog is autolog:
             return
         if flavor.autolog.__module__ == autolog.__module__:
-            # This package was imported anew: the one before alone knows what it has patched.
+            # This package was imported again: only its old modules know their patches.
             flavor.autolog(disable=True)
         else:
             builtin_flavor.keep(flavor)
@@ -84,10 +84,10 @@ def _take_over(flavor: ModuleType) -> None:
 
 
 class RunContextProvider:
-    """What MLflow's plugin group asks for: a run context provider, never in context."""
+    """The run context provider that MLflow's plugin group needs; never in context."""
 
     def in_context(self) -> bool:
-        """Tell MLflow that there are no run tags from here."""
+        """Return False: this provider has no run tags."""
         return False
 
     def tags(self) -> dict[str, str]:

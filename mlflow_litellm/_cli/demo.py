@@ -1,4 +1,4 @@
-"""The demo: a few calls of each kind, and their traces read back from where they are stored."""
+"""The demo: makes a few calls, and prints their traces as read back from the store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "inhabitants",
-        "description": "Tell how many people live in a city.",
+        "description": "Return the number of people who live in a city.",
         "parameters": {
             "type": "object",
             "properties": {"city": {"type": "string"}},
@@ -46,11 +46,11 @@ def run(model: str | None, tracking_uri: str | None, experiment: str) -> int:
 
     Args:
         model: The model to call, or None for LiteLLM's mock: no key and no network.
-        tracking_uri: Where to store the traces, or None for where MLflow puts them anyway.
+        tracking_uri: The store of the traces, or None for MLflow's current tracking URI.
         experiment: The name of their experiment.
 
     Raises:
-        ProblemError: The place does not answer, or the model cannot be called.
+        ProblemError: The store does not respond, or the model cannot be called.
     """
     calls = _Calls(model)
     experiment_id = _open_store(tracking_uri, experiment)
@@ -61,7 +61,7 @@ def run(model: str | None, tracking_uri: str | None, experiment: str) -> int:
 
 class _Calls:
     """
-    The calls, to a model or to LiteLLM's mock of one.
+    The demo's calls to a model or to LiteLLM's mock.
 
     Args:
         model: The model, or None for the mock.
@@ -70,7 +70,7 @@ class _Calls:
     def __init__(self, model: str | None) -> None:
         report.quiet()
         litellm.suppress_debug_info = True
-        # A model that knows no tools answers without.
+        # Without this, a model that does not support tools raises an error.
         litellm.drop_params = True
         self.model = model or MOCKED
         self._mocked = model is None
@@ -97,7 +97,7 @@ class _Calls:
     def _use_tool(self) -> None:
         question = {"role": "user", "content": "How many people live in Paris?"}
         mock = {"mock_tool_calls": [CALL]} if self._mocked else {}
-        # With tools, some versions of LiteLLM import what they do not install.
+        # For tools, some versions of LiteLLM import mcp, which they do not install.
         tools = {"tools": [TOOL]} if importlib.util.find_spec("mcp") else {}
         arguments = self._arguments([question], "", **mock, **tools)
         message = litellm.completion(**arguments).choices[0].message
@@ -121,7 +121,7 @@ class _Calls:
 
 
 def _result(call: Any) -> dict[str, Any]:
-    """Call the tool, in a span of its own, and return the message that answers the model."""
+    """Call the tool, in its own span, and return the tool's message to the model."""
     tool = mlflow.trace(_inhabitants, name=TOOL["function"]["name"], span_type=SpanType.TOOL)
     result = tool(**json.loads(call.function.arguments))
     return {"role": "tool", "tool_call_id": call.id, "content": json.dumps(result)}
@@ -144,7 +144,7 @@ def _check(model: str) -> None:
 
 
 def _open_store(tracking_uri: str | None, experiment: str) -> str:
-    """Return the id of the experiment, having made it the current one."""
+    """Set the store and the current experiment, and return the experiment's id."""
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
     store.make_local()
@@ -166,7 +166,7 @@ def _read(trace_id: str | None) -> Trace:
     trace = store.ask(lambda: mlflow.get_trace(trace_id or ""))
     if not isinstance(trace, Trace):
         what = f"the traces did not arrive in {store_uri()}"
-        raise ProblemError(what, "python -m mlflow_litellm doctor tells why")
+        raise ProblemError(what, "run python -m mlflow_litellm doctor to find the cause")
     return trace
 
 
@@ -181,7 +181,7 @@ def _print(experiment: str, experiment_id: str, traces: list[Trace]) -> None:
 
 
 def _walk(spans: list[Span], parent: Span | None = None, indent: str = "") -> Iterator[Any]:
-    """Yield each span below `parent`, and the lines of the tree that lead to it."""
+    """Yield the tree lines and the span, for each span below `parent`."""
     parent_id = parent and parent.span_id
     children = [span for span in spans if span.parent_id == parent_id]
     children.sort(key=lambda span: span.start_time_ns)
@@ -193,8 +193,8 @@ def _walk(spans: list[Span], parent: Span | None = None, indent: str = "") -> It
 
 
 def _row_of(indent: str, span: Span, trace: Trace) -> str:
-    # Summed for the root, as what MLflow's SQL store keeps for a trace can lack some of its spans:
-    # batches of them may arrive in the same moment as the trace itself.
+    # The root's row shows sums over the spans. The sums in MLflow's SQL store can lack spans:
+    # batches of spans may arrive at the same moment as the trace itself.
     spans = trace.data.spans if span.parent_id is None else [span]
     usages = [usage for each in spans if (usage := each.get_attribute(attributes.CHAT_USAGE))]
     costs = [cost["total_cost"] for each in spans if (cost := each.llm_cost)]
@@ -215,7 +215,7 @@ def _row(*cells: str) -> str:
 
 
 def _answer(span: Span) -> str:
-    """Return what was answered, or the exception, which LiteLLM's own name twice."""
+    """Return a span's response or exception, without the second name in LiteLLM's exceptions."""
     if description := span.status.description:
         kind, _, message = description.partition(": ")
         return message if kind in message else description

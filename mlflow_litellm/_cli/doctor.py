@@ -1,4 +1,4 @@
-"""The doctor: whether calls are traced here, where traces go, and what to do where not."""
+"""The doctor: checks whether calls are traced, names the store, and gives a remedy for faults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow_litellm._common.patching import Patch
 
 MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
-# The first version that works, and the first that is not known to.
+# The first version that works, and the first version that is not tested.
 SUPPORTED = {
     "litellm": ((1, 72), (2,)),
     "wrapt": ((1, 17), (3,)),
@@ -37,21 +37,21 @@ def run(tracking_uri: str | None) -> int:
     Print the findings, and return the exit status: 1 if calls would not be traced, else 0.
 
     Args:
-        tracking_uri: Where traces are to go, or None for where they go anyway.
+        tracking_uri: The store of the traces, or None for MLflow's current tracking URI.
     """
     failed = 0
     for finding in examine(tracking_uri):
         print(finding, flush=True)
         failed += finding.mark == "FAIL"
     if failed:
-        print("\nCalls are not traced as they should be. What to do stands behind each FAIL.")
+        print("\nCalls are not traced as they should be. The remedy follows each FAIL.")
     else:
         print("\nCalls are traced. To see some: python -m mlflow_litellm demo")
     return 1 if failed else 0
 
 
 def examine(tracking_uri: str | None) -> Iterator[Finding]:
-    """Switch tracing on as a user would, and yield what is found."""
+    """Switch tracing on as a user would, and yield the findings."""
     yield from _versions()
     try:
         import litellm
@@ -73,8 +73,8 @@ def examine(tracking_uri: str | None) -> Iterator[Finding]:
 
 
 def _versions() -> Iterator[Finding]:
-    found = {name: _version(name) for name in ("mlflow_litellm", "litellm", "wrapt", *MLFLOWS)}
-    installed = {name: version for name, version in found.items() if version}
+    versions = {name: _version(name) for name in ("mlflow_litellm", "litellm", "wrapt", *MLFLOWS)}
+    installed = {name: version for name, version in versions.items() if version}
     listed = ", ".join(f"{name} {version}" for name, version in installed.items())
     yield Finding("ok", f"Python {platform.python_version()}, {listed}")
     if "mlflow_litellm" not in installed:
@@ -128,7 +128,7 @@ def _switch() -> Iterator[Finding]:
         yield _not_taken_over(mlflow.litellm.autolog)
         return
     yield Finding("ok", "mlflow.litellm.autolog is this package's")
-    # What it would log stands among the findings.
+    # Silent: the findings cover the messages that autolog would log.
     mlflow.litellm.autolog(silent=True)
     patches = autolog_module.target_patches()
     yield from patched(patches)
@@ -146,7 +146,7 @@ def _not_taken_over(autolog: Any) -> Finding:
 
 
 def patched(patches: Iterable[Patch]) -> Iterator[Finding]:
-    """Yield what became of each name that is to be patched."""
+    """Yield the state of each name that is to be patched."""
     names: dict[str, list[str]] = {}
     for patch in patches:
         names.setdefault(_state(patch), []).append(patch.full_name)
@@ -193,7 +193,7 @@ def wrapped_by(function: Any) -> list[str]:
 
 
 def _layers(function: Any) -> Iterator[Any]:
-    # Bounded, as somebody's wrapper may name itself.
+    # Bounded: a wrapper may name itself as its wrapped function.
     for _ in range(100):
         if function is None:
             return
@@ -202,7 +202,7 @@ def _layers(function: Any) -> Iterator[Any]:
 
 
 def _module_of(function: Any) -> str:
-    # The __module__ of a wrapper is that of what it wraps; where its code comes from is not.
+    # Not __module__, which a wrapper copies from the wrapped function.
     wrapper = getattr(function, "_self_wrapper", function)
     namespace = getattr(getattr(wrapper, "__func__", wrapper), "__globals__", None)
     return str(namespace["__name__"] if namespace else type(wrapper).__module__)
@@ -235,7 +235,7 @@ def _collector(endpoint: str) -> Finding:
 
 
 def _unknown_server() -> Iterator[Finding]:
-    """Yield what keeps MLflow from starting spans: it asks for a server even where it has none."""
+    """Yield the error that keeps MLflow from starting spans: MLflow always looks for a store."""
     import mlflow
 
     try:
@@ -258,7 +258,7 @@ def _recording() -> Finding:
     from mlflow.environment_variables import MLFLOW_TRACE_SAMPLING_RATIO
     from mlflow.tracing.provider import is_tracing_enabled
 
-    # Starting a span would tell for sure, but it makes MLflow open the store, or create it.
+    # A test span would be certain, but it would make MLflow open or create the store.
     if not is_tracing_enabled() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         remedy = "look for mlflow.tracing.disable() and OTEL_SDK_DISABLED"
         return Finding("FAIL", "tracing is switched off in MLflow", remedy)
@@ -267,19 +267,19 @@ def _recording() -> Finding:
     if not re.fullmatch(r"\d*\.?\d+|\d+\.", ratio):
         return Finding("FAIL", f"{sampling}={ratio} is not a number", f"unset {sampling}")
     if float(ratio) < 1:
-        what = f"a share of {ratio} of all traces is kept, as {sampling} says"
+        what = f"a share of {ratio} of all traces is kept, because of {sampling}"
         return Finding("note", what, "unset it to keep all")
     return Finding("ok", "tracing is on in MLflow, for all traces")
 
 
 def other_callbacks(litellm: Any) -> Iterator[Finding]:
-    """Yield what stands in LiteLLM's lists of callbacks, before tracing is switched on."""
-    found: dict[str, list[str]] = {}
+    """Yield the entries of LiteLLM's callback lists, before tracing is switched on."""
+    callbacks: dict[str, list[str]] = {}
     for name in builtin_callback.LISTS:
         for callback in getattr(litellm, name, None) or ():
             label = "mlflow" if builtin_callback.is_mlflow(callback) else _label(callback)
-            found.setdefault(label, []).append(f"litellm.{name}")
-    for label, lists in found.items():
+            callbacks.setdefault(label, []).append(f"litellm.{name}")
+    for label, lists in callbacks.items():
         where = ", ".join(lists)
         if label == "mlflow":
             what = f"MLflow's own callback, in {where}, is set aside while this package traces"

@@ -1,4 +1,4 @@
-"""What the commands share: problems and findings for people, and where traces are to be seen."""
+"""Problems and findings that the commands print."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._tracing.health import Health
 
-# How long a server may take for one request.
+# The time limit of one request to a server, in seconds.
 REQUEST_S = 10
 WIDTH = 100
 
 
 class Finding(NamedTuple):
     """
-    One thing that was looked at.
+    The result of one check.
 
     Args:
-        mark: ``ok``, ``note``, or ``FAIL`` where tracing would not work.
-        text: What was found.
-        remedy: What to do, unless all is well.
+        mark: ``ok``, ``note``, or ``FAIL`` if tracing would not work.
+        text: The result in words.
+        remedy: The action to take; empty if none is needed.
     """
 
     mark: str
@@ -42,7 +42,7 @@ class Finding(NamedTuple):
 
 
 def _filled(line: str, indent: str) -> str:
-    # Addresses and commands stay in one piece.
+    # Addresses and commands must not be broken.
     return textwrap.fill(
         line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
@@ -50,10 +50,10 @@ def _filled(line: str, indent: str) -> str:
 
 def prepare(*, offline: bool) -> None:
     """
-    Have MLflow and LiteLLM, not imported yet, give up early and print little.
+    Make MLflow and LiteLLM give up early and print little. Call this before they are imported.
 
     Args:
-        offline: Whether LiteLLM is not to fetch its prices from the network on import.
+        offline: Whether LiteLLM must not fetch its prices from the network on import.
     """
     # By default MLflow retries for minutes.
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
@@ -64,23 +64,29 @@ def prepare(*, offline: bool) -> None:
 
 
 def quiet() -> None:
-    """Keep MLflow's log off the terminal, once it is imported: what matters is told otherwise."""
+    """Hide MLflow's log below ERROR, after its import: the findings replace that log."""
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def own_health(health: Health) -> Finding:
-    """Return what tracing says of itself, in this process."""
+    """Return the health of tracing in this process as a finding."""
     if health.has_losses:
-        remedy = "set the logger 'mlflow_litellm' to DEBUG to see each fault, and report it"
+        remedy = "set the logger 'mlflow_litellm' to DEBUG to log each fault, and report the faults"
         return Finding("FAIL", f"tracing is not well: {health}", remedy)
-    what = "no fault of tracing here; mlflow_litellm.health() tells it of a program, within it"
+    what = "no fault of tracing here; call mlflow_litellm.health() in a program to check it there"
     return Finding("ok", what)
 
 
 @contextlib.contextmanager
 def problem_on_error(what: str, remedy: str) -> Iterator[None]:
-    """Turn any error of the block into a problem that `what` begins."""
+    """
+    Raise any error of the block as a ProblemError.
+
+    Args:
+        what: The first words of the problem's text.
+        remedy: The action to take.
+    """
     try:
         yield
     except ProblemError:

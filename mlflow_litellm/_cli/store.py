@@ -1,5 +1,5 @@
 """
-What the commands do with the store of traces: make a local one, and ask one that may not answer.
+Creates a local trace store for the commands, and queries a store that may not respond.
 
 A command must never end in the middle of a migration: MLflow cannot repair a half-made store.
 """
@@ -36,34 +36,34 @@ T = TypeVar("T")
 
 SQLITE = "sqlite:///"
 QUESTION = "mlflow-litellm-question"
-# Each request to a server ends by itself, after REQUEST_S; this is for what does not.
+# Each request to a server ends after REQUEST_S. This limit is for operations that do not end.
 PATIENCE_S = 60
 CHOOSE_EXPERIMENT = (
     "set MLFLOW_EXPERIMENT_ID to the id of one that exists, or MLFLOW_EXPERIMENT_NAME to any name"
 )
 USUAL_PORT = 5000
-# As MLflow starts its server, there are 15 processes in 4.2 GB. Jobs, which nobody gives it here,
-# need most of them.
+# By default, MLflow's server starts 15 processes, which take 4.2 GB. Most of them are for jobs,
+# which this command does not use.
 SERVER_VARIABLES = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    # Else LiteLLM's fetch of its prices and MLflow's import hooks can wait for each other.
+    # Without this, LiteLLM's fetch of its prices and MLflow's import hooks can deadlock.
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
 
 
 def ask(question: Callable[[], T]) -> T:
     """
-    Return what the store answers.
+    Return the result of a query to the store.
 
-    A server is given up after a minute. A store that MLflow opens itself, such as SQLite, has no
-    limit: it may have its tables to make, and Ctrl-C waits for that.
+    A query to a server is given up after a minute. A store that MLflow opens itself, such as
+    SQLite, has no time limit: MLflow may have to create its tables, and Ctrl-C waits for that.
 
     Args:
-        question: Asks MLflow. A server is asked in a daemon thread, which is left alone if it is
-            given up.
+        question: A function that queries MLflow. For a server, it runs in a daemon thread, which
+            continues after the query is given up.
 
     Raises:
-        ProblemError: No answer in time, or an error for one.
+        ProblemError: The query failed, or gave no result in time.
     """
     uri = _tracking_uri()
     try:
@@ -85,7 +85,7 @@ def _ask_server(question: Callable[[], T]) -> T:
     def ask() -> None:
         try:
             answers.append(question())
-        except Exception as error:  # noqa: BLE001 - told by the thread that waits
+        except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             errors.append(error)
 
     thread = threading.Thread(target=ask, name=QUESTION, daemon=True)
@@ -98,12 +98,12 @@ def _ask_server(question: Callable[[], T]) -> T:
 
 @contextmanager
 def _signals_postponed() -> Iterator[None]:
-    """Have Ctrl-C and a request to end wait for the block."""
+    """Delay SIGINT (Ctrl-C) and SIGTERM until the block has ended."""
     received: list[int] = []
 
     def note(number: int, _: object) -> None:
         received.append(number)
-        print("\nWaiting for the store: to stop now could damage it.", file=sys.stderr)
+        print("\nWaiting for the store: stopping now could damage it.", file=sys.stderr)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -125,7 +125,7 @@ def _tracking_uri() -> str:
 
 
 def _check_address(uri: str) -> None:
-    """Raise ProblemError if nobody listens at a database's address: MLflow tries for minutes."""
+    """Raise ProblemError if no database listens at an address: MLflow would retry for minutes."""
     parts = urlsplit(uri)
     with suppress(ValueError):
         if parts.hostname and parts.port:
@@ -138,37 +138,37 @@ def _check_address(uri: str) -> None:
 
 
 def is_asking() -> bool:
-    """Tell whether a question to a server was left without its answer."""
+    """Return whether a query to a server is still running."""
     return any(thread.name == QUESTION for thread in threading.enumerate())
 
 
 def make_local() -> None:
     """
-    Make MLflow's local store if traces go to one and there is none yet, and say so.
+    Create MLflow's local store and print a message, if traces go to a local store that is missing.
 
-    Is made under another name first: whatever ends the process meanwhile leaves no half-made one.
+    The file gets its name when it is complete: a process that ends early leaves no half-made store.
     """
     path = local_path()
     if path is None or path.exists():
         return
     uri = store_uri()
-    print(f"Making the tables of {uri}. This is done once, and may take a minute.\n", flush=True)
+    print(f"Making the tables of {uri}. This is done once and may take a minute.\n", flush=True)
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     try:
         _make_tables(unfinished)
-        # Another process may have made it meanwhile.
+        # Another process may have created the store meanwhile.
         if not path.exists():
             unfinished.replace(path)
     except Exception as error:
         raise explain(uri, error) from error
     finally:
-        # On Windows it cannot be moved while it is open; MLflow then makes one in its place.
+        # Windows cannot rename an open file. MLflow then creates the store itself.
         with suppress(OSError):
             unfinished.unlink()
 
 
 def local_path() -> Path | None:
-    """Return where the SQLite store is that traces go to; None if they go elsewhere."""
+    """Return the path of the SQLite store that traces go to; None for any other store."""
     import mlflow
 
     uri = mlflow.get_tracking_uri()
@@ -176,12 +176,12 @@ def local_path() -> Path | None:
 
 
 def place() -> str:
-    """Return which experiment the next trace goes to, having asked the store."""
+    """Query the store, and return the experiment of the next trace in words."""
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
     path = local_path()
     if path is None or path.exists():
         return _experiment(experiment_id)
-    # Asking MLflow would make it, in a directory where nobody may want it.
+    # A query would create the store in the current directory, which the user may not want.
     importlib.import_module("sqlalchemy")
     if experiment_id not in {None, "", "0"}:
         raise _unknown(experiment_id)
@@ -200,19 +200,19 @@ def _experiment(experiment_id: str | None) -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
     try:
         if name and not experiment_id:
-            found = client().get_experiment_by_name(name)
+            experiment = client().get_experiment_by_name(name)
         else:
-            found = client().get_experiment(experiment_id or "0")
+            experiment = client().get_experiment(experiment_id or "0")
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         raise _unknown(experiment_id) from error
-    if found is None:
+    if experiment is None:
         return f"experiment {name!r}, which is made with the first trace"
-    if found.lifecycle_stage == "deleted":
-        what = f"the experiment {found.name!r} is deleted"
+    if experiment.lifecycle_stage == "deleted":
+        what = f"the experiment {experiment.name!r} is deleted"
         raise ProblemError(what, CHOOSE_EXPERIMENT)
-    return f"experiment {found.name!r} (id {found.experiment_id})"
+    return f"experiment {experiment.name!r} (id {experiment.experiment_id})"
 
 
 def _unknown(experiment_id: str | None) -> ProblemError:
@@ -221,7 +221,7 @@ def _unknown(experiment_id: str | None) -> ProblemError:
 
 
 def way_to_ui(experiment_id: str) -> str:
-    """Return how to see an experiment's traces in MLflow's UI."""
+    """Return instructions to open an experiment's traces in MLflow's UI."""
     import mlflow
 
     uri = mlflow.get_tracking_uri()
@@ -233,7 +233,7 @@ def way_to_ui(experiment_id: str) -> str:
 
 
 def free_port() -> int:
-    """Return MLflow's usual port of the loopback, or another if that is taken."""
+    """Return MLflow's usual port on the loopback interface, or a free port if that is in use."""
     for port in (USUAL_PORT, 0):
         with suppress(OSError), socket.create_server(("127.0.0.1", port)) as server:
             return int(server.getsockname()[1])

@@ -1,1 +1,1 @@
-"""What knows neither LiteLLM nor MLflow."""
+"""Code that depends on neither LiteLLM nor MLflow."""

@@ -1,9 +1,9 @@
 """
-Tells an exception that interrupts the user's work from an error of tracing.
+Separates exceptions that interrupt the user's work from errors of tracing.
 
-A job runner ends a job by an exception: it raises one in the handler of a signal, or has Python
-raise one in another thread. The exception arrives between any two lines of the thread, this
-package's and MLflow's among them, and is the user's wherever it arrives.
+A job runner ends a job with an exception: a signal handler raises it, or Python raises it in
+another thread. The exception can arrive between any two lines of the thread, also within this
+package or MLflow. It must reach the user in every case.
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType, TracebackType
 
-# Instructions that raise nothing of their own: only there does Python look for interruptions.
+# Python checks for interruptions at these instructions, which raise no errors of their own.
 _ONLY_INTERRUPTED = frozenset({"JUMP_ABSOLUTE", "JUMP_BACKWARD"})
 # ``inspect.CO_VARARGS``
 _TAKES_MORE = 0x04
-# Packages whose calls into C raise their own, Python's or each other's exceptions, and no others.
+# Packages whose calls into C raise only their own, Python's or each other's exceptions.
 _KNOWN = sys.stdlib_module_names | {
     "google", "httpx", "litellm", "mlflow", "mlflow_litellm", "openai", "opentelemetry",
     "pydantic", "pydantic_core", "wrapt",
 }  # fmt: skip
-# MLflow has a handler, which limits the time of what it evaluates.
+# MLflow has a signal handler, which limits the time of an evaluation.
 _WITHOUT_HANDLERS = _KNOWN - {"mlflow"}
-# These log what they catch, and go on. A filter is called while they handle it.
+# Loggers of code that catches an exception, logs it, and continues. A logging filter runs while
+# the exception is handled.
 _LOGGERS = (
     "mlflow.entities.span",
     "mlflow.tracing.fluent",
@@ -44,22 +45,22 @@ _SWALLOWING = frozenset({"contextlib", "functools", "mlflow", "opentelemetry"})
 
 def let_through(error: BaseException) -> None:
     """
-    Raise what interrupted this thread, if `error` is that or was raised because of it.
+    Raise the interruption of this thread, if `error` is one or was caused by one.
 
-    Call it first wherever an :class:`Exception` is caught: what it does not raise is an error of
-    the code within.
+    Call this first in each handler that catches :class:`Exception`. If this returns, `error` is
+    an error of the code in the ``try`` block.
     """
-    found = interruption_in(error)
-    if found is not None:
-        pass_on(found)
+    interruption = interruption_in(error)
+    if interruption is not None:
+        pass_on(interruption)
 
 
 class errors_ignored:  # noqa: N801 - reads as ``contextlib.suppress(Exception)``, whose place it takes.
     """
-    Ignore errors of the block, but for what interrupts this thread.
+    Ignore errors of the block, except interruptions of this thread.
 
     Args:
-        kinds: The types of errors; each :class:`Exception` unless given.
+        kinds: The types of the errors. Default: :class:`Exception`.
     """
 
     __slots__ = ("_kinds",)
@@ -78,7 +79,7 @@ class errors_ignored:  # noqa: N801 - reads as ``contextlib.suppress(Exception)`
 
 
 def pass_on(interruption: BaseException) -> NoReturn:
-    """Raise it again, as the user raised it: that it was caught on its way is no part of it."""
+    """Raise an interruption again, with its original ``__context__``."""
     context = interruption.__context__
     try:
         raise interruption
@@ -87,22 +88,22 @@ def pass_on(interruption: BaseException) -> NoReturn:
 
 
 def interruption_in(error: BaseException) -> BaseException | None:
-    """Return what interrupted this thread, if `error` is that or was raised because of it."""
+    """Return the interruption of this thread that `error` is or was caused by, or None."""
     try:
         return next((each for each in _caused_by(error) if _is_interruption(each)), None)
-    except Exception:  # noqa: BLE001 - An error that cannot be read is none of the user's.
+    except Exception:  # noqa: BLE001 - An error that cannot be read is not an interruption.
         return None
 
 
 def _caused_by(error: BaseException) -> Iterator[BaseException]:
-    """Return an error, and those that were being handled below the same frames."""
+    """Yield an error, and the errors that were handled below the same frames."""
     frames: set[FrameType] = set()
     at: BaseException | None = error
     for _ in range(100):
         if at is None:
             return
         entries = list(_entries(at.__traceback__))
-        # Of an error that is handled further up, such as the call's own, this is not a part.
+        # An error that is handled further up the stack, such as the call's own, is not a cause.
         if at is not error and not (entries and entries[0].tb_frame in frames):
             return
         yield at
@@ -124,31 +125,31 @@ def _is_interruption(error: BaseException) -> bool:
         return True
     if entries and _is_from_nowhere(error, entries[-1]):
         return True
-    # A handler that has forgotten its arguments. Looking all up takes some 500 us.
+    # A handler that has deleted its arguments. Reading all handlers takes about 500 us.
     return bool(able) and not _handlers().isdisjoint(frame.f_code for frame, _ in able)
 
 
 def _may_handle(frame: FrameType) -> bool:
-    """Tell whether a frame may be a handler's: it takes two arguments, and is no library's."""
+    """Return whether a frame can be a handler's: two arguments, and not in a known library."""
     code = frame.f_code
     takes_two = code.co_argcount > 1 or code.co_flags & _TAKES_MORE
     return bool(takes_two) and _package_of(frame) not in _WITHOUT_HANDLERS
 
 
 def _handles_signal(frame: FrameType, interrupted: FrameType) -> bool:
-    """Tell whether a frame was given a signal's number and the frame that it interrupts."""
-    code, known = frame.f_code, frame.f_locals
-    given = [known.get(name) for name in code.co_varnames[: code.co_argcount]]
+    """Return whether a frame's arguments are a signal number and the interrupted frame."""
+    code, values = frame.f_code, frame.f_locals
+    arguments = [values.get(name) for name in code.co_varnames[: code.co_argcount]]
     if code.co_flags & _TAKES_MORE:
         name = code.co_varnames[code.co_argcount + code.co_kwonlyargcount]
-        given += known.get(name) or ()
-    return any(isinstance(a, int) and b is interrupted for a, b in pairwise(given))
+        arguments += values.get(name) or ()
+    return any(isinstance(a, int) and b is interrupted for a, b in pairwise(arguments))
 
 
 def _handlers() -> set[Any]:
     """Return the code of the functions that handle signals."""
-    found = (_code(signal.getsignal(each)) for each in signal.valid_signals())
-    return {code for code in found if code is not None}
+    codes = (_code(signal.getsignal(each)) for each in signal.valid_signals())
+    return {code for code in codes if code is not None}
 
 
 def _code(handler: Any) -> Any:
@@ -164,15 +165,15 @@ def _code(handler: Any) -> Any:
 
 
 def _is_from_nowhere(error: BaseException, last: TracebackType) -> bool:
-    """Tell whether no statement raised an error: another thread or code in C did."""
+    """Return whether another thread or code in C raised an error, and not a statement."""
     code, at = last.tb_frame.f_code, last.tb_lasti
     if at < 0:
         return True
     name, argument = dis.opname[code.co_code[at]], code.co_code[at + 1]
-    # Elsewhere than where a function begins, an error may have been thrown into a generator.
+    # A RESUME that is not a function's first can raise an error thrown into a generator.
     if name in _ONLY_INTERRUPTED or (name == "RESUME" and not argument & 3):
         return True
-    # A call of a function in C, which may have raised it.
+    # The C function of a call may have raised the error.
     return (
         name.startswith("CALL")
         and _package_of(last.tb_frame) in _KNOWN
@@ -189,7 +190,7 @@ def _package(module: Any) -> str:
 
 
 class _LetThrough(logging.Filter):
-    """Raises what MLflow caught and is about to log, if it interrupted the user's work."""
+    """Raises an interruption of the user's work that MLflow has caught and is about to log."""
 
     def filter(self, _: logging.LogRecord) -> bool:
         error = sys.exc_info()[1]
@@ -213,12 +214,12 @@ _let_through = _LetThrough()
 
 
 def attach() -> None:
-    """Have what interrupts MLflow while it traces a call reach the caller."""
+    """Let interruptions that MLflow catches while it traces a call reach the caller."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_let_through)
 
 
 def detach() -> None:
-    """Leave MLflow's loggers as they were."""
+    """Remove the filter from MLflow's loggers."""
     for name in _LOGGERS:
         logging.getLogger(name).removeFilter(_let_through)

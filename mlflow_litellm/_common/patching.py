@@ -1,8 +1,8 @@
 """
-Puts a wrapper on a public name, finds its aliases, and takes it off again.
+Puts a wrapper on a public name and on its aliases, and takes the wrapper off again.
 
-wrapt applies patches but never removes them, and leaves names that were imported before
-(https://wrapt.readthedocs.io/en/master/monkey.html); this module is that other half.
+wrapt applies patches, but does not remove them, and does not patch names that were imported before
+(https://wrapt.readthedocs.io/en/master/monkey.html). This module does both.
 """
 
 from __future__ import annotations
@@ -25,28 +25,29 @@ if TYPE_CHECKING:
 _lock = threading.RLock()
 
 
-# wrapt's proxies have these, so that a function would be a context manager, and have a length.
-# Python asks the class, and takes None there for "has none"; programs ask the object.
+# wrapt's proxies define these methods, which a function lacks: a patched function would be a
+# context manager and have a length. Python reads the class, in which None means "no such method".
+# Programs read the object.
 _NO_FUNCTION_HAS = frozenset({
     "__aenter__", "__aexit__", "__aiter__", "__anext__", "__await__", "__bytes__", "__complex__",
     "__contains__", "__delitem__", "__enter__", "__exit__", "__float__", "__getitem__",
     "__index__", "__int__", "__iter__", "__len__", "__next__", "__reversed__", "__round__",
     "__setitem__",
 })  # fmt: skip
-# Other Pythons may lack it.
+# Other implementations of Python may lack it.
 _getframe: Any = getattr(sys, "_getframe", None)
 
 
 class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """
-    A wrapped function that copies and pickles as the function does.
+    A wrapped function that can be copied and pickled like the function.
 
-    ``wrapt.FunctionWrapper`` raises ``NotImplementedError`` there. Functions copy to themselves
-    and pickle by name, so this one does too: unpickled where nothing is patched, the name leads
-    to the original.
+    ``wrapt.FunctionWrapper`` raises ``NotImplementedError`` for both. A function's copy is the
+    function itself, and its pickle is its name; this class does the same. In a process without
+    patches, the unpickled name is the original function.
     """
 
-    # Not super(), which does not go with a ``__class__`` in the body of a class.
+    # Not super(), which fails in a class that defines ``__class__`` in its body.
     def __init__(
         self, name: str, wrapped: Any, wrapper: Wrapper, is_enabled: Callable[[], bool]
     ) -> None:
@@ -56,18 +57,18 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     @property  # type: ignore[misc]
     def __class__(self) -> type:
         """
-        The function's type; to cloudpickle, which Spark, Ray, Dask and joblib use, this one.
+        The function's type; for cloudpickle (Spark, Ray, Dask, joblib), ``PatchedFunction``.
 
-        cloudpickle sends a function by value, globals and all, unless its module holds that very
-        object under its name: there LiteLLM's module holds the original. What is no function, it
-        leaves to ``__reduce_ex__``.
+        cloudpickle pickles a function by value, with its globals, unless the function's module
+        holds the same object under the function's name. In the receiving process, LiteLLM's module
+        holds the original. cloudpickle calls ``__reduce_ex__`` of an object that is no function.
         https://github.com/cloudpipe/cloudpickle/blob/master/cloudpickle/cloudpickle.py
         """
-        # Past __getattribute__().
+        # Frame 1 is __getattribute__(), frame 2 its caller.
         caller = _getframe(2).f_globals.get("__name__", "") if _getframe else ""
         if "cloudpickle" in str(caller):
             return PatchedFunction
-        # Not type(): what is wrapped may be another library's proxy.
+        # Not type(): the wrapped object may be another library's proxy.
         function_type: type = self.__wrapped__.__class__
         return function_type
 
@@ -96,10 +97,10 @@ for _name in _NO_FUNCTION_HAS:
 
 def _patched_method(original: Any, wrapper: Wrapper, is_enabled: Callable[[], bool]) -> Any:
     """
-    Return a function in the place of a method's, async where that is.
+    Return a function that replaces a method; an async function if the method is async.
 
-    Not a ``wrapt.FunctionWrapper``: what that gives when it is bound to an object can neither be
-    copied nor pickled, nor be held by a ``weakref.WeakMethod``.
+    Not a ``wrapt.FunctionWrapper``: its bound object cannot be copied or pickled, and a
+    ``weakref.WeakMethod`` cannot hold it.
     """
 
     @functools.wraps(original)
@@ -118,22 +119,22 @@ def _patched_method(original: Any, wrapper: Wrapper, is_enabled: Callable[[], bo
 
 
 def _bound(function: Any, instance: Any) -> Any:
-    # A mock in the place of a method is not bound to an object.
+    # A mock that replaces a method is not bound to an object.
     return function.__get__(instance) if hasattr(type(function), "__get__") else function
 
 
 class Patch:
     """
-    One public name of a module or a class, with a wrapper on it or without.
+    One public name of a module or a class, with or without a wrapper on it.
 
     Args:
-        holder: What has the name, such as ``litellm`` or ``litellm.Router``.
+        holder: The module or class, such as ``litellm`` or ``litellm.Router``.
         name: The attribute to wrap, such as ``"completion"``.
         wrapper: Called as ``wrapper(wrapped, instance, args, kwargs)`` for each call.
-        is_on: Asked at each call. While it says no, calls go straight to the original: that is
-            what makes wrappers inert that somebody captured.
-        served: What answers to the name if the holder has none: a class may find methods in its
-            ``__getattr__``.
+        is_enabled: Called at each call. If it returns False, the original is called directly: a
+            wrapper that other code still holds then does nothing.
+        served: The function that the holder's ``__getattr__`` returns for the name, if the holder
+            itself does not have the name.
     """
 
     def __init__(
@@ -172,26 +173,26 @@ class Patch:
 
     @property
     def current(self) -> Any:
-        """What stands under the name now; None where the holder has no such name."""
-        # Not getattr(): a module's __getattr__ may import what nobody asked for.
+        """The object that the name refers to now; None if the holder has no such name."""
+        # Not getattr(): a module's __getattr__ may import a module that nobody needs.
         return vars(self.holder).get(self.name, self._served)
 
     @property
     def applied(self) -> bool:
-        """Whether the wrapper stands under the name, or was left below another library's."""
+        """Whether the name refers to the wrapper, or to another library's wrapper around it."""
         current = self.current
         return self._installed and current is not self.original and not self._is_own(current)
 
     def _is_own(self, function: Any) -> bool:
-        """Tell whether a function is the patched package's own, and so no wrapper on ours."""
+        """Return whether a function is the patched package's own, and so no wrapper on ours."""
         # Not by __module__, which a wrapper copies from the function.
         namespace = function.__globals__ if type(function) is FunctionType else {}
         return _package(str(namespace.get("__name__", ""))) == self.package
 
     def apply(self) -> None:
-        """Put the wrapper on the name, unless it is there. Does nothing for a missing name."""
+        """Put the wrapper on the name, unless it is applied. Does nothing for a missing name."""
         current = self.current
-        # Another library may have put back what it saw while this was on.
+        # Another library may have put the wrapper back.
         self._installed |= current is not None and current is self.patched
         if current is None or self.applied:
             return
@@ -213,26 +214,26 @@ class Patch:
 
     def revert(self) -> None:
         """
-        Put the original object back where the wrapper stands.
+        Put the original object back, if the name refers to the wrapper.
 
-        Another library's wrapper on top stays: cutting it would end that library's work. What
-        is below it is inert by then, and is remembered, so that applying again adds no second.
+        Another library's wrapper around ours stays, as that library needs it. Our wrapper inside
+        does nothing by then. `apply` finds it there, and adds no second one.
         """
         if self.patched is not None and self.current is self.patched:
             if self.original is self._served:
                 delattr(self.holder, self.name)
             else:
                 setattr(self.holder, self.name, self.original)
-        # Also where another library has cut the wrapper off.
+        # Also if another library has removed the wrapper.
         self._installed &= self.current is not self.original
 
 
 def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
     """
-    Return what has a dotted name below a module, and the name's last part.
+    Return the module or class that holds a dotted name, and the name's last part.
 
-    A class may have its methods from another; that one is returned. Where nothing on the way has
-    the name, `root` and the whole name are.
+    If another class defines the method, that class is returned. If a part of the name is missing,
+    the result is `root` and the whole name.
     """
     *path, last = name.split(".")
     holder: Any = root
@@ -240,7 +241,7 @@ def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
         # Not getattr(), as above.
         inner = vars(holder).get(part)
         if not isinstance(inner, (ModuleType, type)):
-            # A function may cover the module that it is named after.
+            # A function may hide the module of the same name.
             inner = sys.modules.get(f"{holder.__name__}.{part}")
         if inner is None:
             return root, name
@@ -249,21 +250,21 @@ def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
 
 
 def _definer(holder: type, name: str) -> type:
-    """Return the class that a method is defined in, which a facade reaches in ways of its own."""
+    """Return the class that defines a method; a facade may take the method from another class."""
     method = getattr(holder, name, None)
     place = f"{getattr(method, '__module__', '')}:{getattr(method, '__qualname__', '')}"
     try:
-        found = pkgutil.resolve_name(place.rpartition(".")[0])
+        definer = pkgutil.resolve_name(place.rpartition(".")[0])
     except (AttributeError, ImportError, ValueError):
         return holder
-    return found if isinstance(found, type) and name in vars(found) else holder
+    return definer if isinstance(definer, type) and name in vars(definer) else holder
 
 
 def apply_all(patches: Iterable[Patch]) -> None:
     """
-    Apply patches, also to names that other modules imported from the patched one before.
+    Apply patches, also to names that other modules imported before.
 
-    Is idempotent and thread-safe. Takes about 10 ms where 3,000 modules are loaded.
+    Idempotent and thread-safe. Takes about 10 ms if 3,000 modules are loaded.
     """
     with _lock:
         for patch in (patches := list(patches)):
@@ -274,9 +275,9 @@ def apply_all(patches: Iterable[Patch]) -> None:
 
 def revert_all(patches: Iterable[Patch]) -> None:
     """
-    Put the originals back, under the patched names and wherever a module holds a wrapper.
+    Put the originals back, in the holders and in all modules that hold a wrapper.
 
-    Is idempotent and thread-safe.
+    Idempotent and thread-safe.
     """
     with _lock:
         for patch in (patches := list(patches)):
@@ -295,23 +296,23 @@ def _package(module_name: str) -> str:
 
 def _rebind(replacements: Mapping[int, Any], outside: frozenset[str]) -> None:
     """
-    Rebind names of loaded modules, the ``__main__`` of a notebook among them.
+    Rebind names in loaded modules, including the ``__main__`` of a notebook.
 
     Args:
-        replacements: What to put in the place of an object, by that object's ``id``.
-        outside: Packages to leave alone.
+        replacements: The new object, by the ``id`` of the object that it replaces.
+        outside: The packages that are not changed.
     """
     if not replacements:
         return
     for module_name, module in sys.modules.copy().items():
-        # By type(), as some objects there only claim to be modules.
+        # Not isinstance(): some objects in sys.modules only claim to be modules.
         if not issubclass(type(module), ModuleType) or _package(module_name) in outside:
             continue
-        # Past the module's own __getattribute__, which in lazy modules loads them.
+        # Not vars(): the __getattribute__ of a lazy module loads that module.
         namespace = ModuleType.__getattribute__(module, "__dict__")
-        # A copy is made in one step of the interpreter; other threads import meanwhile.
+        # Other threads import modules meanwhile. copy() is atomic, a loop is not.
         held = namespace.copy()
-        # In one step too, as a debugger or a coverage tool slows a loop over all names down.
+        # One call: a debugger or a coverage tool makes a loop over all names slow.
         if replacements.keys().isdisjoint(map(id, held.values())):
             continue
         for name, value in held.items():

@@ -1,4 +1,4 @@
-"""Reads a switch in the environment. Imports nothing heavy: it is asked while MLflow is loaded."""
+"""Reads a switch in the environment. Runs while MLflow is imported: imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ _OFF = frozenset({"0", "false", "no", "off"})
 
 def switch(name: str, *, default: bool, unknown: bool) -> bool:
     """
-    Return whether a variable of the environment is on. Is thread-safe.
+    Return whether an environment variable is on. Thread-safe.
 
     Args:
-        name: The variable: 1, true, yes, on, or 0, false, no, off, in any case.
-        default: What it means if it is not set, or empty.
-        unknown: What any other value means, which is logged as a warning.
+        name: The variable's name. Its values are 1, true, yes, on, 0, false, no or off, in upper
+            or lower case.
+        default: The result if the variable is empty or not set.
+        unknown: The result for any other value, which is also logged as a warning.
     """
     value = os.environ.get(name, "").strip()
     if not value:
         return default
     if value.lower() in _ON | _OFF:
         return value.lower() in _ON
-    # Not warnings.warn(), which is an error where a program makes it one.
+    # Not warnings.warn(), which raises if the program turns warnings into errors.
     _logger.warning(
         "%s=%r is neither true nor false, and is taken for %s. Set it to true or false.",
         name, value, str(unknown).lower(),
