@@ -1,1 +1,1 @@
-"""What is recorded of LiteLLM's data: pure functions, which know neither MLflow nor patching."""
+"""Pure functions that turn LiteLLM's data into recorded data, without MLflow or patching."""

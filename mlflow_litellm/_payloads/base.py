@@ -1,8 +1,9 @@
 """
-What is recorded of a call: pure functions, a module a kind of call.
+The types of a call's recorded data.
 
-Plain data in, plain data out; nothing here knows MLflow or patches anything. Each kind of call
-is a module as `Payload` says, and has an `Accumulator` where it streams.
+Each kind of call has a module that follows the protocol `Payload`. A kind of call that streams
+also has an `Accumulator`. These modules are pure functions: they do not use MLflow, and patch
+nothing.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Request:
     """
-    What a call asked for.
+    The request of a call.
 
     Attributes:
-        inputs: The request as sent, by parameter name, as plain data.
+        inputs: The request as sent: JSON types by parameter name.
         model: The requested model, such as ``"anthropic/claude-3-5-sonnet"``.
-        tools: The definitions of the tools offered, as plain data.
+        tools: The definitions of the offered tools, as JSON types.
         attributes: Further span attributes.
-        message_format: MLflow's name of the format that inputs and outputs are in, such as
-            ``"openai"``, where the UI has a view for it.
+        message_format: MLflow's name for the format of inputs and outputs, such as ``"openai"``;
+            None if the UI has no view for the format.
         has_media: Whether `inputs` holds pictures, audio or files.
-        tags: Tags of the trace, where the call is its root.
-        trace_metadata: What else is said of the trace, as tags of it.
-        session: The session that the trace belongs to, where the call is its root.
-        user: Whom the trace was made for, where the call is its root.
+        tags: The trace's tags, if the call is the trace's root.
+        trace_metadata: The request's other data about the trace, recorded as tags.
+        session: The trace's session, if the call is the trace's root.
+        user: The trace's user, if the call is the trace's root.
     """
 
     inputs: dict[str, Any]
@@ -48,19 +49,19 @@ class Request:
 @dataclass(slots=True)
 class Response:
     """
-    What came back.
+    The response to a call.
 
     Attributes:
-        outputs: The answer as plain data, in the same shape streamed and unstreamed.
+        outputs: The response as JSON types, in the same shape with and without streaming.
         usage: Tokens by MLflow's names: ``input_tokens``, ``output_tokens``, ``total_tokens``,
-            ``cache_read_input_tokens``, ``cache_creation_input_tokens`` and, of the latter,
-            ``cache_creation_input_tokens_above_1hr``. Unknown is absent.
-        cost: USD as ``input_cost``, ``output_cost`` and ``total_cost``; None where unknown.
-        model: The model that answered.
+            ``cache_read_input_tokens``, ``cache_creation_input_tokens`` and, as a part of the last
+            one, ``cache_creation_input_tokens_above_1hr``. Unknown counts are absent.
+        cost: USD as ``input_cost``, ``output_cost`` and ``total_cost``; None if unknown.
+        model: The model that made the response.
         provider: LiteLLM's name of the provider, such as ``"openai"``.
         attributes: Further span attributes.
         has_media: Whether `outputs` holds pictures or audio.
-        error: What went wrong, if the answer itself says so.
+        error: The error that the response itself reports, if any.
     """
 
     outputs: Any = None
@@ -74,12 +75,12 @@ class Response:
 
 
 class StreamError(Exception):
-    """What a provider says went wrong within a stream, where LiteLLM does not raise it."""
+    """An error that a provider reports within a stream, and that LiteLLM does not raise."""
 
 
 class Payload(Protocol):
     """
-    A module of this package: what is recorded of one kind of call.
+    A module that selects the recorded data of one kind of call.
 
     Attributes:
         RECORDED: The names of the arguments that are recorded.
@@ -88,28 +89,28 @@ class Payload(Protocol):
     RECORDED: frozenset[str]
 
     def request(self, arguments: Mapping[str, Any]) -> Request:
-        """Return what a call asked for, from its arguments by name."""
+        """Return a call's request, from the arguments by name."""
 
     def parse_response(self, response: Any, arguments: Mapping[str, Any]) -> Response:
-        """Return what a response says."""
+        """Return the parsed response."""
 
     def failure(self, error: BaseException, arguments: Mapping[str, Any]) -> Response:
-        """Return what is known beside an exception."""
+        """Return the attributes of a failed call, in addition to its exception."""
 
 
 class Accumulator(Protocol):
     """
-    What joins the chunks of one kind of stream: made from the arguments and the stream.
+    Merges the chunks of one kind of stream. Its arguments are the call's arguments and the stream.
 
-    May have an `error`, an exception for what a chunk says went wrong.
+    May have an attribute `error`: an exception for the error that a chunk reports.
     """
 
     @property
     def has_content(self) -> bool:
-        """Whether anything of the answer itself has come, after what reasoning there is."""
+        """Whether any content other than reasoning has arrived."""
 
     def add(self, chunk: Any) -> None:
-        """Take the next chunk."""
+        """Add the next chunk."""
 
     def response(self) -> Response:
-        """Return the answer so far, as it would have come unstreamed."""
+        """Return the response so far, in the shape that it has without streaming."""

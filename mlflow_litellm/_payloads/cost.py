@@ -1,7 +1,7 @@
 """
-What a call cost, in USD: LiteLLM's own figure, in MLflow's three parts.
+The cost of a call in USD: LiteLLM's own figure, in MLflow's three parts.
 
-litellm takes two seconds to import; it is imported where a call has been made, by the call.
+litellm takes two seconds to import. Functions import it here, when a call has already loaded it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
     Parts = tuple[float, float]
 
-# Of these LiteLLM calculates the price, whatever they tell with the usage.
+# For these providers, LiteLLM calculates the price and ignores the cost in their usage.
 _CALCULATED = frozenset({"xai"})
 
 
 def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
     """
-    Return a cost in MLflow's three parts; None where the total is unknown.
+    Return a cost in MLflow's three parts; None if the total is unknown.
 
     Args:
-        total: What the call cost, in USD.
-        parts: The price of input and output, by which the total is divided; without it, all of
-            the total stands under the input.
+        total: The cost of the call, in USD.
+        parts: The prices of input and output; the total is divided in their ratio. If None, the
+            whole total is the input's cost.
     """
     if number(total) is None:
         return None
@@ -46,10 +46,10 @@ def response_cost_of(
     hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
 ) -> dict[str, float] | None:
     """
-    Return the cost of an answer that came whole; None where LiteLLM has no price for the model.
+    Return the cost of a response that was not streamed; None if LiteLLM has no price for the model.
 
     Args:
-        hidden: LiteLLM's hidden parameters of the answer.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
         provider: LiteLLM's name of the provider.
         usage: LiteLLM's ``Usage``, or None.
@@ -67,21 +67,22 @@ def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is m
     usage: Any = None,
 ) -> dict[str, float] | None:
     """
-    Return the cost of a stream, as LiteLLM will log it; None where it has no price. 0.4 ms.
+    Return the cost of a stream, as LiteLLM will log it; None if LiteLLM has no price. 0.4 ms.
 
-    LiteLLM notes how it got there on `logging`, as it does again when it logs the call.
+    LiteLLM stores the cost's breakdown on `logging`, and stores it again when it logs the call.
 
     Args:
-        logging: LiteLLM's ``Logging`` of the call, which hangs on the stream. It knows custom
-            prices, the deployment, and what else LiteLLM prices by.
-        hidden: LiteLLM's hidden parameters of the stream; the cost in them is a placeholder.
+        logging: LiteLLM's ``Logging`` of the call, an attribute of the stream. It holds custom
+            prices, the deployment, and the other data that LiteLLM calculates a price from.
+        hidden_params: LiteLLM's hidden parameters of the stream; their cost is a placeholder.
         arguments: The call's arguments by name.
         provider: LiteLLM's name of the provider.
-        response: The answer as a ``ModelResponse`` with its ``Usage``, or as LiteLLM prices it.
-        usage: Its ``Usage``, where it has another API's.
+        response: The response as a ``ModelResponse`` with its ``Usage``, or as an object that
+            LiteLLM can price.
+        usage: The response's ``Usage``, if `response` has the usage of another API.
     """
     usage = usage or response.usage
-    # The older name is private, and in every version that lacks the newer one.
+    # Versions that lack the newer name have the older, private one.
     calculate = getattr(logging, "response_cost_calculator", None) or getattr(
         logging, "_response_cost_calculator", None
     )
@@ -94,7 +95,7 @@ def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is m
 def listed_cost(
     hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
 ) -> dict[str, float] | None:
-    """Return what the price list asks for a ``Usage``, where LiteLLM tells no cost itself."""
+    """Return the cost of a ``Usage`` by LiteLLM's price list, if LiteLLM itself gives no cost."""
     listed = (_price(name, provider, usage) for name in _models(hidden_params, arguments))
     parts = _product(_custom_price(arguments), usage) or next(filter(None, listed), None)
     total = sum(parts) if parts else None
@@ -102,7 +103,7 @@ def listed_cost(
 
 
 def usage(counts: Mapping[str, int]) -> Any:
-    """Return tokens by MLflow's names as LiteLLM's ``Usage``, which its price list takes."""
+    """Return tokens by MLflow's names as LiteLLM's ``Usage``, which the price list takes."""
     import litellm
 
     read, written = (counts.get(f"cache_{kind}_input_tokens") or 0 for kind in ("read", "creation"))
@@ -117,11 +118,11 @@ def usage(counts: Mapping[str, int]) -> Any:
 
 
 def priced(model: str | None, usage: Any) -> Any:
-    """Return a ``ModelResponse`` of a model and a ``Usage`` alone, for LiteLLM to price."""
+    """Return a ``ModelResponse`` with only a model and a ``Usage``, for LiteLLM's calculation."""
     import litellm
 
-    given = {"model": model} if model else {}
-    return litellm.ModelResponse(usage=usage, **given)
+    fields = {"model": model} if model else {}
+    return litellm.ModelResponse(usage=usage, **fields)
 
 
 def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
@@ -132,7 +133,7 @@ def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made
     provider: str | None,
     usage: Any,
 ) -> dict[str, float] | None:
-    """Return a total that LiteLLM told in its parts: as LiteLLM noted them, or as listed."""
+    """Return LiteLLM's total in parts: LiteLLM's own breakdown, or else the price list's."""
     models = _models(hidden_params, arguments)
     if total is None or not _is_known(total, models, arguments):
         return None
@@ -140,7 +141,7 @@ def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made
 
 
 def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> bool:
-    """Tell a price from the 0 that LiteLLM makes up for some models that it has none for."""
+    """Return whether a total is a price; LiteLLM gives 0 for some models without a price."""
     import litellm
 
     if total or _custom_price(arguments):
@@ -150,12 +151,12 @@ def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> 
 
 
 def _listed_price(provider: str | None, usage: Any) -> float | None:
-    """Return the cost in a usage, which LiteLLM takes from the provider, or puts there itself."""
+    """Return the cost in a usage, which the provider or LiteLLM has put there."""
     return None if provider in _CALCULATED else number(getattr(usage, "cost", None))
 
 
 def _breakdown(logging: Any) -> Parts | None:
-    """Return the parts that LiteLLM notes as it calculates; older versions do not."""
+    """Return LiteLLM's breakdown of the cost; None in older versions, which have none."""
     noted = getattr(logging, "cost_breakdown", None)
     if not isinstance(noted, dict):
         return None
@@ -164,10 +165,10 @@ def _breakdown(logging: Any) -> Parts | None:
 
 
 def _models(hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]) -> list[str]:
-    """Return the names that LiteLLM may have priced the call by, likeliest first."""
+    """Return the model names that LiteLLM may have used for the price, likeliest first."""
     info = arguments.get("model_info")
     names = (
-        # Router enters each deployment's own price under its id.
+        # Router adds a deployment's own price to the price list, by the deployment's id.
         hidden_params.get("model_id"),
         info.get("base_model") if isinstance(info, dict) else None,
         arguments.get("base_model"),
@@ -184,9 +185,9 @@ def _shares(
     provider: str | None,
     usage: Any,
 ) -> Parts | None:
-    """Return the price of input and output behind a total that LiteLLM told."""
+    """Return the prices of input and output that give LiteLLM's total."""
     custom = _product(_custom_price(arguments), usage)
-    # The plain product holds unless tiers, cached tokens and the like come in.
+    # Price times tokens is right unless tiers, cached tokens and the like change the price.
     products = (_product(_list_price(name, provider), usage) for name in models)
     for parts in chain((custom,), products):
         if parts and math.isclose(sum(parts), total):
@@ -197,7 +198,7 @@ def _shares(
 
 
 def _custom_price(arguments: Mapping[str, Any]) -> Parts | None:
-    """Return the price of a token of input and output that the call itself sets."""
+    """Return the prices of an input token and an output token that the call itself sets."""
     names = ("input_cost_per_token", "output_cost_per_token")
     price = tuple(number(arguments.get(name)) for name in names)
     return None if None in price else price  # type: ignore[return-value]
@@ -206,7 +207,7 @@ def _custom_price(arguments: Mapping[str, Any]) -> Parts | None:
 def _list_price(model: str, provider: str | None) -> Parts | None:
     import litellm
 
-    # LiteLLM raises plain Exception for a model without a price.
+    # LiteLLM raises Exception itself for a model without a price.
     with errors_ignored():
         listed = litellm.get_model_info(model, custom_llm_provider=provider)
         return listed["input_cost_per_token"], listed["output_cost_per_token"]
@@ -214,14 +215,14 @@ def _list_price(model: str, provider: str | None) -> Parts | None:
 
 
 def _product(price: Parts | None, usage: Any) -> Parts | None:
-    said = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    if price is None or None in price or None in said:
+    counts = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if price is None or None in price or None in counts:
         return None
-    return price[0] * said[0], price[1] * said[1]  # type: ignore[operator]
+    return price[0] * counts[0], price[1] * counts[1]  # type: ignore[operator]
 
 
 def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
-    """Return what LiteLLM's price list asks for a ``Usage``, input and output. 70 us."""
+    """Return the cost of a ``Usage`` by LiteLLM's price list, as input and output. 70 us."""
     import litellm
 
     # As above.
@@ -230,7 +231,7 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
             model=model,
             custom_llm_provider=provider,
             usage_object=usage,
-            # Older versions read these alone for models of text completion.
+            # Older versions read only these two for text completion models.
             prompt_tokens=getattr(usage, "prompt_tokens", None) or 0,
             completion_tokens=getattr(usage, "completion_tokens", None) or 0,
         )

@@ -1,4 +1,4 @@
-"""Describes the files that a call was given, or gave, without reading from them."""
+"""Describes the files in a request or a response, without reading from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.media import data_uri, redact_data
 from mlflow_litellm._payloads.serialize import to_jsonable
 
-# How files of these types begin. One of images alone: a RIFF may be audio as well.
+# The first bytes of image files. Use them only for images: a RIFF file may be audio.
 _IMAGES = (
     (b"\x89PNG", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -25,23 +25,23 @@ _UNKNOWN = "application/octet-stream"
 
 def described(file: Any) -> Any:
     """
-    Return the name, the media type and the size in bytes of a file, as far as they are known.
+    Return the name, the media type and the size in bytes of a file, if they are values.
 
     Args:
-        file: As OpenAI's client takes one: bytes, a path, what has ``read()``, or a tuple of a
-            name and one of these, with a media type behind. Text is no file to it, but a URL or
-            base64 to some providers.
+        file: A file as OpenAI's client takes it: bytes, a path, an object with ``read()``, or a
+            tuple of a name, one of these, and optionally a media type. OpenAI's client takes no
+            text for a file; for some providers, text is a URL or base64.
     """
     if isinstance(file, (str, Mapping)):
         return redact_data(to_jsonable(file))
     name, content, kind = _parts(file)
-    known = {"filename": name or _name(content), "content_type": kind, "size": _size(content)}
-    fields = {key: to_jsonable(value) for key, value in known.items() if value is not None}
+    values = {"filename": name or _name(content), "content_type": kind, "size": _size(content)}
+    fields = {key: to_jsonable(value) for key, value in values.items() if value is not None}
     return fields or to_jsonable(file)
 
 
 def picture(file: Any) -> Any:
-    """Return a picture, or a list of them, described; what is in memory as bytes, whole."""
+    """Return the description of a picture or of a list of them, with the content of ``bytes``."""
     if isinstance(file, list):
         return [picture(item) for item in file]
     fields = described(file)
@@ -52,7 +52,7 @@ def picture(file: Any) -> Any:
 
 
 def picture_uri(text: str) -> str:
-    """Return a picture in base64, or in a data URI, as a data URI that MLflow decodes."""
+    """Return a picture, which is base64 or a data URI, as a data URI that MLflow decodes."""
     if text.startswith("data:"):
         return str(redact_data(text))
     head = b""
@@ -74,7 +74,7 @@ def _parts(file: Any) -> tuple[Any, Any, Any]:
 
 
 def _name(content: Any) -> str | None:
-    # Of a file that has no name on disk it is a number.
+    # The name of a file without a path is a number.
     name = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
     return PurePath(name).name if isinstance(name, (str, os.PathLike)) else None
 
@@ -82,7 +82,7 @@ def _name(content: Any) -> str | None:
 def _size(content: Any) -> int | None:
     if isinstance(content, (bytes, bytearray)):
         return len(content)
-    # Of another file the size is known to the disk alone.
+    # The size of another file would have to be read from the disk.
     if isinstance(content, io.BytesIO) and not content.closed:
         return content.getbuffer().nbytes
     return None

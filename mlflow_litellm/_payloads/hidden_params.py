@@ -1,4 +1,4 @@
-"""What LiteLLM tells beside an answer: its hidden parameters, and what stands in them."""
+"""LiteLLM's hidden parameters of a response, and the span attributes from them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mlflow_litellm._payloads.serialize import to_jsonable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# What LiteLLM calls the provider of a stream that it plays back from its cache.
+# LiteLLM's provider name for a stream from its cache.
 CACHED = "cached_response"
 
-# Span attributes by the header that tells them. An allowlist: cookies stand beside them.
-# LiteLLM passes OpenAI's names on as they are, and any provider's with this prefix.
+# The response headers of each span attribute. An allowlist: other headers hold cookies.
+# LiteLLM keeps OpenAI's header names, and adds this prefix to every provider's.
 _PREFIX = "llm_provider-"
 _COUNTS = {
     "ratelimit_remaining_requests": (
@@ -33,65 +33,65 @@ _COUNTS = {
 
 def read_hidden_params(result: Any) -> dict[str, Any]:
     """
-    Return what LiteLLM hangs on a response, a chunk or a stream beside the provider's answer.
+    Return LiteLLM's hidden parameters of a response, a chunk or a stream; empty if it has none.
 
-    ``_hidden_params`` is private in name, but LiteLLM's documentation tells users to read it:
-    https://docs.litellm.ai/docs/completion/token_usage. Empty where there is none.
+    ``_hidden_params`` has a private name, but LiteLLM's documentation recommends to read it:
+    https://docs.litellm.ai/docs/completion/token_usage
     """
     hidden_params = getattr(result, "_hidden_params", None)
     if hidden_params is None and isinstance(result, dict):
         hidden_params = result.get("_hidden_params")
-    # Of text completions it is an object of its own.
+    # Text completions have a model object here, not a dict.
     if isinstance(hidden_params, BaseModel):
         return {**vars(hidden_params), **(hidden_params.model_extra or {})}
     return hidden_params if isinstance(hidden_params, dict) else {}
 
 
 def is_cache_hit(hidden_params: Mapping[str, Any]) -> bool:
-    """Tell whether LiteLLM's cache answered; older versions say so of streams by the provider."""
+    """Return whether a response is from LiteLLM's cache; older versions only name the provider."""
     return (
         bool(hidden_params.get("cache_hit")) or hidden_params.get("custom_llm_provider") == CACHED
     )
 
 
 def call_attributes(hidden_params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span attributes that hidden parameters carry; what is unknown is absent."""
+    """Return the span attributes in hidden parameters; unknown ones are absent."""
     headers = hidden_params.get("additional_headers")
-    known = {
+    values = {
         "litellm_call_id": hidden_params.get("litellm_call_id"),
         "cache_hit": is_cache_hit(hidden_params),
         "model_id": hidden_params.get("model_id"),
         "litellm_overhead_time_ms": number(hidden_params.get("litellm_overhead_time_ms")),
     }
-    fields = {key: to_jsonable(value) for key, value in known.items() if value not in (None, "")}
+    fields = {key: to_jsonable(value) for key, value in values.items() if value not in (None, "")}
     return {**fields, **header_attributes(headers)} if headers else fields
 
 
 def header_attributes(headers: Any) -> dict[str, int]:
-    """Return what response headers tell of rate limits and retries; every other stays out."""
-    found: dict[str, int] = {}
+    """Return the rate limits and retries in response headers; no other header is read."""
+    attributes: dict[str, int] = {}
     for attribute, names in _COUNTS.items():
         counts = (_count(headers, name) for name in names)
         if (count := next((count for count in counts if count is not None), None)) is not None:
-            found[attribute] = count
-    return found
+            attributes[attribute] = count
+    return attributes
 
 
 def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span attributes that an exception of LiteLLM's carries."""
+    """Return the span attributes in an exception of LiteLLM's."""
     fields = header_attributes(getattr(error, "litellm_response_headers", None))
     retries = getattr(error, "num_retries", None)
-    # From Router it is the deployment's setting, however often it was tried.
+    # In Router's calls, this is the deployment's setting, not the number of retries.
     if type(retries) is int and arguments.get("num_retries") and not arguments.get("model_info"):
         fields.setdefault("attempted_retries", retries)
-    # LiteLLM's, by which it decides on retries and fallbacks: no answer may have come.
+    # LiteLLM's own code, which decides on retries and fallbacks. It may exist without a response.
     if type(code := getattr(error, "status_code", None)) is int:
         fields["error_code"] = code
     return fields
 
 
 def number(value: Any) -> float | None:
-    """Return an int or a float as it is, and anything else, bools among it, as None."""
+    """Return an int or a float as it is, and None for any other value, also for a bool."""
     return value if type(value) in (int, float) else None
 
 

@@ -1,8 +1,8 @@
 """
-Finds the pictures, audio and files among messages, which are stored apart from the span.
+Finds pictures, audio and files in messages. MLflow stores them as attachments, outside the span.
 
-MLflow takes whole data URIs, and a few providers' shapes, for attachments. The rest is made data
-URIs here: a file that is base64 alone, a video, a document.
+MLflow stores whole data URIs and a few providers' shapes as attachments. This module turns all other
+media into data URIs: a file that is base64 alone, a video, a document.
 https://mlflow.org/docs/latest/genai/tracing/attachments/
 """
 
@@ -20,19 +20,19 @@ _TEXT_PARTS = frozenset({
     "input_text", "output_text", "redacted_thinking", "refusal", "text", "thinking", "tool_use",
 })  # fmt: skip
 _MARK = ";base64,"
-# Where base64 stands by itself; anything else of that look may be a name or a signature.
+# The keys of base64 without a data URI. Under other keys, such a text may be a name or a signature.
 _BYTES = frozenset({"b64_json", "bytes", "data", "file_data"})
 _TYPES = ("media_type", "mime_type", "mimeType", "format", "filename")
 _UNKNOWN = "application/octet-stream"
 _FIELDS = ("audio", "images")
-# What is shorter does not burden a span.
+# In characters. Shorter texts are small enough for a span.
 _LONG = 1000
-# The media type has no further "data:", or each of many would be read on from to the end.
+# The media type excludes "data:". Otherwise, a text with many of them takes quadratic time.
 _URI = re.compile(r"data:((?:(?!data:)[^,\s])*);base64,[\w+/=-]{1000,}")
 
 
 def has_media(messages: Any) -> bool:
-    """Tell whether messages, or lists of them, as plain data, hold anything but text."""
+    """Return whether messages, or lists of them, hold anything other than text."""
     if isinstance(messages, list) and messages and isinstance(messages[0], list):
         return any(map(has_media, messages))
     for message in dicts(messages):
@@ -43,9 +43,10 @@ def has_media(messages: Any) -> bool:
 
 def redact_media(messages: list[Any]) -> list[Any]:
     """
-    Return messages with media as MLflow takes them, and without the signatures of their URLs.
+    Return messages with their media as data URIs, and without the signatures in URLs.
 
-    What looks like media and cannot be decoded is described: it may be megabytes.
+    A text that looks like media but cannot be decoded is replaced by a description: it may be
+    megabytes.
     """
     return [
         _redact_message(item)
@@ -58,19 +59,19 @@ def redact_media(messages: list[Any]) -> list[Any]:
 
 
 def redact_data(value: Any) -> Any:
-    """Return any plain data with its media as `cleaned_media` has them."""
+    """Return any JSON types with their media as in `redact_media`."""
     return _redact(value, ())
 
 
 def dicts(items: Any) -> list[dict[str, Any]]:
-    """Return the dicts of a list; none of what is no list."""
+    """Return the dicts of a list; an empty list for any other value."""
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _is_media(content: Any) -> bool:
     if isinstance(content, str):
         return content.startswith("data:") or _MARK in content
-    # Not any(): each message of each call passes here, and a generator takes its time.
+    # Not any(): this runs for each message of each call, and a generator is slower.
     for part in dicts(content):
         if part.get("type") not in _TEXT_PARTS:
             return True
@@ -98,10 +99,10 @@ def _redact_part(part: Any) -> Any:
 
 
 def redact_media_in_text(text: str) -> str:
-    """Return a text with the pictures in it described; one that is a picture stays it."""
+    """Return a text with descriptions of its pictures; a text that is one picture is kept."""
     if _MARK not in text or _URI.fullmatch(text):
         return text
-    return _URI.sub(lambda found: _described(found[1], found[0]), text)
+    return _URI.sub(lambda match: _described(match[1], match[0]), text)
 
 
 def _redact(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
@@ -112,7 +113,7 @@ def _redact(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> An
         return [_redact(item, around, key) for item in value]
     if not isinstance(value, str):
         return value
-    # A picture in a data URI is megabytes, and no place for a signature.
+    # Not for a data URI: it can be megabytes, and holds no signature.
     if value.startswith(("http://", "https://", "gs://", "s3://")):
         return without_parameters(value)
     return _attachable(value, around, key) if len(value) >= _LONG else value
@@ -128,7 +129,7 @@ def _attachable(value: str, around: tuple[dict[str, Any], ...], key: str) -> str
 
 
 def data_uri(kind: str, data: str) -> str:
-    """Return base64 of a media type as a data URI that MLflow decodes; else a description."""
+    """Return base64 as a data URI that MLflow decodes; a description if it cannot be decoded."""
     if not _is_base64(data):
         data = _mended(data)
         if not _is_base64(data):
@@ -137,7 +138,7 @@ def data_uri(kind: str, data: str) -> str:
 
 
 def _mended(data: str) -> str:
-    # MIME breaks the lines, URLs have an alphabet of their own, some leave out the padding.
+    # MIME adds line breaks, base64 in URLs uses other characters, and the padding may be missing.
     text = "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
     return text + "=" * (-len(text) % 4)
 
@@ -156,7 +157,7 @@ def _media_type(around: tuple[dict[str, Any], ...]) -> str:
 
 
 def _guessed(text: str) -> str:
-    """Return the media type of a file's name, or of a format such as ``"mp3"``."""
+    """Return the media type for a file name, or for a format such as ``"mp3"``."""
     guess, _ = mimetypes.guess_type(text if "." in text else f"_.{text}")
     return (guess or "").replace("/x-", "/")
 
