@@ -1,10 +1,10 @@
 """
 Reads containers other than lists and dicts, such as deques, views, and numpy's arrays.
 
-This package reads a container in addition to LiteLLM. So it only reads containers that give the
-same items again: Python's own types, numpy's, and subclasses of the abstract classes for sequences,
-sets, collections and mappings. It does not read iterators, or objects that only have the methods,
-such as a database's lazy query, a tensor or a file: to read these may query a server or consume them.
+LiteLLM reads the container too. So this module only reads containers that give the same items
+again: Python's own types, numpy's, and subclasses of the abstract classes for sequences, sets,
+collections and mappings. It does not read iterators, or objects that only have the methods, such as
+a database's lazy query, a tensor or a file: reading these may query a server or consume them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Finds pictures, audio and files in messages. MLflow stores them as attachments, outside the span.
 
-MLflow stores whole data URIs and a few providers' shapes as attachments. This module turns all other
+MLflow stores whole data URIs and a few providers' shapes as attachments. This module turns other
 media into data URIs: a file that is base64 alone, a video, a document.
 https://mlflow.org/docs/latest/genai/tracing/attachments/
 """

@@ -1,5 +1,5 @@
 """
-Whether LiteLLM lets callbacks see the content of one call: its switches, and their precedence.
+LiteLLM's switches that hide a call's content from callbacks, and their precedence.
 
 https://docs.litellm.ai/docs/proxy/logging#redact-messages-response-content
 """
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 _TURN_OFF = "turn_off_message_logging"
 _NO_LOG = "no-log"
 _METADATA = ("litellm_metadata", "metadata")
-# A call with none of these arguments is decided by LiteLLM's global switch alone.
+# For a call with none of these arguments, only LiteLLM's global switch counts.
 _SWITCHES = frozenset({_TURN_OFF, _NO_LOG, "litellm_params", "litellm_logging_obj", *_METADATA})
-# Headers that show and hide a call's content.
+# Request headers that show or hide a call's content.
 _DISABLE = "litellm-disable-message-redaction"
 ENABLE = ("litellm-enable-message-redaction", "x-litellm-enable-message-redaction")
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
-# Where LiteLLM has its rule, and since when it reads the switch in metadata too.
+# LiteLLM's rule, and the function of the versions that also read the switch in metadata.
 _RULE = ("litellm.litellm_core_utils.redact_messages", "should_redact_message_logging")
 _READS_METADATA = (
     "litellm.litellm_core_utils.initialize_dynamic_callback_params",
@@ -32,16 +32,16 @@ _READS_METADATA = (
 
 
 def is_switched_off() -> bool:
-    """Return whether LiteLLM's global switch hides content."""
+    """Return whether LiteLLM's global switch hides the content of calls."""
     return getattr(sys.modules.get("litellm"), _TURN_OFF, False) is True
 
 
 def is_excluded(*fields: str) -> bool:
     """
-    Return whether LiteLLM keeps one of these fields of its logging payload from callbacks.
+    Return whether LiteLLM hides one of these fields of its logging payload from callbacks.
 
     Args:
-        fields: Names of ``StandardLoggingPayload``.
+        fields: Names of fields of ``StandardLoggingPayload``.
     """
     litellm = sys.modules.get("litellm")
     excluded = getattr(litellm, "standard_logging_payload_excluded_fields", None)
@@ -49,7 +49,7 @@ def is_excluded(*fields: str) -> bool:
 
 
 def is_unlogged(arguments: Mapping[str, Any]) -> bool:
-    """Return whether a call must leave nothing in a log: ``no-log``."""
+    """Return whether a call must not be logged at all: ``no-log``."""
     if getattr(sys.modules.get("litellm"), "global_disable_no_log_param", False):
         return False
     return _is_true(arguments.get(_NO_LOG)) or _is_true(_of_litellm(arguments).get(_NO_LOG))
@@ -61,10 +61,10 @@ def is_redacted(arguments: Mapping[str, Any], *, obeys_global: bool) -> bool:
 
     Args:
         arguments: The call's arguments by name.
-        obeys_global: Whether LiteLLM's global switch counts, and not only those of the call.
+        obeys_global: Whether LiteLLM's global switch counts in addition to the call's switches.
 
     Raises:
-        Exception: The switches of the call have no form that LiteLLM's rule can read.
+        Exception: LiteLLM's rule cannot read the call's switches.
     """
     if not _SWITCHES & arguments.keys():
         return obeys_global and is_switched_off()
@@ -77,8 +77,8 @@ def is_redacted(arguments: Mapping[str, Any], *, obeys_global: bool) -> bool:
 
 def _details(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of LiteLLM's ``model_call_details`` that its rule reads."""
-    known = {name: arguments[name] for name in _METADATA if arguments.get(name) is not None}
-    details: dict[str, Any] = {"litellm_params": known}
+    params = {name: arguments[name] for name in _METADATA if arguments.get(name) is not None}
+    details: dict[str, Any] = {"litellm_params": params}
     turned_off = next(_turned_off(arguments), None)
     if turned_off is not None:
         details["standard_callback_dynamic_params"] = {_TURN_OFF: turned_off}
@@ -86,7 +86,7 @@ def _details(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _turned_off(arguments: Mapping[str, Any]) -> Iterator[bool]:
-    """Yield what a call says of the switch; the first counts."""
+    """Yield the call's values of the switch; the first one counts."""
     if arguments.get(_TURN_OFF) is not None:
         yield _is_true(arguments[_TURN_OFF])
     if (logged := _of_litellm(arguments).get(_TURN_OFF)) is not None:
@@ -96,22 +96,24 @@ def _turned_off(arguments: Mapping[str, Any]) -> Iterator[bool]:
     for metadata in (inner, *(arguments.get(name) for name in _METADATA)):
         if isinstance(metadata, dict) and metadata.get(_TURN_OFF) is not None:
             turned_off = _is_true(metadata[_TURN_OFF])
-            # A LiteLLM Proxy that does not know the switch there lets any client send it.
+            # Older versions of LiteLLM Proxy, which do not read it there, let any client send it.
             if turned_off or _function(*_READS_METADATA):
                 yield turned_off
 
 
 def _of_litellm(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the switches that LiteLLM noted itself, as its proxy does before it makes a call."""
-    noted = getattr(arguments.get("litellm_logging_obj"), "standard_callback_dynamic_params", None)
-    return noted if isinstance(noted, dict) else {}
+    """Return the switches that LiteLLM stored itself; LiteLLM Proxy does so before each call."""
+    switches = getattr(
+        arguments.get("litellm_logging_obj"), "standard_callback_dynamic_params", None
+    )
+    return switches if isinstance(switches, dict) else {}
 
 
 def _should_redact(details: Mapping[str, Any], *, by_default: bool) -> bool:
-    """Return what LiteLLM's rule says, for a LiteLLM that has it no more at its place."""
+    """Return the result of LiteLLM's rule, for a version of LiteLLM that has moved the rule."""
     params: Mapping[str, Any] = details["litellm_params"]
-    found = (params.get(name) for name in _METADATA)
-    metadata: Any = next((each for each in found if isinstance(each, dict)), {})
+    sources = (params.get(name) for name in _METADATA)
+    metadata: Any = next((each for each in sources if isinstance(each, dict)), {})
     headers = metadata.get("headers") or {}
     if headers.get(_DISABLE):
         return False
@@ -122,7 +124,7 @@ def _should_redact(details: Mapping[str, Any], *, by_default: bool) -> bool:
 
 
 def _is_true(value: Any) -> bool:
-    """Return whether a switch is on. Of a privacy switch any word counts that does not say no."""
+    """Return whether a privacy switch is on. Any word other than no, off or false counts as on."""
     return value.strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
 
 

@@ -1,8 +1,8 @@
 """
-What a request says of itself: tags, session, user, and what Router notes of its deployment.
+The metadata of a request: its tags, session and user, and Router's data about the deployment.
 
-LiteLLM takes these in ``metadata`` and ``litellm_metadata``, by the names that its Langfuse
-integration documents: https://docs.litellm.ai/docs/observability/langfuse_integration
+LiteLLM takes these in ``metadata`` and ``litellm_metadata``, by the names in the documentation of
+its Langfuse integration: https://docs.litellm.ai/docs/observability/langfuse_integration
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SOURCES = ("metadata", "litellm_metadata")
-# The arguments that are read here; most calls have none of them.
+# The arguments that this module reads; most calls have none of them.
 NAMES = frozenset({*_SOURCES, "litellm_session_id", "model_info", "tags", "user"})
-# Langfuse's keys of a trace; those of a generation stay with the span.
+# Langfuse's keys of a trace; the keys of a generation are recorded on the span.
 _TRACE_KEYS = ("trace_id", "trace_name", "trace_version", "trace_release")
 
-# What LiteLLM and its gateway put there: of no use to the reader, or not meant to be seen.
+# Keys that LiteLLM and LiteLLM Proxy add: useless to the reader, or not meant to be seen.
 _LITELLMS = frozenset({
     "actor_agent_id", "agent_execution_mode", "agent_id", "api_base", "applied_guardrails",
     "billing_agent_id",
@@ -46,7 +46,7 @@ _LITELLMS = frozenset({
     "user_api_end_user_max_budget", "verified_human_user_id",
 })  # fmt: skip
 _LITELLMS_PREFIXES = ("_", "litellm_", "user_api_key")
-# What Router notes there before it calls a deployment, as span attributes.
+# Keys that Router adds before it calls a deployment. They become span attributes.
 _ROUTERS = {
     "model_group": str,
     "deployment": str,
@@ -54,40 +54,40 @@ _ROUTERS = {
     "attempted_fallbacks": int,
 }
 
-# What MLflow's stores take for a tag's name and value; a trace with any other is refused whole.
-# https://mlflow.org/docs/latest/genai/tracing/attach-tags/
+# The limits of MLflow's stores for a tag's name and value: a store rejects the whole trace if a tag
+# exceeds them. https://mlflow.org/docs/latest/genai/tracing/attach-tags/
 _TAG_NAME_LENGTH = 250
 _TAG_VALUE_LENGTH = 8000
-# And for a session, by which it refuses a trace as well.
+# The same limit for a session.
 _ID_LENGTH = 250
 _NOT_IN_A_TAG_NAME = re.compile(r"[^\w.\- /]")
 
 
 def tags(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Return the trace tags of a request: ``"key:value"`` is split, a bare tag has no value."""
-    found: dict[str, str] = {}
+    """Return the trace tags of a request; ``"key:value"`` is split, other tags have no value."""
+    tags: dict[str, str] = {}
     if is_excluded("request_tags"):
-        return found
+        return tags
     for source in [arguments, *_dicts(arguments)][::-1]:
         for tag in _tag_list(source.get("tags")):
             name, _, value = redacted(redact_named_secrets(tag), []).partition(":")
-            found[name.strip()] = value.strip()
-    return dict(_storable(redact_named_secrets(found)))
+            tags[name.strip()] = value.strip()
+    return dict(_storable(redact_named_secrets(tags)))
 
 
 def trace_metadata(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a request says of its trace beside the tags, as tags."""
-    found: dict[str, str] = {}
+    """Return a request's other data about its trace, as tags."""
+    fields: dict[str, str] = {}
     if is_excluded("metadata"):
-        return found
+        return fields
     for source in [*_dicts(arguments)][::-1]:
-        found.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
-        found.update(_trace_metadata(source.get("trace_metadata")))
-    return dict(_storable(redact_named_secrets(found)))
+        fields.update((key, text) for key in _TRACE_KEYS if (text := _text(source.get(key))))
+        fields.update(_trace_metadata(source.get("trace_metadata")))
+    return dict(_storable(redact_named_secrets(fields)))
 
 
 def session(arguments: Mapping[str, Any]) -> str | None:
-    """Return the session that a request belongs to."""
+    """Return the session of a request."""
     return _first(
         *(source.get("session_id") for source in _dicts(arguments)),
         arguments.get("litellm_session_id"),
@@ -95,7 +95,7 @@ def session(arguments: Mapping[str, Any]) -> str | None:
 
 
 def user(arguments: Mapping[str, Any]) -> str | None:
-    """Return whom a request is made for: ``trace_user_id``, or ``user=`` as OpenAI has it."""
+    """Return the user of a request: ``trace_user_id``, or OpenAI's ``user=``."""
     if is_excluded("end_user"):
         return None
     return _first(
@@ -106,18 +106,18 @@ def user(arguments: Mapping[str, Any]) -> str | None:
 
 
 def _keys_user() -> tuple[str, ...]:
-    """Return the name of the user whom LiteLLM's proxy knows of by the key, if it may be told."""
+    """Return LiteLLM Proxy's key for the user of an API key, if that user may be recorded."""
     return () if redacts_key_info() else ("user_api_key_end_user_id",)
 
 
 def redacts_key_info() -> bool:
-    """Return whether LiteLLM's switch hides whose key a request of its proxy has."""
+    """Return whether LiteLLM's switch hides the owner of a LiteLLM Proxy request's API key."""
     litellm = sys.modules.get("litellm")
     return bool(getattr(litellm, "redact_user_api_key_info", False)) or is_excluded("metadata")
 
 
 def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span attributes: the request's own metadata, cleaned, and what Router noted."""
+    """Return the span attributes: the request's metadata without secrets, and Router's data."""
     sources = list(_dicts(arguments))
     given = {key: value for source in reversed(sources) for key, value in source.items()}
     own = {key: value for key, value in given.items() if _is_own(key)}
@@ -130,13 +130,13 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     )
     if deployment := _deployment_id(arguments, sources):
         fields["model_id"] = deployment
-        noted = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
-        fields.update((key, value) for key, kind, value in noted if _is(value, kind))
+        values = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
+        fields.update((key, value) for key, kind, value in values if _is(value, kind))
     return fields
 
 
 def _quoted(value: Any) -> Any:
-    """Return plain data without what looks like a key in its texts."""
+    """Return JSON types; texts in them that look like keys are redacted."""
     if isinstance(value, dict):
         return {key: _quoted(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -145,13 +145,13 @@ def _quoted(value: Any) -> Any:
 
 
 def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    found: Iterator[Any] = (arguments.get(name) for name in _SOURCES)
-    return (known for source in found if (known := _as_dict(source)) is not None)
+    sources: Iterator[Any] = (arguments.get(name) for name in _SOURCES)
+    return (fields for source in sources if (fields := _as_dict(source)) is not None)
 
 
 def _as_dict(value: Any) -> dict[str, Any] | None:
     if _is(value, Mapping):
-        # One of the user's own may refuse to be read.
+        # A mapping of the user's own class may raise.
         with errors_ignored():
             return entries(value)
     return None
@@ -170,12 +170,12 @@ def _trace_metadata(given: Any) -> dict[str, str]:
     }
 
 
-def _storable(found: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name, value in found.items():
+def _storable(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for name, value in tags.items():
         safe = _NOT_IN_A_TAG_NAME.sub("_", to_jsonable(name))[:_TAG_NAME_LENGTH]
         if safe != posixpath.normpath(safe) or safe == "." or safe.startswith(("..", "/")):
             safe = safe.replace("/", "_").replace(".", "_")
-        # Those are MLflow's own, and say where a trace is stored.
+        # Tags with this prefix are MLflow's own: they name, for example, the trace's store.
         if safe and not safe.startswith("mlflow."):
             yield safe, to_jsonable(value)[:_TAG_VALUE_LENGTH]
 
@@ -199,11 +199,11 @@ def _first(*values: Any) -> str | None:
 
 
 def _text(value: Any) -> str:
-    """Return what names something, as text; of what is no name, nothing."""
+    """Return a name as text; an empty text for a value that is no name."""
     is_name = _is(value, str, int, float, UUID) and not _is(value, bool)
     return str(to_jsonable(value)).strip() if is_name else ""
 
 
 def _is(value: Any, *kinds: type) -> bool:
-    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    # Not isinstance(), which reads __class__: that of a proxy object may raise.
     return issubclass(type(value), kinds)

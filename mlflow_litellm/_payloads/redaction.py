@@ -1,4 +1,4 @@
-"""Takes secrets out of the texts of exceptions, which quote what the call was given."""
+"""Redacts secrets in the texts of exceptions, which quote the call's arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 from mlflow_litellm._payloads.secrets import REDACTED, is_secret_name, strip_credentials
 
-# A letter and what no word of prose has: a digit, a sign, a capital within, a mask.
+# A letter and a mark that no English word has: a digit, a sign, an inner capital letter, or a mask.
 KEY = re.compile(r"(?=.*[A-Za-z*])(?:.*[\d*+=%]|.*[a-z][A-Z]|[^ ]{25})", re.DOTALL)
 PLAIN_WORDS = re.compile(r"[A-Za-z]?[a-z]*(?:[ ./_-]+[a-z]+)*\.?")
 
@@ -15,7 +15,7 @@ _UNESCAPED = re.compile(r"[A-Za-z0-9]*")
 _FOREIGN = re.compile(r"[^\x00-\x7f]+")
 _CHARACTERS = re.compile(r"(\\*)([^\\])")
 _PARAMETER = re.compile(r"([?&#]([\w.;-]{1,60})=)([^&\s\"'<>\\]+)")
-# What keys look like in the texts of providers' errors, which quote them: a lead, and the rest.
+# Keys as providers' errors quote them: the text before the key, and the key.
 _PATTERNS = (
     re.compile(r"(?i)(\b(?:bearer|basic)\s{1,3})([\w.~+/=*-]{6,})"),
     re.compile(
@@ -28,22 +28,22 @@ _PATTERNS = (
     ),
     re.compile(r"\b()((?:AIza|AKIA|ASIA|ya29\.|eyJ)[\w.*-]{12,})"),
 )
-# As headers are quoted, whatever a provider calls it: LiteLLM's clients send cookies back.
+# A quoted cookie header with any name before it: LiteLLM's clients send cookies back.
 _COOKIE = re.compile(r"(?i)(\bcookie[\\\"']{0,4}\s?[:=]\s?[\\\"']{0,4})([^\s\"'\\,}][^\"'\\\n}]*)")
 
 
-# In characters times secrets: what takes some tenths of a second.
+# In characters times secrets: limits of some tenths of a second.
 _MOST_SEARCHED = 1_000_000_000
 _MOST_MATCHED = 20_000_000
 
 
 def redacted(text: str, secrets: list[str]) -> str:
     """
-    Return an exception's text without secrets, known or looking like some.
+    Return an exception's text without the known secrets, and without texts that look like secrets.
 
     Args:
-        text: The text. One that is too long to be searched for so many secrets is left out.
-        hidden: The secrets that are known, longest first.
+        text: The text. It is redacted as a whole if it is too long for a search for all secrets.
+        secrets: The known secrets, longest first.
     """
     if len(text) * len(secrets) > _MOST_SEARCHED:
         return REDACTED
@@ -61,20 +61,20 @@ def redacted(text: str, secrets: list[str]) -> str:
 
 
 def without_parameters(text: str) -> str:
-    """Return a text without what opens its URLs, also of one that has spaces in it."""
+    """Return a text without the secrets in its URLs, also in URLs that contain spaces."""
     return _PARAMETER.sub(_without_parameter, strip_credentials(text))
 
 
-def _without_parameter(found: re.Match[str]) -> str:
-    return found[1] + REDACTED if is_secret_name(found[2]) else found[0]
+def _without_parameter(match: re.Match[str]) -> str:
+    return match[1] + REDACTED if is_secret_name(match[2]) else match[0]
 
 
-def _without_key(found: re.Match[str]) -> str:
-    return found[1] + REDACTED if KEY.match(found[2]) else found[0]
+def _without_key(match: re.Match[str]) -> str:
+    return match[1] + REDACTED if KEY.match(match[2]) else match[0]
 
 
 def _without(text: str, secret: str) -> str:
-    # With backslashes around it, it is still found; they would be looked for in too many ways.
+    # Without outer backslashes, the secret still matches. They have too many escaped forms.
     forms = [_any_form(*found) for found in _CHARACTERS.findall(secret.strip("\\"))]
     pattern = "".join(forms)
     if not pattern:
@@ -85,11 +85,11 @@ def _without(text: str, secret: str) -> str:
 
 
 def _may_be_in(text: str, lowered: str, secret: str) -> bool:
-    """Tell by a piece of a secret, in a fraction of the time, that most are in no text."""
+    """Return False if a piece of a secret shows, much faster, that the secret is not in a text."""
     piece = max(_UNESCAPED.findall(secret), key=len)
     if len(piece) > 2 or secret.isascii():  # noqa: PLR2004
         return piece in text
-    # Of another alphabet, which is escaped in two ways.
+    # Non-ASCII letters are escaped in two ways.
     letters = max(_FOREIGN.findall(secret), key=len)
     byte = letters[0].encode("utf-8", "replace")[:1].hex()
     forms = (f"u{_utf16(letters[0])[0]}", f"%{byte}", f"25{byte}")
@@ -102,15 +102,15 @@ def _utf16(character: str) -> list[str]:
 
 
 def _any_form(backslashes: str, character: str) -> str:
-    """Return a pattern of a character as it is, or as JSON, ``repr()``, URLs and HTML escape it."""
+    """Return a pattern for a character, plain or as escaped by JSON, ``repr()``, URLs and HTML."""
     escapes = r"\\{0,8}"
     if backslashes:
-        # One pattern for all of them, as n patterns of some each fit in ways without number.
+        # One pattern for all backslashes: one pattern for each would backtrack without end.
         escapes = rf"(?:\\|(?i:%(?:25)*5c|u005c)){{1,{max(64, 8 * len(backslashes))}}}"
     if character.isalnum() and character.isascii():
         return f"{escapes}{character}" if backslashes else character
     encoded = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
     forms = {character, html.escape(character), {" ": "+", "\n": "n", "\t": "t"}.get(character, "")}
-    known = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True) if form)
+    plain = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True) if form)
     in_json = r"\\{1,8}".join(f"u{unit}" for unit in _utf16(character))
-    return rf"{escapes}(?:{known}|(?i:{encoded}|{in_json}))"
+    return rf"{escapes}(?:{plain}|(?i:{encoded}|{in_json}))"

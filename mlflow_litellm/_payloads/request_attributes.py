@@ -1,4 +1,4 @@
-"""What is recorded of any request: arguments by an allowlist, without the secrets in them."""
+"""The recorded data of any request: the allowed arguments, without secrets."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlflow_litellm._payloads.serialize import to_jsonable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Of these, the models' names alone: each may be given as a whole deployment, with its keys.
+# Only the models' names are recorded for these: a model may be a whole deployment, with its keys.
 _MODELS = frozenset({
     "content_policy_fallbacks", "context_window_fallback_dict", "context_window_fallbacks",
     "deployments", "fallbacks", "model_list",
 })  # fmt: skip
-# Of these, no secrets: what opens an MCP server stands in its definition. Schemas have names
-# alone, which may be those of secrets.
+# Secrets are redacted in these: the definition of an MCP server holds its credentials. Schemas are
+# kept: they hold the names of arguments, also of secret ones, but no values.
 _REDACTED_FIELDS = frozenset({
     "container", "conversation", "guardrails", "mcp_servers", "prompt_variables", "rerank",
     "retrieval_config", "tool_choice", "tools", "web_search_options",
@@ -31,11 +31,11 @@ _SCHEMAS = frozenset({
 
 def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
     """
-    Return what a call asked for, by its arguments' names; secrets are left out.
+    Return a call's request: the allowed arguments, without secrets.
 
     Args:
         arguments: The call's arguments by name.
-        shown: The names of those that are recorded.
+        allowed: The names of the arguments that are recorded.
     """
     inputs = {
         key: _recorded(key, value)
@@ -43,8 +43,8 @@ def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
         if key in allowed and value is not None
     }
     model = inputs.get("model")
-    known = {"model": model, "api_base": endpoint.requested_base_url(arguments)}
-    attributes = {key: value for key, value in known.items() if value is not None}
+    values = {"model": model, "api_base": endpoint.requested_base_url(arguments)}
+    attributes = {key: value for key, value in values.items() if value is not None}
     request = Request(inputs, model, inputs.get("tools"), attributes)
     if metadata.NAMES & arguments.keys():
         _set_metadata(request, arguments)
@@ -61,7 +61,7 @@ def _recorded(key: str, value: Any) -> Any:
 
 
 def redact_definitions(value: Any) -> Any:
-    """Return tools and the like without their secrets; what a schema names stays."""
+    """Return tools and similar definitions without their secrets; schemas are kept."""
     if not isinstance(value, list):
         return redact_named_secrets(value)
     return [
@@ -73,14 +73,14 @@ def redact_definitions(value: Any) -> Any:
 
 
 def model_names(models: Any) -> Any:
-    """Return models, given by name, as deployments, or by the model they stand in for, by name."""
+    """Return the names of models, which are names, deployments, or fallbacks by their model."""
     if isinstance(models, list):
         return [_listed(item) for item in models]
     if not isinstance(models, dict):
         return models
     deployment = models.get("litellm_params")
-    for place in (models, deployment if isinstance(deployment, dict) else {}):
-        name = place.get("model_name") or place.get("model")
+    for source in (models, deployment if isinstance(deployment, dict) else {}):
+        name = source.get("model_name") or source.get("model")
         if isinstance(name, str):
             return name
     named = {key: model_names(value) for key, value in models.items() if not is_secret_name(key)}
@@ -89,7 +89,7 @@ def model_names(models: Any) -> Any:
 
 def _listed(item: Any) -> Any:
     names = model_names(item)
-    # In a list a dict maps a model to those after it, or is a deployment of the same model.
+    # A dict in a list maps a model to its fallbacks, or is a deployment of the same model.
     if isinstance(names, dict):
         return {key: value for key, value in names.items() if isinstance(item[key], list)}
     return names

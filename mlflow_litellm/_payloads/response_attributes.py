@@ -1,4 +1,4 @@
-"""What is recorded of any answer, beside its own shape: provider, address, tokens, cost."""
+"""The recorded data of any response beside its outputs: provider, address, tokens, cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def body(response: Any) -> Any:
-    """Return an answer as plain data, without what LiteLLM hangs on those that are dicts."""
+    """Return a response as JSON types, without the private keys that LiteLLM adds to dicts."""
     parsed = to_jsonable(response)
     if not isinstance(parsed, dict):
         return parsed
@@ -35,45 +35,45 @@ def make_response(
     names: tuple[str, str] = ("usage", "model"),
 ) -> Response:
     """
-    Return an answer from its plain data and what LiteLLM tells beside it.
+    Return a response from its outputs and LiteLLM's hidden parameters.
 
-    Its cost is 0 where the cache answered, and unknown otherwise: see `tell_cost`.
+    The cost is 0 for a response from the cache, else None: see `set_response_cost`.
 
     Args:
-        outputs: The answer as plain data.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: The response as JSON types.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
-        names: What it calls its tokens, and the model that answered.
+        names: The keys of the tokens and of the model in `outputs`.
     """
     provider = endpoint.provider(hidden_params, arguments)
-    known = {
+    values = {
         "api_base": endpoint.api_base(hidden_params, arguments, provider),
         "custom_llm_provider": provider,
     }
     attributes = call_attributes(hidden_params)
-    attributes.update((key, value) for key, value in known.items() if value is not None)
+    attributes.update((key, value) for key, value in values.items() if value is not None)
     parsed = Response(outputs, provider=provider, attributes=attributes)
     if isinstance(outputs, dict):
         usage, parsed.model = map(outputs.get, names)
         parsed.usage = tokens(usage)
         attributes.update(token_attributes(usage))
     if is_cache_hit(hidden_params):
-        # LiteLLM repeats the first answer's price on a hit, up to 1.106.
+        # Up to 1.106, LiteLLM repeats the first response's price on a cache hit.
         set_cost(parsed, cost_module.cost(0.0, None))
     return parsed
 
 
 def set_response_cost(parsed: Response, response: Any, arguments: Mapping[str, Any]) -> None:
-    """Note what an answer that came whole cost, unless the cache gave it."""
+    """Set the cost of a response that was not streamed, unless it is from the cache."""
     if parsed.cost is None:
         usage = getattr(response, "usage", None)
         if not hasattr(usage, "prompt_tokens"):
-            # Another API's, which LiteLLM's price list does not take.
+            # The usage of another API, which LiteLLM's price list does not take.
             usage = parsed.usage and cost_module.usage(parsed.usage)
         cost = cost_module.response_cost_of(
             read_hidden_params(response), arguments, parsed.provider, usage
         )
-        # Without a count LiteLLM says 0.
+        # LiteLLM gives 0 if no tokens were counted.
         set_cost(parsed, cost if parsed.usage or (cost and cost["total_cost"]) else None)
 
 
@@ -85,14 +85,14 @@ def set_stream_cost(
     response: Any = None,
 ) -> None:
     """
-    Note what a stream cost that is none of chat completions, unless the cache gave it.
+    Set the cost of a stream other than a chat completion's, unless it is from the cache.
 
     Args:
-        told: The answer, with its tokens.
-        logging: LiteLLM's ``Logging`` of the call; without one, its price list is asked.
-        hidden: LiteLLM's hidden parameters of the stream.
+        parsed: The response, with its tokens.
+        logging: LiteLLM's ``Logging`` of the call; if None, LiteLLM's price list is used.
+        hidden_params: LiteLLM's hidden parameters of the stream.
         arguments: The call's arguments by name.
-        response: What LiteLLM prices, where that is more than model and tokens.
+        response: The object that LiteLLM prices, if it needs more than the model and the tokens.
     """
     if parsed.cost is None and parsed.usage:
         usage = cost_module.usage(parsed.usage)
@@ -107,15 +107,21 @@ def set_stream_cost(
 
 
 def set_cost(parsed: Response, cost: dict[str, float] | None) -> None:
-    """Note what an answer cost, in MLflow's parts; None where that is unknown."""
+    """
+    Set the cost of a response, and the attribute ``response_cost``.
+
+    Args:
+        parsed: The response.
+        cost: The cost in MLflow's parts; None if unknown.
+    """
     parsed.cost = cost
     if cost is not None:
         parsed.attributes["response_cost"] = cost["total_cost"]
 
 
 def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
-    """Return what is known of a call that failed."""
-    # Not looked up by the model's name: that may sign in, or ask a secret manager.
+    """Return the span attributes of a failed call."""
+    # Not by the model's name: that look-up may sign in, or query a secret manager.
     named = getattr(error, "llm_provider", None)
     provider = str(named) if named else endpoint.named_provider(arguments)
     attributes = failure_attributes(error, arguments)

@@ -1,4 +1,4 @@
-"""Finds the secrets that a call was given, wherever LiteLLM takes them from."""
+"""Finds the secrets of a call: in its arguments, the environment and LiteLLM's settings."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from mlflow_litellm._payloads.urls import split_url
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Arguments whose text opens nothing, so that exceptions may quote it.
+# Arguments that hold no secrets: exceptions may quote their texts.
 _HARMLESS = frozenset({
     "api_base", "api_version", "base_model", "base_url", "custom_llm_provider", "deployment_id",
     "litellm_call_id", "litellm_session_id", "litellm_trace_id", "mock_response", "model",
     "model_name", "region_name",
 })  # fmt: skip
-# Recorded by the models' names, which stand in lists or by a harmless name; all else is hidden.
+# Only the models' names in these are recorded: in lists, or by a harmless name. The rest is secret.
 _DEPLOYMENTS = frozenset({
     "content_policy_fallbacks", "context_window_fallbacks", "fallbacks", "model_list",
 })  # fmt: skip
-# The request that the gateway passes on: what it says in other words than the call's own.
+# The request to LiteLLM Proxy, which repeats the call's arguments.
 _PROXIED = "proxy_server_request"
 _REGION = re.compile(r"(?:region|location|project)(?:_name|_id)?$")
-# What local servers are given for a key, and texts are full of.
+# Placeholders for the key of a local server. They are common words in texts.
 _PLACEHOLDERS = frozenset({
     "anything", "default", "dummy", "empty", "fake", "false", "none", "null", "test", "true",
 })  # fmt: skip
 _SHORTEST = 4
 _LONGEST_PLAIN = 19
-# A longer text is a document, and as slow to look for as it is long; keys in it are found as far
-# as it is read.
+# In characters. A longer text is a document, and slow to search for. Only the keys in its first
+# `_READ` characters are found.
 _LONGEST = 512
 _READ = 10_000
 _PIECES = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
-# URLs have URLs in their queries. What is in one that stands deeper is secret as a whole.
+# URLs may have URLs in their queries. A URL that nests deeper is secret as a whole.
 _MOST_NESTED = 4
 _ANY_PIECES = re.compile(r"[^\w.~%+*-]+")
 _ENCODED_AGAIN = re.compile(r"%(?:25)+")
@@ -52,38 +52,38 @@ _ENCODED_AGAIN = re.compile(r"%(?:25)+")
 
 def secrets(arguments: Mapping[str, Any], allowed: frozenset[str]) -> list[str]:
     """
-    Return the texts among a call's arguments that no trace may show, longest first.
+    Return the secret texts of a call, longest first. No trace may contain them.
 
     Args:
         arguments: The call's arguments by name.
-        shown: The names of arguments that are recorded; of these, only what goes by a secret's
-            name inside of them is one.
+        allowed: The names of the arguments that are recorded. Only values under a secret's name
+            inside these arguments are secret.
     """
-    found = {*_environment(), *_settings()}
+    secrets = {*_environment(), *_settings()}
     for name, value in arguments.items():
         is_allowed = name in allowed or "metadata" in name or name == _PROXIED
-        # The name of one that is recorded is none of a secret: "eos_token".
-        found.update(_texts("" if is_allowed else name, value, is_hidden=not is_allowed))
+        # The name of a recorded argument is no secret's: "eos_token".
+        secrets.update(_texts("" if is_allowed else name, value, is_hidden=not is_allowed))
         if name in _DEPLOYMENTS:
-            found.update(_of_deployments(value, set()))
-    return sorted(found, key=len, reverse=True)
+            secrets.update(_of_deployments(value, set()))
+    return sorted(secrets, key=len, reverse=True)
 
 
 def _environment() -> Iterator[str]:
-    """Return the keys that LiteLLM finds in the environment, such as ``OPENAI_API_KEY``."""
+    """Return the values of secrets in the environment, such as ``OPENAI_API_KEY``."""
     return (
         value
         for name, value in os.environ.items()
         if is_secret_name(name) and len(value) >= 8 and KEY.match(value)  # noqa: PLR2004
-        # Paths and addresses stand in every stack trace.
+        # Paths and addresses are in every stack trace.
         and "://" not in value and not (value[0] == "/" and os.path.exists(value))  # noqa: PTH110
     )  # fmt: skip
 
 
 def _settings() -> Iterator[str]:
-    """Return the keys that are set for all calls, such as ``litellm.api_key``."""
+    """Yield the secrets in LiteLLM's settings for all calls, such as ``litellm.api_key``."""
     litellm = sys.modules.get("litellm")
-    # A copy is made in one step of the interpreter; other threads import meanwhile.
+    # Other threads import modules meanwhile. copy() is atomic, a loop is not.
     for name, value in vars(litellm).copy().items() if litellm else ():
         if isinstance(value, str) and is_secret_name(name) and KEY.match(value):
             yield value
@@ -96,13 +96,13 @@ def _settings() -> Iterator[str]:
 def _texts(
     name: str, value: Any, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
 ) -> Iterator[str]:
-    """Return what of an argument is secret: by its name, or by whatever looks like a key in it."""
+    """Yield the secret texts in an argument: by their names, or because they look like keys."""
     try:
         yield from _texts_of(name, value, is_hidden=is_hidden, depth=depth, seen=seen)
     except (MemoryError, RecursionError):
-        # Not for the value's sake: whatever is left unread could be recorded.
+        # Not the value's own error. A secret that is not read could be recorded.
         raise
-    except Exception as error:  # noqa: BLE001 - A class of the user's own may refuse to be read.
+    except Exception as error:  # noqa: BLE001 - A class of the user's own may raise.
         let_through(error)
         return
 
@@ -120,14 +120,14 @@ def _texts_of(
     is_secret, is_address = is_secret_name(name), bool(ADDRESS.search(name))
     is_hidden, is_headers = is_hidden or is_secret, name.endswith("headers")
     seen = set() if seen is None else seen
-    # Objects that refer to one another are reached in more ways than there is time for.
+    # Objects that refer to one another can be reached on too many paths.
     if (way := (id(value), is_hidden, is_secret, is_address, is_headers, depth)) in seen:
         return
     seen.add(way)
     for key, item in _entries(value) if depth else ():
-        # A schema names what a tool takes.
+        # The properties of a schema are names of a tool's arguments.
         if is_hidden or key != "properties":
-            # Of a header each value is secret, by whatever name.
+            # Each value of a header is secret, under any name.
             inner = name if key is None or is_headers else key
             yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1, seen=seen)
 
@@ -145,12 +145,12 @@ def _of_deployments(value: Any, seen: set[Any], depth: int = 7) -> Iterator[str]
 
 def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
     if isinstance(value, Mapping):
-        known = entries(value).items()
-        yield from ((key if isinstance(key, str) else "", item) for key, item in known)
+        items = entries(value).items()
+        yield from ((key if isinstance(key, str) else "", item) for key, item in items)
     elif is_listed(value):
         yield from ((None, item) for item in listed(value))
     elif not isinstance(value, type) and isinstance(held := getattr(value, "__dict__", None), dict):
-        # A client holds its key, and much else.
+        # A client object holds its key, and much other data.
         yield from ((key, item) for key, item in held.items() if is_secret_name(key))
 
 
@@ -169,10 +169,17 @@ def _of_text(
 
 
 def _keys(text: str, between: re.Pattern[str], read: str) -> Iterator[str]:
-    """Return a text, and what looks like keys in what is read of it: a cookie, a header, a file."""
+    """
+    Yield a text, and the pieces of it that look like keys: of a cookie, a header, a file.
+
+    Args:
+        text: The text.
+        between: The separator of the pieces.
+        read: The part of the text that is searched for keys.
+    """
     pieces = between.split(read)
-    found = [piece for piece in pieces if len(piece) > 7 and KEY.match(piece)]  # noqa: PLR2004
-    for key in (text.strip(), *found):
+    keys = [piece for piece in pieces if len(piece) > 7 and KEY.match(piece)]  # noqa: PLR2004
+    for key in (text.strip(), *keys):
         if _SHORTEST <= len(key) <= _LONGEST and key.lower() not in _PLACEHOLDERS:
             yield key
 
@@ -185,16 +192,16 @@ def _of_json(name: str, text: str, depth: int) -> Iterator[str]:
         let_through(error)
         return
     except RecursionError:
-        # It nests too deep, or the stack has no room for it.
+        # The JSON nests too deep for the remaining stack.
         yield from _keys(text, _ANY_PIECES, text)
     if _nests_below(data, depth):
-        # Below that depth nothing is looked at by name.
+        # Below that depth, no names are read.
         yield from _keys(text, _ANY_PIECES, text)
     yield from _texts(name, data, is_hidden=True, depth=depth)
 
 
 def _nests_below(data: Any, depth: int) -> bool:
-    """Return whether data of JSON nests deeper than a number of levels."""
+    """Return whether JSON data nests deeper than a number of levels."""
     if not isinstance(data, (dict, list)):
         return False
     if not depth:
@@ -204,7 +211,7 @@ def _nests_below(data: Any, depth: int) -> bool:
 
 
 def _is_jsonable(text: str) -> bool:
-    """Tell a word, or a sentence, from a key."""
+    """Return whether a text is a word or a sentence, and not a key."""
     is_short = len(text) <= _LONGEST_PLAIN or (" " in text and len(text) <= _LONGEST)
     return is_short and bool(PLAIN_WORDS.fullmatch(text))
 

@@ -1,8 +1,8 @@
 """
-Keeps secrets out of what is recorded, by the names that they go by.
+Redacts secrets in recorded data, by their names.
 
-Arguments are recorded by an allowlist; this is for what users may name as they like: metadata,
-definitions of tools, URLs.
+Arguments are recorded by an allowlist. This module is for data in which users choose the names:
+metadata, definitions of tools, URLs.
 """
 
 from __future__ import annotations
@@ -24,49 +24,51 @@ _SECRET_WORDS = frozenset({
     "keys", "oauth", "otp", "passcode", "passphrase", "passwd", "password", "passwords", "pin",
     "pwd", "sas", "secret", "secrets", "sig", "signature", "token",
 })  # fmt: skip
-# Of words written as one: "accesstoken". Not "key", which is in "monkey".
+# The endings of words written as one: "accesstoken". Not "key", which is in "monkey".
 _SECRET_ENDINGS = ("apikey", "accesskey", "password", "privatekey", "secret", "secretkey", "token")
-# A token or a key beside one of these is counted or priced: "input_cost_per_token".
+# A name with one of these is a count or a price of tokens or keys: "input_cost_per_token".
 _COUNTING = frozenset({"cost", "count", "limit", "per", "usage"})
 _COUNTED = frozenset({"key", "keys", "token"})
-# What LiteLLM's gateway knows of a key, such as whose it is.
+# The prefix of LiteLLM Proxy's data about an API key, such as the key's owner.
 _OF_A_KEY = "user_api_key_"
 _LONG_NAME = 64
 _CONNECTING = frozenset({"connection", "string"})
 ADDRESS = re.compile(r"(?:url|uri|endpoint|base)$", re.IGNORECASE)
 
-# As tags and headers are written: "api_key:abc".
+# A name and a value, as in tags and headers: "api_key:abc".
 _LABEL = re.compile(r"\s{0,9}([\w.-]{1,60})\s?[:=]\s?(?=\S)(?!//)")
 
-# Begins where no other can, or long words would be read once for each of their letters.
+# The lookbehind prevents a match attempt at each letter of a long word.
 URL = re.compile(
     r"(?<![a-z0-9+.-])([0-9+.-]*)([a-z][a-z0-9+.-]*://[^\s\"'<>\\)\]}]+)", re.IGNORECASE
 )
-# URLs without any of these hold nothing that opens them, but for what is no URL.
+# A URL without any of these characters holds no credentials.
 _OPENING = re.compile(r"[@?#\[\]]|[^\x00-\x7f]")
 WHOLE_URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what goes by a name opens something: ``apiKey``, ``x-amz-signature``."""
+    """Return whether a name is a secret's, such as ``apiKey`` or ``x-amz-signature``."""
     is_common = type(name) is str and len(name) < _LONG_NAME
     return _is_secret_name(name) if is_common else _is_secret_name.__wrapped__(name)
 
 
-# The same few names come with each call, or with each pair of a query.
+# The same few names occur in each call, or in each pair of a query.
 @lru_cache(maxsize=1024)
 def _is_secret_name(name: str) -> bool:
     if name.startswith(_OF_A_KEY) and name != f"{_OF_A_KEY}hash":
         name = name.removeprefix(_OF_A_KEY)
     words = {word.lower() for word in _WORD.findall(name)}
-    found = {word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)}
+    secret_words = {
+        word for word in words if word in _SECRET_WORDS or word.endswith(_SECRET_ENDINGS)
+    }
     if words >= _CONNECTING or name.lower().endswith("pass"):
         return True
-    return bool(found) and not (words & _COUNTING and found <= _COUNTED)
+    return bool(secret_words) and not (words & _COUNTING and secret_words <= _COUNTED)
 
 
 def redact_named_secrets(value: Any) -> Any:
-    """Return plain data with what goes by a secret's name, and what URLs carry, replaced."""
+    """Return JSON types; values under a secret's name and credentials in URLs are redacted."""
     if isinstance(value, dict):
         named = value.get("name", value.get("key"))
         entries = value if "value" not in value else {**value, "value": _of(named, value["value"])}
@@ -90,7 +92,7 @@ def _of(name: Any, value: Any) -> Any:
 
 
 def _redact_entry(key: str, value: Any) -> Any:
-    # A price or a flag opens nothing; tokens are counts, or texts.
+    # A price or a flag is no secret. Under "tokens", numbers are counts; texts are secrets.
     is_secret = is_secret_name(key) and not isinstance(value, (bool, float))
     if is_secret or (key.lower().endswith("tokens") and isinstance(value, (list, str))):
         return REDACTED if value else value
@@ -100,9 +102,9 @@ def _redact_entry(key: str, value: Any) -> Any:
 
 
 def strip_credentials(text: str) -> str:
-    """Return a text with the credentials and signatures of the URLs in it replaced."""
-    # Within a text quotes end a URL; one that is the whole text may have them in its password.
-    text = URL.sub(lambda found: found[1] + _without_credentials(found[2]), text)
+    """Return a text; the credentials and signatures in its URLs are redacted."""
+    # A quote ends a URL within a text. A URL that is the whole text may have one in its password.
+    text = URL.sub(lambda match: match[1] + _without_credentials(match[2]), text)
     return _without_credentials(text) if WHOLE_URL.fullmatch(text) else text
 
 

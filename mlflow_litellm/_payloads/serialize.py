@@ -1,4 +1,4 @@
-"""Turns any object into plain data that JSON can hold, and that later changes cannot reach."""
+"""Copies any object into JSON types. Later changes to the object do not change the copy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.containers import entries, from_numpy, is_listed, listed
 
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath, UserString)
-# Deeper data is cut: the JSON encoder, like this module, recurses.
+# In levels. Deeper data is cut: the JSON encoder and this module recurse.
 _DEEPEST = 100
-# Objects that refer to one another can be walked in more ways than there is time for.
+# Objects that refer to one another can be reached on too many paths.
 _MOST = 100_000
 # In bits. Python refuses to print integers of more than 4,300 digits.
 _WIDEST = 10_000
@@ -31,18 +31,19 @@ def to_jsonable(value: Any) -> Any:
     """
     Copy `value` as dicts, lists, strings, numbers, booleans and None.
 
-    Pydantic models become their dict without None; a pydantic class becomes its JSON schema;
-    sequences, sets and arrays become lists, where they can be read again: see `is_listed`. In
-    the place of what is not data (clients, locks, iterators, exceptions) stands its type, such
-    as ``"<httpx.Client>"``: its ``str()`` may hold secrets, megabytes, or consume it. A cycle is
-    cut where it closes, what nests too deep at its hundredth level, and lists, dicts and objects
-    after 100,000 of them. Lone surrogates, which no store takes, become ``?``.
+    - A Pydantic model becomes its dict without None; a Pydantic class becomes its JSON schema.
+    - Sequences, sets and arrays become lists, if they can be read again: see `is_listed`.
+    - An object that is not data (client, lock, iterator, exception) becomes its type, such as
+      ``"<httpx.Client>"``. Its ``str()`` may hold secrets, be megabytes long, or consume it.
+    - A cycle is cut at its first repetition, and nested data at level 100. Lists, dicts and objects
+      are cut after the first 100,000 of them.
+    - A lone surrogate, which no store takes, becomes ``?``.
     """
     return _to_jsonable(value, _Path())
 
 
 class _Path(set[int]):
-    """What a value stands in, by ``id``; and how many more may be walked."""
+    """The ``id`` of each container around a value, and the number of values left to read."""
 
     __slots__ = ("left",)
 
@@ -51,7 +52,7 @@ class _Path(set[int]):
 
 
 def _to_jsonable(value: Any, path: _Path) -> Any:
-    # Most of a payload is of these types, and told by identity.
+    # Most values of a payload have these types. Comparing types by identity is fast.
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _text(value)
@@ -66,13 +67,13 @@ def _to_jsonable(value: Any, path: _Path) -> Any:
         if kind is dict:
             return {
                 key if type(key) is str and key.isascii() else _key(key): (
-                    # Half of a payload, and a call less for each.
+                    # Half of a payload: this saves a call for each of these values.
                     item if type(item) is str and item.isascii() else _to_jsonable(item, path)
                 )
                 for key, item in value.items()
             }
         return [_to_jsonable(item, path) for item in value] if kind is list else _other(value, path)
-    except Exception as error:  # noqa: BLE001 - A model that cannot be dumped costs itself, not the rest.
+    except Exception as error:  # noqa: BLE001 - Only the model that cannot be dumped is lost.
         let_through(error)
         return f"<{_type_name(value)}>"
     finally:
@@ -112,8 +113,8 @@ def _container(value: Any, path: _Path) -> Any:
 def _object(value: Any, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
-    if (known := from_numpy(value)) is not value:
-        return _to_jsonable(known, path)
+    if (number := from_numpy(value)) is not value:
+        return _to_jsonable(number, path)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -131,13 +132,13 @@ def _key(key: Any) -> str:
 
 
 def _text(value: str) -> str:
-    # isascii() is a flag in the string, so that most strings are not encoded to find out.
+    # isascii() reads a flag of the string, so most strings need not be encoded.
     if value.isascii():
         return str(value)
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
 def _type_name(value: Any) -> str:
-    # Not isinstance(), which asks the object, and a proxy's __class__ may raise.
+    # Not isinstance(), which reads __class__: that of a proxy object may raise.
     kind = value if issubclass(type(value), type) else type(value)
     return f"{kind.__module__}.{kind.__qualname__}"

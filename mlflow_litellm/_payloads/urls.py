@@ -14,7 +14,12 @@ _LONG_HOST = re.compile(rf"[^/?#]*//[^/?#]{{{_LONGEST_HOST}}}")
 
 
 def split_url(url: str) -> SplitResult:
-    """Return the parts of a URL; raises ValueError if it is none, or its host is too long."""
+    """
+    Return the parts of a URL.
+
+    Raises:
+        ValueError: The text is no URL, or its host is too long.
+    """
     if not url.isascii() and _LONG_HOST.match(url):
         raise ValueError
     return urlsplit(url)
@@ -27,6 +32,6 @@ def endpoint(url: Any) -> str | None:
     with errors_ignored(ValueError):
         parts = split_url(url)
         host = parts.netloc.rpartition("@")[2]
-        _ = parts.port  # Raises where a "/" in a password ends the host too early.
+        _ = parts.port  # Raises if a "/" in a password ends the host too early.
         return urlunsplit((parts.scheme, host, parts.path, "", ""))
     return None

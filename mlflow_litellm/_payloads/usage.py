@@ -1,4 +1,4 @@
-"""Tokens by MLflow's names, out of the shapes that providers and LiteLLM count them in."""
+"""Reads tokens, by MLflow's names, from the usage of LiteLLM and of each provider."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def _paths(*dotted: str) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(path.split(".")) for path in dotted)
 
 
-# Where each count stands; the first place that holds a number is it.
+# The paths of each count; the first path that leads to a number counts.
 # https://platform.openai.com/docs/api-reference/chat/object (and LiteLLM's ``Usage``)
 # https://platform.openai.com/docs/api-reference/responses/object
 # https://docs.anthropic.com/en/api/messages#response-usage
@@ -48,7 +48,7 @@ _DETAILS = {
     "input_audio_tokens": _paths(
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
-        # Of transcriptions alone it is in the singular.
+        # Only transcriptions have the singular.
         "input_token_details.audio_tokens",
     ),
     "output_audio_tokens": _paths(
@@ -58,34 +58,34 @@ _DETAILS = {
 }
 
 
-# The span attribute that says so of tokens, and of their cost.
+# The span attribute for tokens, and a cost, that LiteLLM has estimated.
 USAGE_IS_ESTIMATE = "usage_is_estimate"
 
 
 def is_estimated(chunks: Sequence[Any]) -> bool:
     """
-    Tell whether the usage of a stream is LiteLLM's own estimate, by which LiteLLM bills.
+    Return whether the usage of a stream is LiteLLM's own estimate, from which it also bills.
 
     Args:
-        chunks: What LiteLLM has read from the provider; empty if that is not known.
+        chunks: The chunks that LiteLLM has read from the provider; empty if they are unknown.
     """
     return bool(chunks) and not any(getattr(chunk, "usage", None) for chunk in chunks)
 
 
 def tokens(usage: Any) -> dict[str, int] | None:
     """
-    Return the counts of a usage by MLflow's names; None where nothing was counted.
+    Return the counts of a usage by MLflow's names; None if nothing was counted.
 
-    MLflow's ``input_tokens`` hold the cached ones, read and written; Anthropic and Bedrock count
-    those apart, LiteLLM's ``Usage`` adds them up for every provider:
+    MLflow's ``input_tokens`` include cached tokens, read and written. Anthropic and Bedrock count
+    cached tokens separately; LiteLLM's ``Usage`` includes them for every provider:
     https://docs.litellm.ai/docs/completion/prompt_caching
 
     Args:
-        usage: A usage as plain data: LiteLLM's, OpenAI's, Anthropic's, Gemini's or Bedrock's.
+        usage: A usage as JSON types: LiteLLM's, OpenAI's, Anthropic's, Gemini's or Bedrock's.
     """
     if not isinstance(usage, dict):
         return None
-    found = {
+    values = {
         "input_tokens": _first(usage, _INPUT),
         "output_tokens": _output(usage),
         "total_tokens": _first(usage, _TOTAL),
@@ -93,28 +93,28 @@ def tokens(usage: Any) -> dict[str, int] | None:
         "cache_creation_input_tokens": _first(usage, _CACHE_CREATION),
         "cache_creation_input_tokens_above_1hr": _first(usage, _CACHE_CREATION_1H),
     }
-    counts = {name: count for name, count in found.items() if count is not None}
+    counts = {name: count for name, count in values.items() if count is not None}
     _include_cached(usage, counts)
     return counts if any(counts.values()) else None
 
 
 def token_attributes(usage: Any) -> dict[str, int]:
-    """Return the counts that MLflow has no name for, as span attributes: reasoning, audio."""
+    """Return the reasoning and audio tokens as span attributes: MLflow has no names for them."""
     if not isinstance(usage, dict):
         return {}
-    found = {name: _first(usage, paths) for name, paths in _DETAILS.items()}
-    # LiteLLM fills in 0 where the provider told nothing.
-    return {name: count for name, count in found.items() if count}
+    values = {name: _first(usage, paths) for name, paths in _DETAILS.items()}
+    # LiteLLM fills in 0 if the provider gave no count.
+    return {name: count for name, count in values.items() if count}
 
 
 def latest(usages: Iterable[Any]) -> dict[str, Any]:
     """
-    Return each count of LiteLLM's as it was told last in a stream, and their total.
+    Return the latest value of each of LiteLLM's counts in a stream, and the total.
 
-    Anthropic tells in a stream's first event what went in, and in its last what came out.
+    Anthropic's first event has the input tokens, and the last event has the output tokens.
 
     Args:
-        usages: Usages as plain data, in their order; what is none is passed over.
+        usages: Usages as JSON types, in their order; other values are skipped.
     """
     counts: dict[str, Any] = {}
     for usage in usages:
@@ -139,22 +139,22 @@ def _include_cached(usage: Mapping[str, Any], counts: dict[str, int]) -> None:
         cached = sum(counts.get(name, 0) for name in names)
         counts["input_tokens"] += cached
         if cached and "output_tokens" in counts:
-            # Some versions of LiteLLM add up the others alone.
+            # Some versions of LiteLLM leave the cached tokens out of the total.
             counts.pop("total_tokens", None)
     if "total_tokens" not in counts and {"input_tokens", "output_tokens"} <= counts.keys():
         counts["total_tokens"] = counts["input_tokens"] + counts["output_tokens"]
 
 
 def _output(usage: Mapping[str, Any]) -> int | None:
-    said = _first(usage, _OUTPUT)
-    # Gemini counts the thoughts apart from the answer.
+    answered = _first(usage, _OUTPUT)
+    # Gemini counts the thoughts separately.
     thought = _at(usage, ("thoughtsTokenCount",))
-    return said if thought is None else (said or 0) + thought
+    return answered if thought is None else (answered or 0) + thought
 
 
 def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:
     for path in paths:
-        # Most paths end where they begin, and most counts are none of a provider's.
+        # Checked first, for speed: most counts are not in a provider's usage.
         if path[0] in usage and (count := _at(usage, path)) is not None:
             return count
     return None
@@ -163,5 +163,5 @@ def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int 
 def _at(usage: Any, path: tuple[str, ...]) -> int | None:
     for name in path:
         usage = usage.get(name) if type(usage) is dict else None
-    # A bool is an int to Python, and some gateways put flags among the counts.
+    # Not isinstance(): a bool is an int too, and some proxies put flags among the counts.
     return usage if type(usage) is int else None
