@@ -67,7 +67,7 @@ def entries(value: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def from_numpy(value: Any) -> Any:
-    """Return a numpy number as a Python number; any other value as it is."""
+    """Return a numpy scalar as a Python value; any other value as it is."""
     if _is_a(value, "generic") or (_is_a(value, "ndarray") and not value.ndim):
         return value.item()
     return value

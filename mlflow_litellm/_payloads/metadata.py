@@ -119,8 +119,8 @@ def redacts_key_info() -> bool:
 def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes: the request's metadata without secrets, and Router's data."""
     sources = list(_dicts(arguments))
-    given = {key: value for source in reversed(sources) for key, value in source.items()}
-    own = {key: value for key, value in given.items() if _is_own(key)}
+    combined = {key: value for source in reversed(sources) for key, value in source.items()}
+    own = {key: value for key, value in combined.items() if _is_own(key)}
     if is_excluded("request_tags"):
         own.pop("tags", None)
     if is_excluded("metadata"):
@@ -130,7 +130,7 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     )
     if deployment := _deployment_id(arguments, sources):
         fields["model_id"] = deployment
-        values = ((key, kind, given.get(key)) for key, kind in _ROUTERS.items())
+        values = ((key, kind, combined.get(key)) for key, kind in _ROUTERS.items())
         fields.update((key, value) for key, kind, value in values if _is(value, kind))
     return fields
 
@@ -157,15 +157,15 @@ def _as_dict(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _tag_list(given: Any) -> list[str]:
-    return [str(to_jsonable(tag)) for tag in items(given) or () if _is(tag, str, int)]
+def _tag_list(tags: Any) -> list[str]:
+    return [str(to_jsonable(tag)) for tag in items(tags) or () if _is(tag, str, int)]
 
 
-def _trace_metadata(given: Any) -> dict[str, str]:
-    known = redact_named_secrets(to_jsonable(given)) if _is(given, Mapping) else None
+def _trace_metadata(metadata: Any) -> dict[str, str]:
+    fields = redact_named_secrets(to_jsonable(metadata)) if _is(metadata, Mapping) else None
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for key, value in (known if isinstance(known, dict) else {}).items()
+        for key, value in (fields if isinstance(fields, dict) else {}).items()
         if value is not None
     }
 

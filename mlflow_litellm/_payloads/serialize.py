@@ -113,8 +113,8 @@ def _container(value: Any, path: _Path) -> Any:
 def _object(value: Any, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
-    if (number := from_numpy(value)) is not value:
-        return _to_jsonable(number, path)
+    if (scalar := from_numpy(value)) is not value:
+        return _to_jsonable(scalar, path)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"<{len(value)} bytes>"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

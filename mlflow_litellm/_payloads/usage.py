@@ -146,10 +146,10 @@ def _include_cached(usage: Mapping[str, Any], counts: dict[str, int]) -> None:
 
 
 def _output(usage: Mapping[str, Any]) -> int | None:
-    answered = _first(usage, _OUTPUT)
+    output = _first(usage, _OUTPUT)
     # Gemini counts the thoughts separately.
     thought = _at(usage, ("thoughtsTokenCount",))
-    return answered if thought is None else (answered or 0) + thought
+    return output if thought is None else (output or 0) + thought
 
 
 def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int | None:

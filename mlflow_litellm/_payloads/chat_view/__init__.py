@@ -1,8 +1,9 @@
 """
-Requests and answers in the form that MLflow's UI shows as a chat, a module a format.
+Requests and responses in the form that MLflow's UI displays as a chat. One module for each format.
 
-The UI shows no message at all where it rejects one. So as little is changed as will do, what
-stood there stays beside it as `original`, and what the UI takes as it is stays the same object.
+The UI displays no message at all if it rejects one of them. These modules change only the values
+that the UI rejects, keep the former values as `original`, and return the same object if the UI
+accepts it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ _FORMATS: dict[str, tuple[ModuleType, ...]] = {
 
 
 def inputs(message_format: str | None, fields: Any) -> Any:
-    """Return a request's inputs as the UI shows them; the very object where it does."""
+    """Return a request's inputs as the UI displays them; the same object if nothing changes."""
     return _shown("REQUEST", message_format, fields)
 
 
 def outputs(message_format: str | None, fields: Any) -> Any:
-    """Return an answer's outputs as the UI shows them; the very object where it does."""
+    """Return a response's outputs as the UI displays them; the same object if nothing changes."""
     return _shown("ANSWER", message_format, fields)
 
 

@@ -39,7 +39,7 @@ def _block(block: dict[str, Any]) -> dict[str, Any]:
     reference = attachment(block)
     if reference is None:
         return as_text(block)
-    # The UI shows an attachment as what it is, whatever the block is called.
+    # The UI displays an attachment by its media type. The type of the block does not matter.
     return replaced(block, type="image", source={"type": "url", "url": reference})
 
 

@@ -13,7 +13,7 @@ from mlflow_litellm._payloads.chat_view.changes import as_text, attachment, each
 from mlflow_litellm._payloads.media import dicts
 
 _ROLES = frozenset({"assistant", "system", "tool", "user"})
-# Of those that are rejected, which is the same by another name.
+# The accepted role for each rejected role that means the same.
 _SAME = {"developer": "system", "function": "tool"}
 _TEXTS = frozenset({"input_text", "output_text", "text"})
 _DETAILS = frozenset({None, "auto", "high", "low"})
@@ -50,7 +50,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     reference = attachment(part)
     if reference is None:
         return as_text(part)
-    # The UI shows an attachment as what it is, whatever the part is called.
+    # The UI displays an attachment by its media type. The type of the part does not matter.
     return {**replaced(part, type="image_url"), "image_url": {"url": reference}}
 
 
@@ -112,7 +112,7 @@ def _answered(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(message: dict[str, Any]) -> Any:
-    # LiteLLM puts what it knows no place for among the provider's own.
+    # LiteLLM moves fields that its own classes lack to this one.
     beside = message.get("provider_specific_fields")
     return message.get("refusal") or (isinstance(beside, dict) and beside.get("refusal"))
 
@@ -121,8 +121,8 @@ def _pictured(message: dict[str, Any]) -> dict[str, Any]:
     content = message.get("content")
     if isinstance(content, list):
         return message
-    said = [{"type": "text", "text": content}] if content else []
-    return replaced(message, content=[*said, *_parts(dicts(message["images"]))])
+    texts = [{"type": "text", "text": content}] if content else []
+    return replaced(message, content=[*texts, *_parts(dicts(message["images"]))])
 
 
 REQUEST = {"messages": _messages}

@@ -1,5 +1,5 @@
 """
-Gemini's contents, which Google spells in two ways, and the UI reads in one.
+Gemini's contents. Google spells their keys in two ways, and the UI reads only one.
 
 https://ai.google.dev/api/caching#Content
 """

@@ -67,7 +67,7 @@ def _is_picture(item: dict[str, Any]) -> bool:
 
 
 def _call(item: dict[str, Any]) -> dict[str, Any]:
-    """Return what a tool of the provider's did as a call of it."""
+    """Return the item of a provider's own tool as a function call."""
     kind = str(item.get("type"))
     fields = {key: value for key, value in item.items() if key not in {"id", "type"}}
     arguments = json.dumps(fields, default=str)

@@ -1,1 +1,1 @@
-"""The outputs of responses, whole or merged from chunks."""
+"""The outputs of responses, with and without streaming."""

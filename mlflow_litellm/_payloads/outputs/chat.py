@@ -1,4 +1,4 @@
-"""The outputs of a chat completion, as they are recorded of answers and of streams alike."""
+"""The outputs of a chat completion, in one shape with and without streaming."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def chat_response(
     outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Response:
     """
-    Return an answer from a chat completion dict and what LiteLLM tells beside it.
+    Return a response from a chat completion dict and LiteLLM's hidden parameters.
 
     Args:
-        outputs: The chat completion as plain data; is changed.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: The chat completion as JSON types; this function changes it.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
     """
     parsed = response_attributes.make_response(outputs, hidden_params, arguments)
@@ -31,14 +31,14 @@ def chat_response(
 
 
 def _tidy(parsed: Response) -> None:
-    """Make the outputs what OpenAI's schema says, and note what they hold."""
+    """Change the outputs to OpenAI's schema, and set the finish reasons and `has_media`."""
     choices = dicts(parsed.outputs.get("choices"))
     messages = [choice.setdefault("message", {}) for choice in choices]
     for message in messages:
         if isinstance(content := message.setdefault("content", None), str):
             message["content"] = redact_media_in_text(content)
         for call in dicts(message.get("tool_calls")):
-            # LiteLLM's own for some providers; OpenAI has it in chunks alone.
+            # LiteLLM adds it for some providers; OpenAI has it only in chunks.
             call.pop("index", None)
     for item in (parsed.outputs, *choices, *messages):
         _drop_empty(item, "provider_specific_fields")
@@ -47,9 +47,9 @@ def _tidy(parsed: Response) -> None:
 
 
 def _drop_empty(item: dict[str, Any], name: str) -> None:
-    """Drop a dict's dict where it says nothing: LiteLLM fills these with None."""
-    said = item.pop(name, None)
-    if isinstance(said, dict):
-        said = {key: value for key, value in said.items() if value is not None}
-    if said:
-        item[name] = said
+    """Drop an inner dict, if all its values are None: LiteLLM fills it in."""
+    inner = item.pop(name, None)
+    if isinstance(inner, dict):
+        inner = {key: value for key, value in inner.items() if value is not None}
+    if inner:
+        item[name] = inner

@@ -1,5 +1,5 @@
 """
-What Gemini is given and answers with: contents of parts, candidates.
+The contents of Gemini's requests, and the candidates of Gemini's responses.
 
 https://ai.google.dev/api/generate-content
 """
@@ -21,7 +21,7 @@ _NAMES = ("usageMetadata", "modelVersion")
 
 
 def hold_media(contents: Any) -> bool:
-    """Tell whether contents, parts or candidates, as plain data, hold anything but text."""
+    """Return whether contents, parts or candidates hold anything other than text."""
     return any(
         _MEDIA & item.keys() or hold_media(item.get("parts")) or hold_media(item.get("content"))
         for item in dicts([contents] if isinstance(contents, dict) else contents)
@@ -32,11 +32,11 @@ def contents_response(
     outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Response:
     """
-    Return an answer from a response dict and what LiteLLM tells beside it.
+    Return a response from Gemini's response dict and LiteLLM's hidden parameters.
 
     Args:
-        outputs: The response as plain data; is changed.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: Gemini's response as JSON types; this function changes it.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
     """
     parsed = response_attributes.make_response(outputs, hidden_params, arguments, _NAMES)

@@ -1,5 +1,5 @@
 """
-The items that a responses call is given and answers with: messages, calls of tools, reasoning.
+The items in the inputs and outputs of responses calls: messages, tool calls, reasoning.
 
 https://platform.openai.com/docs/api-reference/responses/object
 """
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Response
 
-# Hold pictures, or files, elsewhere than in the content of a message.
+# Items that hold pictures or files outside the content of a message.
 _PICTURES = frozenset({"code_interpreter_call", "image_generation_call"})
 _OF_MEDIA = _PICTURES | {"computer_call_output", "function_call_output"}
 
 
 def hold_media(items: Any) -> bool:
-    """Tell whether items, as plain data, hold anything but text."""
+    """Return whether items hold anything other than text."""
     if has_media(items):
         return True
     return any(
@@ -33,7 +33,7 @@ def hold_media(items: Any) -> bool:
 
 
 def redact_named_secrets(items: list[Any]) -> list[Any]:
-    """Return items with media as MLflow takes them, and without the signatures of their URLs."""
+    """Return items with their media as data URIs, and without the signatures in URLs."""
     return [
         redact_data(item)
         if isinstance(item, dict) and item.get("type") in _OF_MEDIA
@@ -46,11 +46,11 @@ def items_response(
     outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Response:
     """
-    Return an answer from a response dict and what LiteLLM tells beside it.
+    Return a response from OpenAI's response dict and LiteLLM's hidden parameters.
 
     Args:
-        outputs: The response as plain data; is changed.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: OpenAI's response as JSON types; this function changes it.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
     """
     parsed = response_attributes.make_response(outputs, hidden_params, arguments)

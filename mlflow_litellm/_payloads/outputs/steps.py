@@ -1,5 +1,5 @@
 """
-The steps that an interaction is given and answers with, and how it counts tokens.
+The steps in the inputs and outputs of interactions, and their tokens.
 
 https://ai.google.dev/api/interactions-api
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mlflow_litellm._payloads.base import Response
 
 _MEDIA = frozenset({"audio", "document", "image", "video"})
-# Its counts, by the names that Gemini's other API has for them.
+# The interactions' counts, with the names of Gemini's other API.
 _COUNTS = {
     "total_input_tokens": "promptTokenCount",
     "total_output_tokens": "candidatesTokenCount",
@@ -30,7 +30,7 @@ _COUNTS = {
 
 
 def hold_media(items: Any) -> bool:
-    """Tell whether steps, turns or contents, as plain data, hold anything but text."""
+    """Return whether steps, turns or contents hold anything other than text."""
     return any(
         item.get("type") in _MEDIA or hold_media(item.get("content"))
         for item in dicts([items] if isinstance(items, dict) else items)
@@ -41,11 +41,11 @@ def steps_response(
     outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Response:
     """
-    Return an answer from an interaction dict and what LiteLLM tells beside it.
+    Return a response from an interaction dict and LiteLLM's hidden parameters.
 
     Args:
-        outputs: The interaction as plain data; is changed.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: The interaction as JSON types; this function changes it.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
     """
     parsed = response_attributes.make_response(outputs, hidden_params, arguments)
@@ -64,7 +64,7 @@ def steps_response(
 
 def _counts(usage: Mapping[str, Any]) -> dict[str, Any]:
     counts = {name: usage[key] for key, name in _COUNTS.items() if key in usage}
-    # What a tool put in the prompt is counted apart, and billed with it.
+    # Tokens that a tool adds to the prompt are counted separately, and billed with the prompt.
     if tools := usage.get("total_tool_use_tokens"):
         counts["promptTokenCount"] = counts.get("promptTokenCount", 0) + tools
     return counts

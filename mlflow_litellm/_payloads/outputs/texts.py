@@ -1,4 +1,4 @@
-"""The outputs of a text completion, as they are recorded of answers and of streams alike."""
+"""The outputs of a text completion, in one shape with and without streaming."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def text_response(
     outputs: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> Response:
     """
-    Return an answer from a text completion dict and what LiteLLM tells beside it.
+    Return a response from a text completion dict and LiteLLM's hidden parameters.
 
     Args:
-        outputs: The text completion as plain data.
-        hidden: LiteLLM's hidden parameters of it.
+        outputs: The text completion as JSON types.
+        hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
     """
     parsed = response_attributes.make_response(outputs, hidden_params, arguments)

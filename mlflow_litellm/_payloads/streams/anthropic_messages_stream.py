@@ -1,5 +1,5 @@
 """
-Joins the events of a messages stream into the message that came in them.
+Merges the events of a messages stream into one message.
 
 https://docs.anthropic.com/en/docs/build-with-claude/streaming
 """
@@ -26,7 +26,7 @@ _THINKING = frozenset({"redacted_thinking", "thinking"})
 
 
 class Accumulator(Streamed):
-    """Takes bytes, texts or dicts; gives the message."""
+    """Merges bytes, texts or dicts into the message."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         super().__init__(arguments, stream)
@@ -36,7 +36,7 @@ class Accumulator(Streamed):
         self._blocks: dict[Any, _Block] = {}
 
     def add(self, piece: Any) -> None:
-        """Take the next piece of the stream, which may hold several events, or part of one."""
+        """Add the next piece of the stream, which may hold several events, or part of one."""
         for event in self._events.read(piece):
             self._tell(event)
 
@@ -64,14 +64,14 @@ class Accumulator(Streamed):
             self.has_content = self.has_content or kind not in _THINKING
         return block
 
-    def _update(self, said: dict[str, Any]) -> None:
-        counts = (said.pop("usage", None) or {}).items()
-        # Each tells the whole count so far, and some only a part of the counts.
+    def _update(self, values: dict[str, Any]) -> None:
+        counts = (values.pop("usage", None) or {}).items()
+        # Each event has the totals so far; some events have only a part of the counts.
         self._usage.update((key, count) for key, count in counts if count is not None)
-        self._message.update(said)
+        self._message.update(values)
 
     def response(self) -> Response:
-        """Return the message so far, as it would have come unstreamed."""
+        """Return the message so far, in the shape that it has without streaming."""
         for event in self._events.rest():
             self._tell(event)
         in_order = sorted(self._blocks.items(), key=lambda item: (item[0] is None, item[0]))
@@ -85,7 +85,7 @@ class Accumulator(Streamed):
 
 
 class _Block:
-    """One block of the content, which comes in fragments."""
+    """One block of the content, which arrives in fragments."""
 
     def __init__(self, start: dict[str, Any]) -> None:
         self.kind = start.get("type")
@@ -94,7 +94,7 @@ class _Block:
         self._citations: list[Any] = []
 
     def add(self, delta: Mapping[str, Any]) -> None:
-        """Take the next fragment."""
+        """Add the next fragment."""
         for key, value in delta.items():
             if key == "type":
                 continue
@@ -106,7 +106,7 @@ class _Block:
                 self._start[key] = value
 
     def merged(self) -> dict[str, Any]:
-        """Return the block as it would have come unstreamed."""
+        """Return the block so far, in the shape that it has without streaming."""
         block: dict[str, Any] = to_jsonable(self._start)
         for key, pieces in self._texts.items():
             text = to_jsonable("".join(pieces))
@@ -120,10 +120,10 @@ class _Block:
 
 
 def _parsed(text: str) -> Any:
-    """Return a tool's input; as it is where the stream ended within it."""
+    """Return a tool's parsed input; the text itself if the stream ended within it."""
     try:
         return json.loads(text)
-    # Of one that nests too deep to be read.
+    # RecursionError: the JSON nests too deep.
     except (ValueError, RecursionError) as error:
         let_through(error)
         return text

@@ -1,4 +1,4 @@
-"""What the accumulators of streams that are none of chat completions have in common."""
+"""The base class of the accumulators of streams other than completions."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Response
 
-# Where LiteLLM's streams have its ``Logging`` of the call.
+# The attributes of LiteLLM's streams that hold the call's ``Logging``.
 _LOGGINGS = ("logging_obj", "litellm_logging_obj")
 
 
 class Streamed:
     """
-    An answer that comes in pieces, and what LiteLLM tells beside it.
+    A response that arrives in pieces, with LiteLLM's hidden parameters.
 
-    Its accumulators take pieces as they come, and give the answer so far at any time. They are
-    not thread-safe.
+    Its subclasses, the accumulators, take each piece as it arrives, and return the response so far
+    at any time. They are not thread-safe.
 
     Attributes:
-        has_content: Whether anything of the answer itself has come, after what reasoning there is.
-        error: What the provider says went wrong, where LiteLLM passes that on as an event.
+        has_content: Whether any content other than reasoning has arrived.
+        error: The error that the provider reports, if LiteLLM passes it on as an event.
 
     Args:
-        arguments: The call's arguments by name, but for what it was asked.
-        stream: The stream, for what LiteLLM hangs on it.
+        arguments: The call's arguments by name, without its inputs.
+        stream: The stream; LiteLLM's hidden parameters and ``Logging`` are read from it.
     """
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
@@ -44,6 +44,6 @@ class Streamed:
         self.error: Exception | None = None
 
     def _priced(self, parsed: Response, response: Any = None) -> Response:
-        """Return an answer with its cost; `response` is what LiteLLM prices, if it has that."""
+        """Return `parsed` with its cost; `response` is the object that LiteLLM prices, if any."""
         set_stream_cost(parsed, self._logging, self._hidden_params, self._arguments, response)
         return parsed

@@ -1,8 +1,8 @@
 """
-Joins the chunks of a chat completion stream into the answer that came in them.
+Merges the chunks of a chat completion stream into one response.
 
-LiteLLM's own ``stream_chunk_builder`` runs on the whole list (40 ms for 1,000 chunks), merges
-the choices of ``n > 1`` into one up to litellm 1.108, and may reach for the network.
+LiteLLM's own ``stream_chunk_builder`` needs the whole list (40 ms for 1,000 chunks), merges
+the choices of ``n > 1`` into one up to litellm 1.108, and may use the network.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 
 
 _HEAD = ("id", "created", "model", "system_fingerprint")
-# What says nothing of the answer; "obfuscation" is OpenAI's padding of each chunk.
+# Keys without data for the response; "obfuscation" is OpenAI's padding of each chunk.
 _NOT_THE_ANSWERS = frozenset({"choices", "object", "obfuscation", "usage"})
 
 
 class Accumulator:
     """
-    Takes chunks as they come, and gives the answer so far at any time.
+    Takes each chunk as it arrives, and returns the response so far at any time.
 
-    Texts are kept as they were when they passed: what a user does to a chunk afterwards does not
-    reach the trace. Is not thread-safe.
+    Keeps the texts, not the chunks: a user's later changes to a chunk do not change the trace. Not
+    thread-safe.
 
     Args:
-        arguments: The call's arguments by name, but for the messages: the stream may be kept long.
-        stream: The stream, for what LiteLLM hangs on it.
+        arguments: The call's arguments by name, without the messages: the stream may live long.
+        stream: The stream; LiteLLM's hidden parameters and ``Logging`` are read from it.
     """
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
@@ -47,7 +47,7 @@ class Accumulator:
         self._stream_hidden = read_hidden_params(stream)
         self._provider = getattr(stream, "custom_llm_provider", None)
         self._logging = getattr(stream, "logging_obj", None)
-        # LiteLLM's own list, which it adds to as it reads; the stream itself must not be held.
+        # LiteLLM's own list, which grows as LiteLLM reads. The stream itself must not be kept.
         self._read = getattr(stream, "chunks", ())
         self._head: dict[str, Any] = {}
         self._more: dict[str, Any] = {}
@@ -58,7 +58,7 @@ class Accumulator:
 
     @property
     def has_content(self) -> bool:
-        """Whether anything of the answer itself has come, after what reasoning there is."""
+        """Whether any content other than reasoning has arrived."""
         return any(choice.has_content for choice in self._choices.values())
 
     @property
@@ -66,17 +66,17 @@ class Accumulator:
         return any(choice.has_ended for choice in self._choices.values())
 
     def add(self, chunk: Any) -> None:
-        """Take one chunk, a ``ModelResponseStream``."""
+        """Add one chunk, a ``ModelResponseStream``."""
         if self._first is None:
             self._first = chunk
         self._last = chunk
         own, extra = chunk.__dict__, chunk.__pydantic_extra__
         for choice in own.get("choices") or ():
-            said = choice.__pydantic_extra__ or choice.__dict__
-            index = said.get("index") or 0
+            values = choice.__pydantic_extra__ or choice.__dict__
+            index = values.get("index") or 0
             if (merged := self._choices.get(index)) is None:
-                merged = self._choices[index] = _Choice(said.get("delta"))
-            merged.add(said)
+                merged = self._choices[index] = _Choice(values.get("delta"))
+            merged.add(values)
         usage = own.get("usage")
         if extra:
             usage = extra.get("usage") or usage
@@ -84,7 +84,7 @@ class Accumulator:
                 if value is not None:
                     self._add_more(key, value)
         if usage is not None:
-            # Some providers repeat a growing count in each chunk: the last is the total.
+            # Some providers repeat a growing count in each chunk. The last count is the total.
             self._usage = copy.copy(usage)
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
@@ -94,15 +94,16 @@ class Accumulator:
             self._more[key] = value if type(value) is str else to_jsonable(value)
 
     def response(self) -> Response:
-        """Return the chunks so far as the answer that would have come unstreamed."""
+        """Return the response so far, in the shape that it has without streaming."""
         last = read_hidden_params(self._last)
         usage = self._usage or self._usage_unasked(last)
         outputs = self._outputs(usage)
-        # The stream itself calls Gemini's another name than Gemini's answers.
+        # For Gemini, the stream has another provider name than the response.
         provider = last.get("custom_llm_provider") or self._provider
         hidden_params = {**self._stream_hidden, "custom_llm_provider": provider}
         parsed = chat.chat_response(outputs, hidden_params, self._arguments)
-        # A chunk's own model is the requested one, and the last may be LiteLLM's alone.
+        # A chunk's own model is the requested one. The first chunk has the provider's name for the
+        # model; LiteLLM may have added the last chunk.
         answered = read_hidden_params(self._first).get("provider_response_model")
         if parsed.usage and parsed.cost is None:
             set_cost(parsed, self._cost(parsed, usage, answered))
@@ -114,13 +115,13 @@ class Accumulator:
 
     def _usage_unasked(self, last: Mapping[str, Any]) -> Any:
         """
-        Return the usage that LiteLLM keeps from users who did not ask for it.
+        Return the usage that LiteLLM hides from users who did not request it.
 
-        Is LiteLLM's estimate, or zeros, if no chunk of the provider's had one.
+        It is LiteLLM's estimate, or zeros, if no chunk of the provider's has a usage.
         """
         usage = last.get("usage")
         if self._has_ended and not getattr(usage, "prompt_tokens", None):
-            # Older versions of LiteLLM tell none, or the last of Anthropic's two alone.
+            # Older versions of LiteLLM have none, or only the last of Anthropic's two usages.
             return self._usage_of_chunks()
         return usage
 
@@ -134,9 +135,9 @@ class Accumulator:
         import litellm
 
         priced_by = {key: parsed.outputs.get(key) for key in ("model", "service_tier")}
-        given = {key: value for key, value in priced_by.items() if value}
-        response = litellm.ModelResponse(usage=usage, **given)
-        # What LiteLLM prices by, where it knows it.
+        values = {key: value for key, value in priced_by.items() if value}
+        response = litellm.ModelResponse(usage=usage, **values)
+        # The model name that LiteLLM prefers for the price.
         hidden_params = {**self._stream_hidden, "provider_response_model": answered}
         read_hidden_params(response)["provider_response_model"] = answered
         provider = parsed.provider
@@ -163,10 +164,10 @@ _CONTENT = frozenset({"content", "refusal", "audio", "images", "function_call"})
 
 class _Choice:
     """
-    One choice of the answer, by its index.
+    One choice of the response.
 
     Args:
-        first: Its first delta, which tells a text that stays empty from none.
+        first: The first delta of the choice: it shows whether missing content is "" or None.
     """
 
     def __init__(self, first: Any) -> None:
@@ -182,19 +183,19 @@ class _Choice:
 
     @property
     def has_content(self) -> bool:
-        """Whether anything but reasoning has come."""
-        said = self._texts.keys() | self._parts.keys()
-        return bool(self._tool_calls or said & _CONTENT)
+        """Whether any content other than reasoning has arrived."""
+        keys = self._texts.keys() | self._parts.keys()
+        return bool(self._tool_calls or keys & _CONTENT)
 
     @property
     def has_ended(self) -> bool:
-        """Whether the provider has said why it ends."""
+        """Whether the provider has sent a finish reason."""
         return self._finish_reason is not None
 
-    def add(self, said: Mapping[str, Any]) -> None:
-        """Take a ``StreamingChoices``' fields."""
-        if (delta := said.get("delta")) is not None:
-            # Not model_dump(), which takes as long as all the rest.
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add the fields of a ``StreamingChoices``."""
+        if (delta := values.get("delta")) is not None:
+            # Not model_dump(), which takes as long as everything else.
             for half in (delta.__dict__, delta.__pydantic_extra__ or {}):
                 for key, value in half.items():
                     if not value:
@@ -203,12 +204,14 @@ class _Choice:
                         self._texts[key].append(value)
                     else:
                         self._merge(key, value)
-        if said.get("finish_reason") is not None:
-            self._finish_reason = said["finish_reason"]
-        if said.get("logprobs") is not None:
-            self._logprobs.append(to_jsonable(said["logprobs"]))
-        if len(said) > len(_OF_A_CHOICE):
-            self._more.update((key, said[key]) for key in said.keys() - _OF_A_CHOICE if said[key])
+        if values.get("finish_reason") is not None:
+            self._finish_reason = values["finish_reason"]
+        if values.get("logprobs") is not None:
+            self._logprobs.append(to_jsonable(values["logprobs"]))
+        if len(values) > len(_OF_A_CHOICE):
+            self._more.update(
+                (key, values[key]) for key in values.keys() - _OF_A_CHOICE if values[key]
+            )
 
     def _merge(self, key: str, value: Any) -> None:
         if key == "role":
@@ -219,17 +222,17 @@ class _Choice:
         else:
             self._parts[key].append(to_jsonable(value))
 
-    def _merge_tool_call(self, position: int, said: Mapping[str, Any]) -> None:
-        index = said.get("index")
+    def _merge_tool_call(self, position: int, values: Mapping[str, Any]) -> None:
+        index = values.get("index")
         index = position if index is None else index
         call = self._latest_calls.get(index)
-        if call is None or call.is_another(said):
+        if call is None or call.is_another(values):
             call = self._latest_calls[index] = _ToolCall(index)
             self._tool_calls.append(call)
-        call.add(said)
+        call.add(values)
 
     def merged(self) -> dict[str, Any]:
-        """Return the choice as it would have come unstreamed."""
+        """Return the choice so far, in the shape that it has without streaming."""
         empty = None if self.has_content else self._empty
         message: dict[str, Any] = {"role": self._role, "content": empty}
         message.update((key, _merged(key, parts)) for key, parts in self._parts.items())
@@ -241,7 +244,7 @@ class _Choice:
         if self._logprobs:
             choice["logprobs"] = merged(self._logprobs)
         if self._more:
-            # Where LiteLLM puts them unstreamed.
+            # LiteLLM has them here without streaming.
             choice["provider_specific_fields"] = to_jsonable(self._more)
         return choice
 
@@ -253,7 +256,7 @@ def _merged(key: str, parts: list[Any]) -> Any:
 
 
 class _ToolCall:
-    """One tool call of a choice; its arguments, or a custom tool's input, come in fragments."""
+    """One tool call of a choice; its arguments, or a custom tool's input, arrive in fragments."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -262,31 +265,33 @@ class _ToolCall:
         self._name: str | None = None
         self._text: list[str] = []
 
-    def is_another(self, said: Mapping[str, Any]) -> bool:
+    def is_another(self, values: Mapping[str, Any]) -> bool:
         """
-        Tell whether a fragment begins another call at the same index, as some backends do.
+        Return whether a fragment starts another call at the same index, as in some backends.
 
-        An id alone does not: some make up a new one for each fragment.
+        A new id alone does not start one: some backends give each fragment a new id.
         """
-        kind, _ = _kind_of(said)
-        names = said.get("id") and fields(said.get(kind)).get("name")
-        return bool(names and self._said.get("id") not in (None, said["id"]))
+        kind, _ = _kind_of(values)
+        names = values.get("id") and fields(values.get(kind)).get("name")
+        return bool(names and self._said.get("id") not in (None, values["id"]))
 
-    def add(self, said: Mapping[str, Any]) -> None:
-        """Take the next fragment."""
-        self._kind, self._text_key = _kind_of(said)
-        parsed = {key: value for key, value in said.items() if value and key not in _OF_A_TOOL_CALL}
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add the next fragment."""
+        self._kind, self._text_key = _kind_of(values)
+        parsed = {
+            key: value for key, value in values.items() if value and key not in _OF_A_TOOL_CALL
+        }
         self._said.update(to_jsonable(parsed))
-        body = fields(said.get(self._kind))
+        body = fields(values.get(self._kind))
         self._name = self._name or body.get("name")
         self._text.append(body.get(self._text_key) or "")
 
     def merged(self) -> dict[str, Any]:
-        """Return the call as it would have come unstreamed."""
+        """Return the call so far, in the shape that it has without streaming."""
         text = to_jsonable("".join(self._text))
         return {**self._said, self._kind: {"name": self._name, self._text_key: text}}
 
 
-def _kind_of(said: Mapping[str, Any]) -> tuple[str, str]:
-    """Return where a fragment has its name and text; OpenAI's custom tools take any text."""
-    return ("custom", "input") if said.get("custom") is not None else ("function", "arguments")
+def _kind_of(values: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the keys of a fragment's name and text; OpenAI's custom tools take any text."""
+    return ("custom", "input") if values.get("custom") is not None else ("function", "arguments")

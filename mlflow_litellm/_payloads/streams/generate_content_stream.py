@@ -1,5 +1,5 @@
 """
-Joins the responses of a Gemini stream into the one that would have come unstreamed.
+Merges the responses of a Gemini stream into one response, in the shape without streaming.
 
 https://ai.google.dev/api/generate-content#method:-models.streamgeneratecontent
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Accumulator(Streamed):
-    """Takes bytes, dicts or objects; gives the response."""
+    """Merges bytes, dicts or objects into the response."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         super().__init__(arguments, stream)
@@ -31,16 +31,16 @@ class Accumulator(Streamed):
         self._candidates: dict[int, _Candidate] = {}
 
     def add(self, piece: Any) -> None:
-        """Take the next piece of the stream, which may hold several events, or part of one."""
+        """Add the next piece of the stream, which may hold several events, or part of one."""
         for event in self._events.read(piece):
             self._tell(event)
 
     def _tell(self, event: dict[str, Any]) -> None:
-        for said in dicts(event.pop("candidates", None)):
-            index = said.pop("index", None) or 0
+        for values in dicts(event.pop("candidates", None)):
+            index = values.pop("index", None) or 0
             if (candidate := self._candidates.get(index)) is None:
                 candidate = self._candidates[index] = _Candidate()
-            candidate.add(said)
+            candidate.add(values)
             self.has_content = self.has_content or candidate.has_content
         if error := event.pop("error", None):
             parsed = error if isinstance(error, dict) else {"message": error}
@@ -48,7 +48,7 @@ class Accumulator(Streamed):
         self._said.update((key, value) for key, value in event.items() if value is not None)
 
     def response(self) -> Response:
-        """Return the response so far, as it would have come unstreamed."""
+        """Return the response so far, in the shape that it has without streaming."""
         for event in self._events.rest():
             self._tell(event)
         in_order = sorted(self._candidates.items())
@@ -59,7 +59,7 @@ class Accumulator(Streamed):
 
 
 class _Candidate:
-    """One candidate of the answer, by its index."""
+    """One candidate of the response."""
 
     def __init__(self) -> None:
         self.has_content = False
@@ -67,13 +67,13 @@ class _Candidate:
         self._said: dict[str, Any] = {}
         self._parts: list[tuple[dict[str, Any], list[str]]] = []
 
-    def add(self, said: dict[str, Any]) -> None:
-        """Take the next piece."""
-        content = said.pop("content", None) or {}
+    def add(self, values: dict[str, Any]) -> None:
+        """Add the next piece."""
+        content = values.pop("content", None) or {}
         self._role = content.get("role") or self._role
         for part in dicts(content.get("parts")):
             self._add_part(part)
-        self._said.update((key, value) for key, value in said.items() if value is not None)
+        self._said.update((key, value) for key, value in values.items() if value is not None)
 
     def _add_part(self, part: dict[str, Any]) -> None:
         text = part.pop("text", None)
@@ -93,7 +93,7 @@ class _Candidate:
         return bool(self._parts[-1][0].get("thought")) == bool(part.get("thought"))
 
     def merged(self) -> dict[str, Any]:
-        """Return the candidate as it would have come unstreamed."""
+        """Return the candidate so far, in the shape that it has without streaming."""
         parts = [
             {"text": to_jsonable("".join(pieces)), **to_jsonable(part)}
             if pieces

@@ -1,5 +1,5 @@
 """
-Joins the events of an interaction into the one that would have come unstreamed.
+Merges the events of an interaction into one, in the shape without streaming.
 
 https://ai.google.dev/gemini-api/docs/interactions#streaming
 """
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Response
 
-# Of an event, what is said of the interaction itself.
+# The keys of an event that belong to the interaction itself.
 _OWN = frozenset({
     "agent", "created", "id", "model", "object", "outputs", "status", "steps", "updated", "usage",
 })  # fmt: skip
 
 
 class Accumulator(Streamed):
-    """Takes events; gives the interaction."""
+    """Merges events into the interaction."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         super().__init__(arguments, stream)
@@ -33,31 +33,31 @@ class Accumulator(Streamed):
         self._steps: dict[int, _Step] = {}
 
     def add(self, event: Any) -> None:
-        """Take the next event."""
-        said = to_jsonable(event)
-        if not isinstance(said, dict):
+        """Add the next event."""
+        values = to_jsonable(event)
+        if not isinstance(values, dict):
             return
-        kind = str(said.get("event_type"))
+        kind = str(values.get("event_type"))
         if kind.startswith("step."):
-            self._add_to_step(said)
+            self._add_to_step(values)
         elif kind == "error":
-            parsed = said.get("error") or {}
+            parsed = values.get("error") or {}
             self.error = StreamError(f"{parsed.get('code')}: {parsed.get('message')}")
         else:
-            for place in (said, said.get("interaction") or {}):
-                self._said.update((key, place[key]) for key in _OWN & place.keys())
+            for source in (values, values.get("interaction") or {}):
+                self._said.update((key, source[key]) for key in _OWN & source.keys())
 
-    def _add_to_step(self, said: dict[str, Any]) -> None:
-        index = said.get("index") or 0
+    def _add_to_step(self, values: dict[str, Any]) -> None:
+        index = values.get("index") or 0
         if (step := self._steps.get(index)) is None:
             step = self._steps[index] = _Step()
-        step.tell(said.get("step") or {})
-        if delta := said.get("delta"):
+        step.tell(values.get("step") or {})
+        if delta := values.get("delta"):
             step.add(delta)
             self.has_content = self.has_content or not str(delta.get("type")).startswith("thought")
 
     def response(self) -> Response:
-        """Return the interaction so far, as it would have come unstreamed."""
+        """Return the interaction so far, in the shape that it has without streaming."""
         steps = [step.merged() for _, step in sorted(self._steps.items())]
         outputs = {"steps": steps, **self._said}
         parsed = steps_module.steps_response(outputs, self._hidden_params, self._arguments)
@@ -65,7 +65,7 @@ class Accumulator(Streamed):
 
 
 class _Step:
-    """One step, which comes in fragments: of text, of a call's arguments, of a summary."""
+    """One step, which arrives in fragments: of text, of a call's arguments, of a summary."""
 
     def __init__(self) -> None:
         self._said: dict[str, Any] = {}
@@ -73,11 +73,11 @@ class _Step:
         self._parts: list[tuple[dict[str, Any], list[str]]] = []
 
     def tell(self, step: dict[str, Any]) -> None:
-        """Take the step itself, as it is told at its begin."""
+        """Add the step itself, from the event of its start."""
         self._said.update((key, value) for key, value in step.items() if value not in ({}, []))
 
     def add(self, delta: dict[str, Any]) -> None:
-        """Take the next fragment."""
+        """Add the next fragment."""
         if delta.get("type") == "arguments_delta":
             self._arguments.append(str(delta.get("arguments") or ""))
         elif delta.get("type") == "thought_signature":

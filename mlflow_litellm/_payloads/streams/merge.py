@@ -1,4 +1,4 @@
-"""Joins the pieces that a stream sends one field of an answer in."""
+"""Merges the pieces of one field of a streamed response."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 from mlflow_litellm._common.interruptions import let_through
 
-# Lists that LiteLLM sends whole each time they grow.
+# Lists that LiteLLM sends as a whole each time they grow.
 _SNAPSHOTS = frozenset({
     "code_interpreter_results", "compaction_blocks", "tool_results", "web_search_calls",
     "web_search_results",
 })  # fmt: skip
 _THINKING = frozenset({"redacted_thinking", "thinking"})
-# What each piece repeats, rather than goes on with.
+# Keys whose values each piece repeats, rather than continues.
 _REPEATED = frozenset({"expires_at", "format", "id", "index", "mime_type", "role", "type"})
 
 
 def fields(model: Any) -> dict[str, Any]:
-    """Return a pydantic object's fields and extras, set to None or not; a dict as it is."""
+    """Return a pydantic object's fields and extras, including None; a dict as it is."""
     if model is None or isinstance(model, dict):
         return model or {}
     return {**vars(model), **(model.model_extra or {})}
 
 
 def merged(parts: list[Any]) -> Any:
-    """Join texts and lists end to end, dicts key by key; of anything else the last stays."""
+    """Concatenate texts and lists, and merge dicts by key; of other values, keep the last."""
     parts = [part for part in parts if part is not None]
     if not parts:
         return None
@@ -41,23 +41,23 @@ def merged(parts: list[Any]) -> Any:
 
 
 def _by_key(parts: list[dict[Any, Any]]) -> dict[Any, list[Any]]:
-    """Return the values of dicts that are not None, in their order."""
+    """Return, for each key, the values of dicts that are not None, in their order."""
     values: dict[Any, list[Any]] = defaultdict(list)
     for part in parts:
         for key, value in part.items():
-            found = values[key]
+            collected = values[key]
             if value is not None:
-                found.append(value)
+                collected.append(value)
     return values
 
 
 def merge_provider_fields(parts: list[Any]) -> Any:
-    """Join what a provider alone tells: flags and names are told again, citations one by one."""
-    given = [part for part in parts if isinstance(part, dict)]
-    parsed = _by_key(given)
+    """Merge provider-specific fields: flags and names are repeated, citations come one by one."""
+    dicts = [part for part in parts if isinstance(part, dict)]
+    parsed = _by_key(dicts)
     cited = parsed.pop("citation", None)
     fields = {key: _merge_field(key, values) for key, values in parsed.items() if values}
-    # Where they stand in a whole answer, by the block of text that they belong to.
+    # Without streaming, LiteLLM has these citations here, in one list for each block of text.
     return {**fields, "citations": [cited]} if cited else fields
 
 
@@ -73,7 +73,7 @@ def _merge_entry(key: str, parts: list[Any]) -> Any:
 
 
 def _merge_base64(parts: list[Any]) -> Any:
-    """Join pieces of audio, each of which is encoded, and padded, on its own."""
+    """Merge pieces of audio; each piece is a base64 text with its own padding."""
     try:
         data = b"".join(base64.b64decode(part, validate=True) for part in parts if part)
     except (binascii.Error, TypeError, ValueError) as error:
@@ -83,7 +83,7 @@ def _merge_base64(parts: list[Any]) -> Any:
 
 
 def _merge_blocks(blocks: list[Any]) -> list[Any]:
-    """Join the pieces of blocks of thinking among the items of a list."""
+    """Return the items of a list; the pieces of a thinking block are merged."""
     groups: list[list[Any]] = []
     for block in blocks:
         if groups and _goes_on(groups[-1][-1], block):
@@ -97,13 +97,13 @@ def _merge_block(pieces: list[dict[str, Any]]) -> Any:
     *before, last = pieces
     parsed = "".join(piece.get("thinking") or "" for piece in before)
     if last.get("signature") and parsed and last.get("thinking") == parsed:
-        # Some versions of LiteLLM tell all of it again beside the signature.
+        # Some versions of LiteLLM repeat the whole thinking in the piece with the signature.
         return {**merged(before), **last}
     return merged(pieces)
 
 
 def _whole(block: Any) -> Any:
-    # The index of a block of thinking is LiteLLM's, and in chunks alone.
+    # LiteLLM adds the index of a thinking block, and only in chunks.
     is_numbered = isinstance(block, dict) and block.get("type") in _THINKING and "index" in block
     return {key: block[key] for key in block if key != "index"} if is_numbered else block
 
@@ -115,7 +115,7 @@ def _goes_on(before: Any, now: Any) -> bool:
     if kind != now.get("type"):
         return False
     if kind == "thinking":
-        # Anthropic signs a block with its last piece.
+        # The last piece of Anthropic's block has the signature.
         return not before.get("signature") and before.get("index") == now.get("index")
     # https://openrouter.ai/docs/use-cases/reasoning-tokens
     is_reasoning = isinstance(kind, str) and kind.startswith("reasoning.")

@@ -1,5 +1,5 @@
 """
-Joins the events of a responses stream into the response that came in them.
+Merges the events of a responses stream into one response.
 
 https://platform.openai.com/docs/api-reference/responses-streaming
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BEGUN = frozenset({"response.created", "response.in_progress", "response.queued"})
 _ENDED = frozenset({"response.completed", "response.failed", "response.incomplete"})
 _MESSAGE, _REASONING = "message", "reasoning"
-# By the event, the type of its item, where in that the text stands, and the type of that part.
+# For each event type: the item's type, the two keys of the text in the item, and the part's type.
 _DELTAS = {
     "response.output_text.delta": (_MESSAGE, "content", "text", "output_text"),
     "response.refusal.delta": (_MESSAGE, "content", "refusal", "refusal"),
@@ -38,7 +38,7 @@ _ITEMS = frozenset({"response.output_item.added", "response.output_item.done"})
 
 
 class Accumulator(Streamed):
-    """Takes events; gives the response."""
+    """Merges events into the response."""
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
         super().__init__(arguments, stream)
@@ -48,46 +48,46 @@ class Accumulator(Streamed):
         self._items: dict[tuple[Any, Any], _Item] = {}
 
     def add(self, event: Any) -> None:
-        """Take one event, an object or a dict."""
-        said = event if type(event) is dict else vars(event)
-        kind = said.get("type")
-        # Of an Enum that is a str, the hash is another.
+        """Add one event, an object or a dict."""
+        values = event if type(event) is dict else vars(event)
+        kind = values.get("type")
+        # An Enum that is a str has another hash.
         kind = kind if type(kind) is str else getattr(kind, "value", None)
-        if (place := _DELTAS.get(kind)) is not None:  # type: ignore[arg-type]
-            # What LiteLLM has no class for stands among the extras.
-            said = said if "delta" in said else fields(event)
-            self._item(place[0], said.get("item_id"), said).add(place, said)
-            self.has_content = self.has_content or place[0] != _REASONING
+        if (path := _DELTAS.get(kind)) is not None:  # type: ignore[arg-type]
+            # If LiteLLM has no class for the event, its fields are among the extras.
+            values = values if "delta" in values else fields(event)
+            self._item(path[0], values.get("item_id"), values).add(path, values)
+            self.has_content = self.has_content or path[0] != _REASONING
         elif kind in _ITEMS or kind in _BEGUN or kind in _ENDED or kind == "error":
             self._tell(kind, fields(event))
 
-    def _tell(self, kind: Any, said: Mapping[str, Any]) -> None:
+    def _tell(self, kind: Any, values: Mapping[str, Any]) -> None:
         if kind in _ITEMS:
-            item = to_jsonable(said.get("item"))
+            item = to_jsonable(values.get("item"))
             if isinstance(item, dict):
-                found = self._item(item.get("type"), item.get("id"), said)
-                found.tell(item, is_done=kind.endswith("done"))
+                output_item = self._item(item.get("type"), item.get("id"), values)
+                output_item.tell(item, is_done=kind.endswith("done"))
         elif kind == "error":
-            self.error = _error(said)
+            self.error = _error(values)
         else:
-            response = to_jsonable(said.get("response"))
+            response = to_jsonable(values.get("response"))
             if isinstance(response, dict) and kind in _BEGUN:
                 self._begun = {**self._begun, **response}
             elif isinstance(response, dict):
-                self._ended, self._response = response, said["response"]
+                self._ended, self._response = response, values["response"]
             if kind == "response.failed":
                 self.error = _error(response if isinstance(response, dict) else {})
 
-    def _item(self, kind: Any, name: Any, said: Mapping[str, Any]) -> _Item:
-        index = said.get("output_index")
-        # Some bridges of LiteLLM's give each event another id, others all items one index.
+    def _item(self, kind: Any, name: Any, values: Mapping[str, Any]) -> _Item:
+        index = values.get("output_index")
+        # Some of LiteLLM's bridges give each event another id; others give all items one index.
         key = (index, kind) if kind in (_MESSAGE, _REASONING) else (kind, name or index)
         if (item := self._items.get(key)) is None:
             item = self._items[key] = _Item(kind, name)
         return item
 
     def response(self) -> Response:
-        """Return the response that the last event brought, or what of it came before a drop."""
+        """Return the last event's response; if the stream ended early, the response so far."""
         outputs = self._ended
         if outputs is None:
             outputs = {**self._begun, "output": [item.merged() for item in self._items.values()]}
@@ -96,7 +96,7 @@ class Accumulator(Streamed):
 
 
 class _Item:
-    """One item of the output, which comes in fragments."""
+    """One item of the output, which arrives in fragments."""
 
     def __init__(self, kind: Any, name: Any) -> None:
         self._said: dict[str, Any] = {"type": kind}
@@ -108,14 +108,14 @@ class _Item:
         self._texts: dict[tuple[Any, ...], list[str]] = defaultdict(list)
 
     def tell(self, item: dict[str, Any], *, is_done: bool) -> None:
-        """Take the item itself, as it is told at its begin and its end."""
+        """Add the item itself, from the events of its start and its end."""
         self._said.update(item)
         self._is_done = is_done
 
-    def add(self, place: tuple[str, str, str, str], said: Mapping[str, Any]) -> None:
-        """Take the next fragment."""
-        index = said.get("summary_index" if place[1] == "summary" else "content_index")
-        self._texts[(index or 0, *place)].append(said.get("delta") or "")
+    def add(self, path: tuple[str, str, str, str], values: Mapping[str, Any]) -> None:
+        """Add the next fragment."""
+        index = values.get("summary_index" if path[1] == "summary" else "content_index")
+        self._texts[(index or 0, *path)].append(values.get("delta") or "")
 
     def merged(self) -> dict[str, Any]:
         """Return the item so far."""
@@ -134,8 +134,8 @@ class _Item:
         return sorted(self._texts.items())
 
 
-def _error(said: Mapping[str, Any]) -> StreamError:
-    """Return what an event or a failed response says went wrong."""
-    inner = fields(said.get("error")) or said
+def _error(values: Mapping[str, Any]) -> StreamError:
+    """Return the error in an event or in a failed response."""
+    inner = fields(values.get("error")) or values
     code, message = inner.get("code"), inner.get("message")
     return StreamError(": ".join(str(part) for part in (code, message) if part))

@@ -1,5 +1,5 @@
 """
-Reads server-sent events, wherever a stream cuts them in pieces.
+Reads server-sent events from a stream whose pieces may start or end within an event.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
@@ -12,16 +12,16 @@ from typing import Any
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.serialize import to_jsonable
 
-# In bytes. What is longer is no event: a picture, the longest that models send, is a tenth of it.
+# In bytes. Longer data is no event: models send at most a picture, a tenth of this.
 _LONGEST = 64_000_000
 _MOST_LINES = 100
 
 
 class Events:
     """
-    Gives the data of events as dicts, from bytes, texts, or dicts and objects as they are.
+    Parses pieces into the data of events, as dicts. Pieces are bytes, texts, dicts or objects.
 
-    Data that is no JSON object, such as ``[DONE]``, is passed over. Is not thread-safe.
+    Data that is no JSON object, such as ``[DONE]``, is skipped. Not thread-safe.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Events:
         self._data: list[bytes] = []
 
     def read(self, piece: Any) -> list[dict[str, Any]]:
-        """Take the next piece of the stream, and return the events that it completes."""
+        """Add the next piece of the stream, and return the events that it completes."""
         if isinstance(piece, str):
             piece = piece.encode("utf-8", "replace")
         if not isinstance(piece, (bytes, bytearray)):
@@ -47,7 +47,7 @@ class Events:
         return [event for line in lines if (event := self._event(line)) is not None]
 
     def _whole(self, piece: bytes | bytearray) -> dict[str, Any] | None:
-        """Return the event that a piece is, with nothing before or after it, as most are."""
+        """Return the event of a piece that is exactly one event, as most pieces are; else None."""
         is_one = piece.startswith(b"data:") and piece.count(b"\n") == 2  # noqa: PLR2004
         if not is_one or self._rest or self._data or not piece.endswith(b"\n\n"):
             return None
@@ -73,7 +73,7 @@ class Events:
         self._data.append(line[5:])
         if not line.rstrip().endswith(b"}"):
             return None
-        # Not at the blank line alone, which some adapters leave out.
+        # Before the blank line that ends the event: some adapters leave it out.
         event = _object(line[5:])
         if event is None and len(self._data) > 1:
             event = _object(b"\n".join(self._data))
@@ -84,9 +84,9 @@ class Events:
 
 def _object(data: bytes | bytearray) -> dict[str, Any] | None:
     try:
-        found = json.loads(data)
-    # Of one that nests too deep to be read.
+        value = json.loads(data)
+    # RecursionError: the JSON nests too deep.
     except (ValueError, RecursionError) as error:
         let_through(error)
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None

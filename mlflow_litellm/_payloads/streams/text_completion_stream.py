@@ -1,5 +1,5 @@
 """
-Joins the chunks of a text completion stream into the answer that came in them.
+Merges the chunks of a text completion stream into one response.
 
 https://platform.openai.com/docs/api-reference/completions
 """
@@ -26,16 +26,16 @@ _HEAD = ("id", "object", "created", "model", "system_fingerprint")
 
 class Accumulator:
     """
-    Takes chunks as they come, and gives the answer so far at any time.
+    Takes each chunk as it arrives, and returns the response so far at any time.
 
-    Is not thread-safe.
+    Not thread-safe.
 
     Attributes:
-        has_content: Whether any text has come.
+        has_content: Whether any text has arrived.
 
     Args:
         arguments: The call's arguments by name.
-        stream: The stream, for what LiteLLM hangs on it.
+        stream: The stream; LiteLLM's hidden parameters and ``Logging`` are read from it.
     """
 
     def __init__(self, arguments: Mapping[str, Any], stream: Any) -> None:
@@ -54,22 +54,22 @@ class Accumulator:
         self.has_content = False
 
     def add(self, chunk: Any) -> None:
-        """Take one chunk, a ``TextCompletionResponse``."""
+        """Add one chunk, a ``TextCompletionResponse``."""
         own = fields(chunk)
         for choice in own.get("choices") or ():
-            said = fields(choice)
-            index = said.get("index") or 0
+            values = fields(choice)
+            index = values.get("index") or 0
             if index not in self._choices:
                 self._choices[index] = _Choice()
-            self._choices[index].add(said)
-            self.has_content = self.has_content or bool(said.get("text"))
+            self._choices[index].add(values)
+            self.has_content = self.has_content or bool(values.get("text"))
         if own.get("usage") is not None:
             self._usage = copy.copy(own["usage"])
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
 
     def response(self) -> Response:
-        """Return the chunks so far as the answer that would have come unstreamed."""
+        """Return the response so far, in the shape that it has without streaming."""
         usage = to_jsonable(self._usage or self._usage_unasked())
         in_order = sorted(self._choices.items())
         choices = [{"index": index, **choice.merged()} for index, choice in in_order]
@@ -83,12 +83,12 @@ class Accumulator:
         return parsed
 
     def _usage_unasked(self) -> Any:
-        """Return the usage that LiteLLM keeps from users who did not ask for it."""
+        """Return the usage that LiteLLM hides from users who did not request it."""
         return read_hidden_params(self._read[-1]).get("usage") if self._read else None
 
 
 class _Choice:
-    """One choice of the answer, by its index."""
+    """One choice of the response."""
 
     def __init__(self) -> None:
         self._text: list[str] = []
@@ -96,16 +96,16 @@ class _Choice:
         self._logprobs: list[Any] = []
         self._finish_reason: Any = None
 
-    def add(self, said: Mapping[str, Any]) -> None:
-        """Take the fields of a chunk's ``TextChoices``."""
-        self._text.append(said.get("text") or "")
-        self._reasoning.append(said.get("reasoning_content") or "")
-        if said.get("logprobs") is not None:
-            self._logprobs.append(to_jsonable(said["logprobs"]))
-        self._finish_reason = said.get("finish_reason") or self._finish_reason
+    def add(self, values: Mapping[str, Any]) -> None:
+        """Add the fields of a chunk's ``TextChoices``."""
+        self._text.append(values.get("text") or "")
+        self._reasoning.append(values.get("reasoning_content") or "")
+        if values.get("logprobs") is not None:
+            self._logprobs.append(to_jsonable(values["logprobs"]))
+        self._finish_reason = values.get("finish_reason") or self._finish_reason
 
     def merged(self) -> dict[str, Any]:
-        """Return the choice as it would have come unstreamed."""
+        """Return the choice so far, in the shape that it has without streaming."""
         choice = {"text": to_jsonable("".join(self._text)), "finish_reason": self._finish_reason}
         if reasoning := "".join(self._reasoning):
             choice["reasoning_content"] = to_jsonable(reasoning)
