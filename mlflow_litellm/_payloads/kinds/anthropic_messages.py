@@ -40,7 +40,7 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     parsed.message_format = "anthropic"
     parsed.tools = chat_tools(parsed.tools)
@@ -51,12 +51,12 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a message, which is a dict, says; of anything else, its plain data."""
+    """Return a parsed message, which is a dict; other responses become JSON types."""
     hidden_params = read_hidden_params(response)
     parsed = make_response(body(response), hidden_params, arguments)
     if isinstance(parsed.outputs, dict):
         parsed.attributes["finish_reasons"] = [parsed.outputs.get("stop_reason")]
     set_response_cost(parsed, response, arguments)
-    # LiteLLM tells no cost with a dict.
+    # LiteLLM gives no cost for a dict.
     set_stream_cost(parsed, None, hidden_params, arguments)
     return parsed

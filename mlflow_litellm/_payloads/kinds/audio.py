@@ -31,7 +31,7 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; the recording is described."""
+    """Return a call's request, with a description instead of the recording."""
     parsed = request_attributes.request(arguments, RECORDED)
     if "file" in parsed.inputs:
         parsed.inputs["file"] = described(arguments["file"])
@@ -39,7 +39,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what was heard, or the recording that was made."""
+    """Return a parsed transcription, or speech with its recording as a data URI."""
     import httpx
 
     hidden_params = read_hidden_params(response)
@@ -56,7 +56,7 @@ def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
 
 
 def _recording(carrier: Any) -> dict[str, Any]:
-    """Return a recording, where it has come; one that is still to be read is the caller's."""
+    """Return a recording if it has been read; only the caller may read it from the network."""
     import httpx
 
     kind = str(carrier.headers.get("content-type") or "").partition(";")[0]
@@ -70,7 +70,7 @@ def _recording(carrier: Any) -> dict[str, Any]:
 
 
 def _seconds(outputs: Any, hidden_params: Mapping[str, Any]) -> float | None:
-    """Return how long a recording is: as told, as billed, or as LiteLLM measured it."""
+    """Return a recording's length in seconds: as reported, as billed, or as LiteLLM measured it."""
     outputs = outputs if isinstance(outputs, dict) else {}
     usage = outputs.get("usage")
     billed = usage.get("seconds") if isinstance(usage, dict) else None

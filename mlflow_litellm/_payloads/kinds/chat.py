@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
-# What shapes the answer, of OpenAI's parameters and LiteLLM's own. An allowlist: providers take
-# any further argument, keys and tokens among them, so that no list of secrets is ever whole.
+# The parameters of OpenAI and LiteLLM that shape the response. An allowlist: providers take any
+# further argument, such as keys and tokens, so that no list of secrets is ever complete.
 # https://docs.litellm.ai/docs/completion/input
 RECORDED = frozenset({
     "additional_drop_params", "allowed_openai_params", "assistant_continue_message", "audio",
@@ -48,9 +48,9 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
-    # What the UI's chat view, and the GenAI translation of OTLP, read these shapes by.
+    # The UI's chat view and the GenAI translation for OTLP read the shapes by this format.
     parsed.message_format = "openai"
     if has_media(parsed.inputs.get("messages")):
         parsed.has_media = True
@@ -59,11 +59,15 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``ModelResponse`` says, or a list of them; of anything else, its plain data."""
+    """
+    Return a parsed ``ModelResponse``, or a list of them as one response.
+
+    Other responses become JSON types.
+    """
     if isinstance(response, list):
-        answers = [parse_response(item, arguments) for item in response]
-        outputs = [parsed.outputs for parsed in answers]
-        return Response(outputs, has_media=any(parsed.has_media for parsed in answers))
+        responses = [parse_response(item, arguments) for item in response]
+        outputs = [parsed.outputs for parsed in responses]
+        return Response(outputs, has_media=any(parsed.has_media for parsed in responses))
     parsed = chat.chat_response(to_jsonable(response), read_hidden_params(response), arguments)
     set_response_cost(parsed, response, arguments)
     return parsed

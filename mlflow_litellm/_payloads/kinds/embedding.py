@@ -1,8 +1,8 @@
 """
 Embeddings: ``litellm.embedding`` and ``aembedding``.
 
-Of the vectors only their size and their first numbers are recorded: one may have thousands of
-numbers, and a call may ask for thousands of vectors.
+Only the size and the first numbers of a vector are recorded: a vector may have thousands of
+numbers, and a response may have thousands of vectors.
 https://platform.openai.com/docs/api-reference/embeddings
 """
 
@@ -37,20 +37,20 @@ _MARKS = ("data:", "http://", "https://", "gs://", "s3://")
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; tokens are counted."""
-    given = arguments.get("input")
-    if (known := items(given)) is not None:
-        given = known
-    parsed = request_attributes.request({**arguments, "input": _counted(given)}, RECORDED)
-    asked = parsed.inputs.get("input")
-    if any(_is_media(item) for item in (asked if isinstance(asked, list) else [asked])):
+    """Return a call's request; lists of tokens are replaced by their counts."""
+    inputs = arguments.get("input")
+    if (input_items := items(inputs)) is not None:
+        inputs = input_items
+    parsed = request_attributes.request({**arguments, "input": _counted(inputs)}, RECORDED)
+    recorded = parsed.inputs.get("input")
+    if any(_is_media(item) for item in (recorded if isinstance(recorded, list) else [recorded])):
         parsed.has_media = True
-        parsed.inputs["input"] = redact_data(asked)
+        parsed.inputs["input"] = redact_data(recorded)
     return parsed
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what an ``EmbeddingResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``EmbeddingResponse``; other responses become JSON types."""
     vectors = getattr(response, "data", None)
     outputs = _outputs(response, vectors) if isinstance(vectors, list) else to_jsonable(response)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
@@ -60,13 +60,13 @@ def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
     return parsed
 
 
-def _counted(given: Any) -> Any:
-    """Return inputs with those that are lists of tokens, which say nothing to people, counted."""
-    if not isinstance(given, list) or not given:
-        return given
-    if type(from_numpy(given[0])) is int:
-        return f"<{len(given)} tokens>"
-    return [_counted(items(item) or item) for item in given]
+def _counted(inputs: Any) -> Any:
+    """Return inputs; lists of tokens, which mean nothing to a reader, are replaced by counts."""
+    if not isinstance(inputs, list) or not inputs:
+        return inputs
+    if type(from_numpy(inputs[0])) is int:
+        return f"<{len(inputs)} tokens>"
+    return [_counted(items(item) or item) for item in inputs]
 
 
 def _is_media(item: Any) -> bool:
@@ -74,7 +74,7 @@ def _is_media(item: Any) -> bool:
 
 
 def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
-    # Copying the vectors takes milliseconds for each hundred of them.
+    # Without the vectors: to copy a hundred of them takes milliseconds.
     outputs: dict[str, Any] = to_jsonable(
         response.model_dump(exclude={"data"}, exclude_none=True, warnings=False)
     )
@@ -85,8 +85,8 @@ def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
 
 
 def _entry(entry: Any) -> Any:
-    known = {"object": _of(entry, "object"), "index": _of(entry, "index")}
-    parsed = {key: to_jsonable(value) for key, value in known.items() if value is not None}
+    values = {"object": _of(entry, "object"), "index": _of(entry, "index")}
+    parsed = {key: to_jsonable(value) for key, value in values.items() if value is not None}
     return {**parsed, "embedding": _described(_of(entry, "embedding"))}
 
 

@@ -37,8 +37,8 @@ RECORDED = frozenset({
     "guardrails", "model", "num_retries", "safetySettings", "stream", "systemInstruction",
     "system_instruction", "toolConfig", "tools",
 })  # fmt: skip
-# Of a configuration, what is no secret by whatever name: a schema's fields, and tools, which
-# are cleaned as the call's own.
+# The keys of schemas in a configuration: a schema's fields are no secrets, under any name. Tools
+# in a configuration are redacted like the call's own tools.
 _SCHEMAS = frozenset({
     "responseJsonSchema", "responseSchema", "response_json_schema", "response_schema",
 })  # fmt: skip
@@ -46,7 +46,7 @@ _CONFIGS = ("config", "generationConfig")
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     parsed.message_format = "gemini"
     for name in _CONFIGS:
@@ -67,10 +67,10 @@ def _redact_config(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``GenerateContentResponse``, or a dict like it, says."""
+    """Return a parsed ``GenerateContentResponse``, or a parsed dict of the same shape."""
     hidden_params = read_hidden_params(response)
     parsed = contents.contents_response(body(response), hidden_params, arguments)
     set_response_cost(parsed, response, arguments)
-    # LiteLLM tells no cost with a dict.
+    # LiteLLM gives no cost for a dict.
     set_stream_cost(parsed, None, hidden_params, arguments)
     return parsed

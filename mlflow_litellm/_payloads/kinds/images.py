@@ -1,5 +1,5 @@
 """
-Pictures made and changed: ``image_generation``, ``image_edit``, ``image_variation``.
+Images: ``image_generation``, ``image_edit``, ``image_variation``.
 
 The shapes are OpenAI's, which LiteLLM keeps for every provider:
 https://platform.openai.com/docs/api-reference/images
@@ -37,7 +37,7 @@ _FILES = ("image", "mask")
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; pictures are not read from."""
+    """Return a call's request: the allowed arguments, without secrets. Files are not read."""
     parsed = request_attributes.request(arguments, RECORDED)
     for name in _FILES:
         if name in parsed.inputs:
@@ -47,14 +47,14 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what an ``ImageResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``ImageResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
         parsed.has_media = bool(outputs.get("data"))
         outputs["data"] = [_redact(item) for item in dicts(outputs.get("data"))]
         if parsed.usage is None:
-            # LiteLLM fills in 0 where the provider counted nothing.
+            # LiteLLM fills in 0 if the provider gave no count.
             outputs.pop("usage", None)
     set_response_cost(parsed, response, arguments)
     return parsed

@@ -35,11 +35,11 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     parsed.tools = chat_tools(parsed.tools)
     if "environment" in parsed.inputs:
-        # What an agent may reach, and what opens it.
+        # The resources that an agent may use, and their credentials.
         parsed.inputs["environment"] = redact_named_secrets(parsed.inputs["environment"])
     if steps.hold_media(parsed.inputs.get("input")):
         parsed.has_media = True
@@ -48,7 +48,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what an ``InteractionsAPIResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``InteractionsAPIResponse``; other responses become JSON types."""
     parsed = steps.steps_response(body(response), read_hidden_params(response), arguments)
     set_response_cost(parsed, response, arguments)
     return parsed

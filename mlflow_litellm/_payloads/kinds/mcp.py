@@ -22,34 +22,34 @@ __all__ = ["RECORDED", "Accumulator", "ToolError", "failure", "parse_response", 
 
 RECORDED = frozenset({"arguments", "cursor", "name", "uri"})
 CALL = "tools/call"
-# LiteLLM's names for the server of a tool, in its functions and in its own route.
+# LiteLLM's names for a tool's server, in its functions and in its HTTP route.
 _SERVERS = ("server_name", "server_id")
-# As MCP's JSON and as its Python package have it.
+# The key in MCP's JSON and in MCP's Python package.
 _FAILED = ("isError", "is_error")
 
 
 class ToolError(StreamError):
-    """What a tool or an MCP server says went wrong, in an answer that says so."""
+    """An error that a tool or an MCP server reports in its response."""
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what was asked for, from the arguments of a call or the body of a request."""
+    """Return the request, from the arguments of a call or the body of a JSON-RPC request."""
     method = arguments.get("method") if "jsonrpc" in arguments else CALL
-    asked = arguments.get("params") if "jsonrpc" in arguments else arguments
-    known = to_jsonable({key: asked[key] for key in RECORDED if key in asked}) if asked else {}
+    params = arguments.get("params") if "jsonrpc" in arguments else arguments
+    inputs = to_jsonable({key: params[key] for key in RECORDED if key in params}) if params else {}
     server = next((arguments[key] for key in _SERVERS if arguments.get(key)), None)
     attributes = {
         "mcp.method.name": method,
         "mcp_server_name": server,
         # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-span
-        "gen_ai.tool.name": known.get("name") if method == CALL else None,
+        "gen_ai.tool.name": inputs.get("name") if method == CALL else None,
     }
     parsed = {key: value for key, value in attributes.items() if isinstance(value, str)}
-    return Request(bounded(redact_named_secrets(known)), attributes=parsed)
+    return Request(bounded(redact_named_secrets(inputs)), attributes=parsed)
 
 
 def parse_response(response: Any, _: Mapping[str, Any]) -> Response:
-    """Return what a result says, or the JSON-RPC message that holds it."""
+    """Return the response, from a result or the JSON-RPC message that holds it."""
     body = to_jsonable(response)
     if isinstance(body, dict) and "jsonrpc" in body:
         if error := body.get("error"):
@@ -63,13 +63,13 @@ def parse_response(response: Any, _: Mapping[str, Any]) -> Response:
 
 
 def _error(error: Any) -> ToolError:
-    said = (error.get("code"), error.get("message")) if isinstance(error, dict) else (error,)
-    return ToolError(": ".join(str(part) for part in said if part))
+    parts = (error.get("code"), error.get("message")) if isinstance(error, dict) else (error,)
+    return ToolError(": ".join(str(part) for part in parts if part))
 
 
 class Accumulator:
     """
-    Finds the answer among the messages that an MCP server sends for one request.
+    Finds the response among the messages that an MCP server sends for one request.
 
     Args:
         arguments: The request's body.
@@ -83,15 +83,15 @@ class Accumulator:
 
     @property
     def has_content(self) -> bool:
-        """Whether the answer has come."""
+        """Whether the response has arrived."""
         return self._last is not None
 
     def add(self, chunk: Any) -> None:
-        """Take the next message; notifications are passed over."""
+        """Add the next message; notifications are skipped."""
         if "result" in chunk or "error" in chunk:
             self._last = chunk
             self.error = parse_response(chunk, self._arguments).error
 
     def response(self) -> Response:
-        """Return the answer, if it has come."""
+        """Return the response; an empty one if it has not arrived."""
         return parse_response(self._last, self._arguments) if self._last is not None else Response()

@@ -25,7 +25,7 @@ RECORDED = frozenset({"input", "model", "user"})
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     if dicts(parsed.inputs.get("input")):
         parsed.has_media = True
@@ -34,7 +34,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what an ``OpenAIModerationResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``OpenAIModerationResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = response_attributes.make_response(
         outputs, read_hidden_params(response), _with_provider(arguments)
@@ -47,11 +47,11 @@ def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
 
 
 def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
-    """Return what is known of a call that failed."""
+    """Return the span attributes of a failed call."""
     return response_attributes.failure(error, _with_provider(arguments))
 
 
 def _with_provider(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the provider that LiteLLM takes where they name none."""
+    """Return the arguments with their provider, or with LiteLLM's default provider."""
     provider = endpoint.named_provider(arguments) or "openai"
     return {**arguments, "custom_llm_provider": provider}

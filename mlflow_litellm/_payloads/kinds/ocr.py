@@ -1,5 +1,5 @@
 """
-Text read from documents: ``litellm.ocr`` and ``aocr``.
+OCR, text from documents: ``litellm.ocr`` and ``aocr``.
 
 The shapes are Mistral's, which LiteLLM keeps for every provider:
 https://docs.mistral.ai/api/#tag/ocr
@@ -33,12 +33,12 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; a file is not read from."""
+    """Return a call's request: the allowed arguments, without secrets. Files are not read."""
     parsed = request_attributes.request(arguments, RECORDED)
     document = parsed.inputs.get("document")
     if isinstance(document, dict):
         parsed.has_media = True
-        # Addresses keep their query, which may say what the document is.
+        # Addresses keep their query, which may name the document.
         kept = {key: value for key, value in document.items() if key.endswith("_url")}
         parsed.inputs["document"] = redact_data({**redact_named_secrets(document), **kept})
         if "file" in document:
@@ -47,7 +47,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what an ``OCRResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``OCRResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
@@ -61,10 +61,10 @@ def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
 
 
 def _clean_pictures(page: dict[str, Any]) -> bool:
-    """Make the pictures of a page what MLflow takes for attachments; tell whether it has any."""
-    found = False
+    """Turn the pictures of a page into data URIs, and return whether the page has any."""
+    has_pictures = False
     for image in dicts(page.get("images")):
         if isinstance(content := image.get("image_base64"), str):
             image["image_base64"] = picture_uri(content)
-            found = True
-    return found
+            has_pictures = True
+    return has_pictures

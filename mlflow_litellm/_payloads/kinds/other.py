@@ -1,5 +1,5 @@
 """
-Further calls to models, recorded as they are: decisions, extractions, videos.
+Other calls to models: decisions, extractions, videos. They are recorded in LiteLLM's shape.
 
 https://docs.litellm.ai/docs/videos and https://platform.openai.com/docs/api-reference/videos
 """
@@ -34,12 +34,12 @@ RECORDED = frozenset({
     "state", "user", "video", "video_id", "videos",
 })  # fmt: skip
 _FILES = ("image", "input_reference", "video")
-# Passed on to the provider as they are.
+# LiteLLM passes these to the provider unchanged.
 _REDACTED_FIELDS = ("assets", "characters", "options", "parameters")
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; files are not read from."""
+    """Return a call's request: the allowed arguments, without secrets. Files are not read."""
     parsed = request_attributes.request(arguments, RECORDED)
     for name in parsed.inputs.keys() & _FILES:
         parsed.inputs[name] = described(arguments[name])
@@ -50,10 +50,10 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a response says, as its plain data."""
+    """Return a response, recorded as JSON types."""
     outputs = bounded(body(response))
     if isinstance(outputs, dict) and _counts_nothing(outputs.get("usage")):
-        # LiteLLM fills in 0 where the provider counted nothing.
+        # LiteLLM fills in 0 if the provider gave no count.
         outputs.pop("usage", None)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
     set_response_cost(parsed, response, arguments)

@@ -32,7 +32,7 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     if "documents" in parsed.inputs:
         parsed.inputs["documents"] = redact_data(parsed.inputs["documents"])
@@ -40,12 +40,12 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``RerankResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``RerankResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
     meta = outputs.get("meta") if isinstance(outputs, dict) else None
     if isinstance(meta, dict):
-        # Providers that bill by tokens have them there.
+        # Providers that bill by tokens have their counts here.
         parsed.usage = tokens(meta.get("tokens")) or tokens(meta.get("billed_units"))
     set_response_cost(parsed, response, arguments)
     return parsed

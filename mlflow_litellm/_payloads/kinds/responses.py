@@ -39,12 +39,12 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     parsed.message_format = "openai"
     parsed.tools = chat_tools(parsed.tools)
     if "prompt" in parsed.inputs:
-        # A stored prompt's variables, by whatever names.
+        # The variables of a stored prompt may have a secret's name.
         parsed.inputs["prompt"] = redact_named_secrets(parsed.inputs["prompt"])
     if items.hold_media(parsed.inputs.get("input")):
         parsed.has_media = True
@@ -53,7 +53,7 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``ResponsesAPIResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``ResponsesAPIResponse``; other responses become JSON types."""
     parsed = items.items_response(body(response), read_hidden_params(response), arguments)
     set_response_cost(parsed, response, arguments)
     return parsed

@@ -1,7 +1,7 @@
 """
-Searches of the web: ``litellm.search`` and ``asearch``.
+Web searches: ``litellm.search`` and ``asearch``.
 
-Answers are recorded as the documents of a retriever, which MLflow's UI and scorers read:
+Results are recorded as the documents of a retriever, which MLflow's UI and scorers read:
 https://mlflow.org/docs/latest/genai/concepts/span/#retriever-spans
 """
 
@@ -30,12 +30,12 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     return request_attributes.request(arguments, RECORDED)
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``SearchResponse`` found; of anything else, its plain data."""
+    """Return a parsed ``SearchResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = response_attributes.make_response(
         outputs, read_hidden_params(response), _with_provider(arguments)
@@ -47,7 +47,7 @@ def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
 
 
 def failure(error: BaseException, arguments: Mapping[str, Any]) -> Response:
-    """Return what is known of a call that failed."""
+    """Return the span attributes of a failed call."""
     return response_attributes.failure(error, _with_provider(arguments))
 
 

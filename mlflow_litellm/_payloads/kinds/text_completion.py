@@ -39,7 +39,7 @@ RECORDED = frozenset({
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     parsed = request_attributes.request(arguments, RECORDED)
     if parsed.model is None and (engine := parsed.inputs.get("engine")):
         parsed.model = parsed.attributes["model"] = engine
@@ -47,10 +47,10 @@ def request(arguments: Mapping[str, Any]) -> Request:
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``TextCompletionResponse`` says; of anything else, its plain data."""
+    """Return a parsed ``TextCompletionResponse``; other responses become JSON types."""
     hidden_params = read_hidden_params(response)
     parsed = texts.text_response(to_jsonable(response), hidden_params, arguments)
     set_response_cost(parsed, response, arguments)
-    # LiteLLM tells no cost where it made a chat completion of the call.
+    # LiteLLM gives no cost if it turned the call into a chat completion.
     set_stream_cost(parsed, None, hidden_params, arguments)
     return parsed

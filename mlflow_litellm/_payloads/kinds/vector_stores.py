@@ -1,7 +1,7 @@
 """
 Searches of a vector store: ``litellm.vector_stores.search`` and ``asearch``.
 
-The shapes are OpenAI's, which LiteLLM keeps for every provider; answers are recorded as the
+The shapes are OpenAI's, which LiteLLM keeps for every provider. Results are recorded as the
 documents of a retriever, which MLflow's UI and scorers read:
 https://platform.openai.com/docs/api-reference/vector-stores/search and
 https://mlflow.org/docs/latest/genai/concepts/span/#retriever-spans
@@ -29,17 +29,17 @@ RECORDED = frozenset({
     "filters", "max_num_results", "num_retries", "query", "ranking_options", "rewrite_query",
     "vector_store_id",
 })  # fmt: skip
-# In characters, of one document: a store may hold whole files.
+# The limit for one document, in characters: a store may hold whole files.
 _LONGEST = 10_000
 
 
 def request(arguments: Mapping[str, Any]) -> Request:
-    """Return what a call asked for, by its arguments' names; secrets are left out."""
+    """Return a call's request: the allowed arguments, without secrets."""
     return request_attributes.request(arguments, RECORDED)
 
 
 def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return what a ``VectorStoreSearchResponse`` found; of anything else, its plain data."""
+    """Return a parsed ``VectorStoreSearchResponse``; other responses become JSON types."""
     outputs = to_jsonable(response)
     parsed = make_response(outputs, read_hidden_params(response), arguments)
     if isinstance(outputs, dict):
