@@ -102,7 +102,7 @@ def _out_of_range(installed: dict[str, str]) -> Iterator[Finding]:
         elif version and numbers < first:
             yield Finding("FAIL", f"{name} {version} is older than {_dotted(first)}", wanted)
         elif numbers >= end:
-            yield Finding("note", f"{name} {version} is newer than any this was made for", wanted)
+            yield Finding("note", f"{name} {version} is newer than all supported versions", wanted)
 
 
 def _dotted(version: tuple[int, ...]) -> str:
@@ -137,11 +137,11 @@ def _switch() -> Iterator[Finding]:
 
 def _not_taken_over(autolog: Any) -> Finding:
     if os.environ.get(_takeover.SWITCH):
-        what = f"mlflow.litellm.autolog is MLflow's own, as {_takeover.SWITCH} says"
+        what = f"mlflow.litellm.autolog is MLflow's own, because {_takeover.SWITCH} is set"
         remedy = f"unset {_takeover.SWITCH}, or call mlflow_litellm.autolog() instead"
         return Finding("FAIL", what, remedy)
     what = f"mlflow.litellm.autolog is not this package's but one from {autolog.__module__}"
-    remedy = "take away what assigned it, or call mlflow_litellm.autolog() instead"
+    remedy = "remove the code that assigned it, or call mlflow_litellm.autolog() instead"
     return Finding("FAIL", what, remedy)
 
 
@@ -158,7 +158,7 @@ def patched(patches: Iterable[Patch]) -> Iterator[Finding]:
             yield Finding(mark, f"{what}: {listed}", remedy)
 
 
-AGAIN = "call mlflow.litellm.autolog() after what did that, if calls are not traced"
+AGAIN = "call mlflow.litellm.autolog() after the code that did this, if calls are not traced"
 LATEST = "pip install -U litellm, if you call them"
 STATES = {
     "traced": ("ok", "traced", ""),
@@ -230,7 +230,7 @@ def _collector(endpoint: str) -> Finding:
         socket.create_connection((address.hostname or "", port), report.REQUEST_S).close()
     except (OSError, ValueError) as error:
         what = f"the OpenTelemetry collector {endpoint} does not answer ({error})"
-        return Finding("FAIL", what, "start it, or mend or unset OTEL_EXPORTER_OTLP_*ENDPOINT")
+        return Finding("FAIL", what, "start it, or correct or unset OTEL_EXPORTER_OTLP_*ENDPOINT")
     return Finding("ok", f"traces go to the OpenTelemetry collector {endpoint}, which answers")
 
 
@@ -248,10 +248,10 @@ def _unknown_server() -> Iterator[Finding]:
 
 def _destined_store() -> Finding:
     try:
-        place = store.ask(store.place)
+        destination = store.ask(store.place)
     except ProblemError as problem:
         return Finding("FAIL", problem.what, problem.remedy)
-    return Finding("ok", f"traces go to {store_uri()}, {place}")
+    return Finding("ok", f"traces go to {store_uri()}, {destination}")
 
 
 def _recording() -> Finding:
@@ -283,7 +283,7 @@ def other_callbacks(litellm: Any) -> Iterator[Finding]:
         where = ", ".join(lists)
         if label == "mlflow":
             what = f"MLflow's own callback, in {where}, is set aside while this package traces"
-            yield Finding("note", what, "nothing; you can take it out for good")
+            yield Finding("note", what, "nothing; you can remove it for good")
         else:
             what = f"the callback {label}, in {where}, sees calls as well"
             yield Finding("note", what, "nothing; it works beside this package")

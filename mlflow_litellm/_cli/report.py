@@ -84,7 +84,7 @@ def problem_on_error(what: str, remedy: str) -> Iterator[None]:
     Raise any error of the block as a ProblemError.
 
     Args:
-        what: The first words of the problem's text.
+        what: The start of the problem's text.
         remedy: The action to take.
     """
     try:

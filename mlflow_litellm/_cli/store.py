@@ -79,20 +79,20 @@ def ask(question: Callable[[], T]) -> T:
 
 
 def _ask_server(question: Callable[[], T]) -> T:
-    answers: list[T] = []
+    results: list[T] = []
     errors: list[Exception] = []
 
     def ask() -> None:
         try:
-            answers.append(question())
+            results.append(question())
         except Exception as error:  # noqa: BLE001 - the waiting thread raises it
             errors.append(error)
 
     thread = threading.Thread(target=ask, name=QUESTION, daemon=True)
     thread.start()
     thread.join(PATIENCE_S)
-    if answers:
-        return answers[0]
+    if results:
+        return results[0]
     raise errors[0] if errors else TimeoutError
 
 

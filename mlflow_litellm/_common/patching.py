@@ -252,9 +252,9 @@ def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
 def _definer(holder: type, name: str) -> type:
     """Return the class that defines a method; a facade may take the method from another class."""
     method = getattr(holder, name, None)
-    place = f"{getattr(method, '__module__', '')}:{getattr(method, '__qualname__', '')}"
+    path = f"{getattr(method, '__module__', '')}:{getattr(method, '__qualname__', '')}"
     try:
-        definer = pkgutil.resolve_name(place.rpartition(".")[0])
+        definer = pkgutil.resolve_name(path.rpartition(".")[0])
     except (AttributeError, ImportError, ValueError):
         return holder
     return definer if isinstance(definer, type) and name in vars(definer) else holder

@@ -58,7 +58,7 @@ def response_cost_of(
     return _divided(total, None, hidden_params, arguments, provider, usage)
 
 
-def stream_cost(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
+def stream_cost(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
     logging: Any,
     hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
@@ -125,9 +125,9 @@ def priced(model: str | None, usage: Any) -> Any:
     return litellm.ModelResponse(usage=usage, **fields)
 
 
-def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made of.
+def _divided(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
     total: float | None,
-    noted: Parts | None,
+    breakdown: Parts | None,
     hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
@@ -137,7 +137,7 @@ def _divided(  # noqa: PLR0913, PLR0917 - Each is a part of what a price is made
     models = _models(hidden_params, arguments)
     if total is None or not _is_known(total, models, arguments):
         return None
-    return cost(total, noted or _shares(total, models, arguments, provider, usage))
+    return cost(total, breakdown or _shares(total, models, arguments, provider, usage))
 
 
 def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> bool:
@@ -157,10 +157,10 @@ def _listed_price(provider: str | None, usage: Any) -> float | None:
 
 def _breakdown(logging: Any) -> Parts | None:
     """Return LiteLLM's breakdown of the cost; None in older versions, which have none."""
-    noted = getattr(logging, "cost_breakdown", None)
-    if not isinstance(noted, dict):
+    breakdown = getattr(logging, "cost_breakdown", None)
+    if not isinstance(breakdown, dict):
         return None
-    parts = number(noted.get("input_cost")), number(noted.get("output_cost"))
+    parts = number(breakdown.get("input_cost")), number(breakdown.get("output_cost"))
     return None if None in parts else parts  # type: ignore[return-value]
 
 

@@ -75,7 +75,7 @@ def _without_key(match: re.Match[str]) -> str:
 
 def _without(text: str, secret: str) -> str:
     # Without outer backslashes, the secret still matches. They have too many escaped forms.
-    forms = [_any_form(*found) for found in _CHARACTERS.findall(secret.strip("\\"))]
+    forms = [_any_form(*match) for match in _CHARACTERS.findall(secret.strip("\\"))]
     pattern = "".join(forms)
     if not pattern:
         return text
