@@ -55,7 +55,7 @@ def let_through(error: BaseException) -> None:
         pass_on(interruption)
 
 
-class errors_ignored:  # noqa: N801 - reads as ``contextlib.suppress(Exception)``, whose place it takes.
+class errors_ignored:  # noqa: N801 - replaces ``contextlib.suppress(Exception)``.
     """
     Ignore errors of the block, except interruptions of this thread.
 

@@ -238,7 +238,7 @@ def holder_of(root: ModuleType, name: str) -> tuple[ModuleType | type, str]:
     *path, last = name.split(".")
     holder: Any = root
     for part in path:
-        # Not getattr(), as above.
+        # Not getattr(): a module's __getattr__ may import a module that nobody needs.
         inner = vars(holder).get(part)
         if not isinstance(inner, (ModuleType, type)):
             # A function may hide the module of the same name.

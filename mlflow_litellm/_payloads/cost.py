@@ -225,7 +225,7 @@ def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
     """Return the cost of a ``Usage`` by LiteLLM's price list, as input and output. 70 us."""
     import litellm
 
-    # As above.
+    # LiteLLM raises Exception itself for a model without a price.
     with errors_ignored():
         parts: Parts = litellm.cost_per_token(
             model=model,

@@ -1,5 +1,5 @@
 """
-Speech to text and back: ``litellm.transcription`` and ``speech``, sync and async.
+Transcription and speech: ``litellm.transcription`` and ``speech``, sync and async.
 
 https://platform.openai.com/docs/api-reference/audio
 """
