@@ -1,1 +1,1 @@
-"""Patches LiteLLM, and ties each call to its span."""
+"""Patch LiteLLM's functions, and make the span of each call."""

@@ -1,4 +1,4 @@
-"""The switch: configuration, and what is patched while it is on."""
+"""Switch tracing on and off: store the configuration, and apply or revert all patches."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 FLAVOR = "litellm"
 
 if state.is_enabled() and "autolog" in globals():
-    # Loaded anew, as notebooks do with what has changed: what was patched before would be patched
-    # again on top.
+    # The module is reloaded, as notebooks do after a change. The functions are patched already, and
+    # would be patched a second time.
     globals()["autolog"](disable=True)
 
 _patched: ModuleType | None = None
 _patches: list[Patch] = []
-# Of what is LiteLLM's and Python's own, so that the calls that LiteLLM makes are placed right.
+# Patches of internals of LiteLLM and Python, which give inner calls the right parent.
 _inner_patches: list[Patch] = []
-# Of MLflow's own, which is not LiteLLM's to be looked for under other names.
+# Patches of MLflow. No module imports these functions from LiteLLM, so no aliases are searched.
 _export_patches: list[Patch] = []
 _warned_missing: set[str] = set()
-# The configuration of MLflow's own flavor, where that was on when this one was switched on.
+# The configuration of MLflow's built-in flavor, if it was on when this one was switched on.
 _builtin_config: dict[str, Any] | None = None
 
 
@@ -66,22 +66,22 @@ def autolog(
     log_content: bool | None = None,
 ) -> None:
     """
-    Trace every LiteLLM call into MLflow, or stop doing so.
+    Trace every LiteLLM call into MLflow, or stop tracing.
 
-    One call, one span, child of the active span or root of a new trace; a call that LiteLLM
-    answers by several, as Router does, has a child for each. Patches LiteLLM's public functions,
-    and rebinds names that loaded modules imported from ``litellm`` before. Is idempotent and
-    thread-safe. This is ``mlflow.litellm.autolog`` where this package is installed;
-    ``mlflow.autolog()`` calls it, and ``mlflow.autolog(disable=True)`` ends what it began.
+    Each call has one span: a child of the active span, or the root of a new trace. If a call
+    makes calls of its own, as Router's do, each of these has a child span. Patches LiteLLM's public
+    functions, and rebinds names that loaded modules have imported from ``litellm``. Is idempotent
+    and thread-safe. If this package is installed, it is ``mlflow.litellm.autolog``;
+    ``mlflow.autolog()`` calls it, and ``mlflow.autolog(disable=True)`` stops the tracing.
 
     Args:
         log_traces: If False, nothing is traced and LiteLLM's functions stay unpatched.
         disable: If True, stop tracing: each patched name is its original object again.
-        silent: If True, log nothing of this package, warnings included.
+        silent: If True, this package logs nothing, no warnings either.
         log_content: If False, record no messages, outputs, tools, metadata and texts of
-            exceptions; tokens, cost, timing, model and status stay. If None, what was last given
-            stands until tracing is disabled; without any, the environment variable
-            ``MLFLOW_LITELLM_LOG_CONTENT`` decides, and content is recorded where it is not set.
+            exceptions; tokens, cost, timing, model and status stay. If None, the last value
+            stays until tracing is disabled; without a last value, the environment variable
+            ``MLFLOW_LITELLM_LOG_CONTENT`` decides; if it is not set, content is recorded.
 
     Raises:
         ImportError: LiteLLM cannot be imported.
@@ -89,16 +89,16 @@ def autolog(
     """
     _check_types(log_traces=log_traces, disable=disable, silent=silent)
     _check_types(**({} if log_content is None else {"log_content": log_content}))
-    # Loading it resets MLflow's configuration of the flavor, so it must be loaded before.
+    # The import resets MLflow's configuration of the flavor, so it comes first.
     importlib.import_module(builtin_flavor.MODULE)
     if log_traces and not disable:
-        # Before any lock is taken, as another thread may be importing it.
+        # Before any lock is taken: another thread may be importing LiteLLM.
         importlib.import_module("litellm")
     _switch(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
 
 
 def _check_types(**arguments: object) -> None:
-    # "false" is true to Python: what was to be kept out of the trace would be in it.
+    # The string "false" is true in Python, and would let content into the trace.
     for name, value in arguments.items():
         if not isinstance(value, bool):
             msg = f"autolog({name}={value!r}): {name} must be True or False"
@@ -110,11 +110,11 @@ autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
 
 
 def target_patches() -> list[Patch]:
-    """Return the patches of LiteLLM's functions, applied or not; none before tracing was on."""
+    """Return the patches of LiteLLM's functions, applied or not; empty before tracing was on."""
     return list(_patches)
 
 
-# Defining it clears MLflow's entry for the flavor, which may be on.
+# The decorator below clears MLflow's entry for the flavor, which may be on.
 _before = mlflow_compat.flavor_configurations().get(FLAVOR)
 
 
@@ -125,14 +125,14 @@ def _configure(
     silent: bool = False,
     log_content: bool | None = None,
 ) -> None:
-    """Have MLflow keep the configuration, and take back its own flavor's patches."""
+    """Let MLflow store the configuration, and revert the patches of its built-in flavor."""
 
 
 if _before:
     mlflow_compat.flavor_configurations()[FLAVOR] = _before
 
 
-# MLflow's lock and no other: mlflow.autolog() holds it while it calls autolog().
+# Only MLflow's lock: mlflow.autolog() holds it while it calls autolog().
 @mlflow_compat.locked
 def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
     wanted = log_traces and not disable
@@ -143,7 +143,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
     if wanted:
-        # Else mlflow.autolog(disable=True) would pass over what was switched on by name.
+        # Otherwise mlflow.autolog(disable=True) would skip a flavor that was switched on by name.
         mlflow_compat.mark_configured(FLAVOR)
         privacy.choose(log_content)
         _enable(sys.modules["litellm"])
@@ -155,7 +155,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
 def _enable(litellm: ModuleType) -> None:
     global _patched
     if _patched is not litellm:
-        # The second time only where somebody had LiteLLM imported anew.
+        # A second time only if LiteLLM was imported anew.
         _revert()
         _patched = litellm
         _patches[:] = [_patch(litellm, target) for target in TARGETS]
@@ -180,7 +180,7 @@ def _enable(litellm: ModuleType) -> None:
     builtin_callback.take_out(litellm)
     ids.isolate()
     notebook.attach()
-    # Before what keeps MLflow from logging: a filter after that one is not asked.
+    # Before the filter that keeps MLflow from logging: no filter after that one is called.
     interruptions.attach()
     losses.attach()
     fork.attach()
@@ -198,9 +198,9 @@ def _patch(litellm: ModuleType, target: Target) -> Patch:
 def _disable() -> None:
     global _builtin_config
     state.switch(on=False)
-    # Before the patches go, that tell it what was sent.
+    # Before the patches are reverted: they count the traces that were sent.
     export_stats.reset()
-    # Also where it was off: a wrapper that was covered then may be on top now.
+    # Also if tracing was off: a wrapper that another one covered then may be the outermost now.
     _revert()
     notebook.detach()
     interruptions.detach()
@@ -219,7 +219,7 @@ def _revert() -> None:
 
 
 def _trace_next() -> bool:
-    """Tell, at each call, whether to trace it; if so, nothing else of MLflow's may as well."""
+    """Return whether to trace the call; called at each call. Takes MLflow's callback out."""
     if not state.is_enabled():
         health.count_not_traced(Reason.OFF)
         return False
@@ -244,7 +244,7 @@ def _builtin_is_on() -> bool:
 
 
 def _warn_of_missing() -> None:
-    # What came with later versions of LiteLLM is told by `doctor` alone.
+    # Only `doctor` lists functions that this version of LiteLLM does not have yet.
     needed = (patch for patch in _patches if patch.name in {"completion", "acompletion"})
     missing = {patch.full_name for patch in needed if patch.current is None} - _warned_missing
     if missing:

@@ -1,8 +1,8 @@
 """
-Takes MLflow's own callback out of LiteLLM's lists while this package traces, and puts it back.
+Remove MLflow's callback from LiteLLM's lists while this package traces, and put it back after.
 
-Both would make a trace of each call. The callback stands in the lists as the string ``"mlflow"``
-or as the logger that LiteLLM makes of it: https://docs.litellm.ai/docs/observability/mlflow
+Otherwise each call would have two traces. A list holds the callback as the string ``"mlflow"``, or
+as the logger that LiteLLM makes from it: https://docs.litellm.ai/docs/observability/mlflow
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from types import ModuleType
 
-# The private two are filled from the public three by LiteLLM's first call. A name that is
-# missing in some version counts as empty.
+# LiteLLM's first call fills the two private lists from the three public ones. A name that a
+# version lacks counts as an empty list.
 LISTS = (
     "callbacks",
     "success_callback",
@@ -28,7 +28,7 @@ _taken: list[tuple[str, int, Any]] = []
 
 
 def take_out(litellm: ModuleType) -> None:
-    """Take MLflow's callback out of LiteLLM's lists. Is idempotent, thread-safe, and takes 1 us."""
+    """Remove MLflow's callback from LiteLLM's lists. Is idempotent, thread-safe, and takes 1 us."""
     for name in LISTS:
         callbacks: list[Any] | None = getattr(litellm, name, None)
         if callbacks and any(map(is_mlflow, callbacks)):
@@ -36,12 +36,12 @@ def take_out(litellm: ModuleType) -> None:
 
 
 def are_taken_out() -> bool:
-    """Tell whether anything has been taken out that stood in the lists."""
+    """Return whether a callback has been removed from the lists."""
     return bool(_taken)
 
 
 def put_back(litellm: ModuleType) -> None:
-    """Put what was taken out back where it stood. Is idempotent and thread-safe."""
+    """Put the removed callbacks back at their positions. Is idempotent and thread-safe."""
     with _lock:
         while _taken:
             name, position, callback = _taken.pop()
@@ -51,7 +51,7 @@ def put_back(litellm: ModuleType) -> None:
 
 
 def is_mlflow(callback: Any) -> bool:
-    """Tell whether a callback is MLflow's: its name, or LiteLLM's logger of that name."""
+    """Return whether a callback is MLflow's: the name "mlflow", or LiteLLM's logger for it."""
     if isinstance(callback, str):
         return callback == "mlflow"
     return type(callback).__module__ == "litellm.integrations.mlflow"
@@ -59,6 +59,6 @@ def is_mlflow(callback: Any) -> bool:
 
 def _take_out_of(name: str, callbacks: list[Any]) -> None:
     with _lock:
-        found = [position for position, item in enumerate(callbacks) if is_mlflow(item)]
+        positions = [position for position, item in enumerate(callbacks) if is_mlflow(item)]
         # In place, last one first: LiteLLM and the user may hold the list itself.
-        _taken.extend((name, position, callbacks.pop(position)) for position in reversed(found))
+        _taken.extend((name, position, callbacks.pop(position)) for position in reversed(positions))

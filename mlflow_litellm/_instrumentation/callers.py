@@ -3,8 +3,7 @@ Find the LiteLLM code that makes a call, past the wrappers of other libraries.
 
 A wrapper that another library has put on a function of LiteLLM, and a user's callback, look the
 same on the stack: LiteLLM calls them, and they make the call. But LiteLLM calls the wrapper by the
-name of the function, so it runs the code of the object that has this name. A callback runs other
-code.
+name of the function, so the code of the object with this name runs. A callback runs other code.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Libraries through which LiteLLM calls its own functions: to wait for them, and to retry them.
+# Libraries that LiteLLM uses to call its own functions: to wait for them, and to retry them.
 LIBRARIES_OF_LITELLM = frozenset({"asyncio", "tenacity"})
 _OWN = frozenset({"mlflow_litellm", "wrapt"})
 _MAX_WRAPPERS = 20
-# Other Pythons may lack it.
+# Python implementations other than CPython may lack it.
 _getframe: Any = getattr(sys, "_getframe", None)
 
-# What of MLflow has LiteLLM called for its own ends. Not all of MLflow, nor all of mlflow.genai:
-# that also calls the user's functions, which may be LiteLLM's very own, or a library's below.
+# Modules of MLflow that call LiteLLM for MLflow's own purposes. Not all of mlflow.genai: it also
+# calls the user's functions, which may be LiteLLM's functions or those of a library below.
 OWN = (
     "mlflow.genai.judges.",
     "mlflow.genai.optimize.job",
@@ -36,7 +35,8 @@ OWN = (
     "mlflow.genai.scorers.trulens",
 )
 
-# Packages that call LiteLLM when others tell them to, as those above do, and what they run on.
+# Packages that call LiteLLM on behalf of others, such as the modules above, and the packages that
+# they run on.
 CARRIERS = frozenset(
     {
         "asyncio",
@@ -55,10 +55,11 @@ CARRIERS = frozenset(
     }
 )
 
-# Has coroutines run, for scorers as for the user's functions, so that its caller decides.
+# Runs coroutines for scorers and for the user's functions, so its caller decides.
 HELPERS = "mlflow.genai.utils."
 
-# Only calls that come through carriers are followed further than one step. A step takes 0.2 us.
+# Frames that are read at most: more than one only for calls that come through carriers. A frame
+# takes 0.2 us.
 MAX_STEPS = 100
 
 
@@ -72,10 +73,10 @@ def litellm_caller(
     Return the module of LiteLLM that makes the call of a patched function.
 
     Args:
-        functions: Returns the objects that LiteLLM may have called, given the frame of its code.
-            The code of each, and of the functions that it wraps, is passed over.
+        functions: Takes the frame of LiteLLM's code, and returns the objects that it may have
+            called. The code of each, and of the functions that it wraps, is passed over.
         through: Packages that are passed over too.
-        thread_function: A function that a thread runs if LiteLLM gave it a function to run.
+        thread_function: The function that a thread runs if LiteLLM submitted a function to it.
 
     Returns:
         The name of the module; empty in such a thread; None if other code makes the call, or if
@@ -105,7 +106,7 @@ def _is_code_of(code: Any, functions: list[Any]) -> bool:
 
 def _codes(function: Any) -> Iterator[Any]:
     """Yield the code of a function, and of those that it wraps."""
-    # A mock has every attribute, and so no end of wrapped functions.
+    # A mock has every attribute, so its `__wrapped__` never ends.
     for _ in range(_MAX_WRAPPERS):
         if function is None:
             return
@@ -118,13 +119,13 @@ def _codes(function: Any) -> Iterator[Any]:
 
 def is_mlflows_own() -> bool:
     """
-    Tell whether the call of LiteLLM now being made is one of MLflow's judges and the like.
+    Return whether MLflow makes the present call for its own purposes, such as a judge.
 
-    Decided by the module of the nearest code on the stack that is no carrier's. So what the
-    user's code does is the user's, whoever called it. To be asked by the predicate that wrapt
-    calls; where the stack cannot be read, no call is MLflow's own.
+    The nearest frame on the stack that is not a carrier's decides. So a call that the user's code
+    makes is the user's, also if MLflow called that code. Call this only from the predicate that
+    wrapt calls. If the stack cannot be read, the result is False.
     """
-    # Not _getframe(2): a thread may begin with the call, and then there is no such frame.
+    # Not _getframe(2): a thread may begin with the call, and then that frame does not exist.
     frame: Any = _getframe(1).f_back if _getframe else None
     for _ in range(MAX_STEPS):
         name = frame and frame.f_globals.get("__name__")

@@ -1,9 +1,9 @@
 """
-Which call an inner call is part of: LiteLLM answers some calls by making others.
+Find the call that an inner call belongs to: LiteLLM makes inner calls within some calls.
 
-It bridges a kind of call that a provider lacks to one that it has, tries deployments and
-fallbacks one after the other, and runs models and tools in turns. The first is one call; of the
-others each is a call of its own, below the one that the user made.
+LiteLLM bridges a kind of call that a provider lacks to one that it has, tries deployments and
+fallbacks one after the other, and runs models and tools in turns. A bridged call has one span. Each
+attempt and each turn has a span of its own, below the span of the user's call.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ if TYPE_CHECKING:
     from mlflow_litellm._tracing.span import ActiveSpan, CallSpan
 
 
-# LiteLLM's words for the verdicts that may end a request.
+# LiteLLM's names of the verdicts that may end a request.
 STOPPING = frozenset({"guardrail_failed_to_respond", "guardrail_intervened"})
 
 
 class CallContext:
     """
-    A call that is under way, as inner calls see it.
+    A call that is under way, with the data that its inner calls need.
 
     Attributes:
-        span: Its span.
-        door: The door that it came through.
-        outer: The call that it is made for, if any.
-        is_open: Whether it has yet to end.
-        is_streaming: Whether it gave a stream. Its span is then not current while the stream makes
-            calls: to make it so for each chunk takes longer than all the rest.
-        is_composite: Whether the calls below it are what reached models, and have the tokens.
-        steps: The doors of the calls of its own kind that LiteLLM made for it.
-        groups: The model groups that Router tried for it, in order.
-        is_retried: Whether the steps are attempts at the same.
-        runs_tools: Whether LiteLLM runs tools of MCP servers for it, between calls of a model.
-        cancelled_by: What ended it from outside, such as a guardrail; empty if nothing is known.
-        redactions: What takes the secrets of the calls below it out of a text: an exception of
-            theirs may be this call's as well.
+        span: The span of the call.
+        target: The traced function that was called.
+        outer: The call that this call is made for, or None.
+        is_open: Whether the call has not ended yet.
+        is_streaming: Whether the call returned a stream. Its span is then not current while the
+            stream makes calls: making it current for each chunk takes longer than all the rest.
+        usage_is_below: Whether the inner calls reached the models, and have the tokens and cost.
+        inner_targets: The targets of the inner calls of the same kind that LiteLLM made.
+        groups: The model groups that Router tried, in order.
+        is_retried: Whether the inner calls are attempts at the same call.
+        runs_tools: Whether LiteLLM runs tools of MCP servers between calls of a model.
+        cancelled_by: The cause of a cancellation, such as a guardrail; empty if unknown.
+        redactions: Functions that redact the secrets of the inner calls in a text: an exception of
+            an inner call may be raised by this call as well.
     """
 
     __slots__ = (
@@ -95,20 +95,20 @@ class CallContext:
         return call is other
 
     def restrict(self, content: Content) -> None:
-        """Have no more than `content` recorded of the call and of those that it is part of."""
+        """Record no more than `content` of this call and of its outer calls."""
         call: CallContext | None = self
         while call is not None and call.span.content > content:
             call.span.content = content
             call = call.outer
 
     def add_inner_request(self, target: Target, request: Request) -> None:
-        """Note what is asked for in a call that is made for this one."""
+        """Record the model group of the request of an inner call."""
         group = request.attributes.get("model_group")
         if group and not target.is_composite and group not in self.groups:
             self.groups.append(group)
 
     def cause_of(self, error: BaseException) -> str:
-        """Return what cancelled the call or one that it is part of; empty if nothing is known."""
+        """Return the cause that cancelled this call or an outer call; empty if unknown."""
         if not isinstance(error, CancelledError):
             return ""
         call: CallContext | None = self
@@ -117,56 +117,57 @@ class CallContext:
         return call.cancelled_by if call is not None else ""
 
     def add_guardrail(self, name: str, mode: str, status: str) -> None:
-        """Note the verdict of a guardrail that ran for the call."""
+        """Record the verdict of a guardrail that ran for the call."""
         if status in STOPPING:
             self.cancelled_by = f"{status}: {name} ({mode})"
 
     def record_late(self, status: str, record: Callable[[], None]) -> None:
         """
-        Record what ran for the call after it had ended, if what it is part of is still open.
+        Record a guardrail that ran after the call had ended, if an outer call is still open.
 
         Args:
-            status: The verdict of a guardrail.
+            status: The verdict of the guardrail.
             record: Makes a span below the current one.
         """
         if self.outer is not None:
             self.outer.record_late(status, record)
 
     def add_lost_stream(self, error: BaseException) -> None:
-        """Note that a stream of a call made for this one broke, of which a reader may not hear."""
+        """Record that the stream of an inner call broke; its reader may not see the error."""
 
     def add_inner_result(self, result: Any) -> None:
-        """Note what a step gave, which may be what this call gives."""
+        """Record the result of an inner call, which this call may return as its own."""
         if self._results is not None:
             self._results.append(result)
 
     def resolve_outcome(self, result: Any) -> None:
-        """Note what this call gives or raises. A stream is read on, and must not be held here."""
+        """Set `usage_is_below` if this call returns or raises the result of an inner call."""
+        # The list is dropped: a stream must not be held here.
         results, self._results = self._results or [], None
-        # A helper's answer, such as a judge's, is not the call's own.
-        self.usage_is_below |= any(result is given for given in results)
+        # The response of a helper, such as a judge, is not the response of this call.
+        self.usage_is_below |= any(result is each for each in results)
 
     def release(self) -> None:
         """
-        Let the arguments of inner calls go, after the span has ended.
+        Drop the arguments of inner calls, after the span has ended.
 
-        LiteLLM's threads and tasks keep copies of the context for as long as they like, and the
-        arguments hold exceptions, whose frames hold the caller's own objects.
+        LiteLLM's threads and tasks may keep copies of the context for long. The arguments hold
+        exceptions, and the frames of an exception hold the caller's objects.
         """
-        # Not clear(): the enclosing call may have yet to use the list.
+        # Not clear(): the outer call may still need the list.
         self.redactions = []
 
     def active(self) -> Active:
-        """Return a context manager that makes this the enclosing call, and its span current."""
-        # MLflow takes 10 us to make a span current, even one that is none.
+        """Return a context manager that makes this the current call, and its span current."""
+        # MLflow takes 10 us to make a span current, even one that is in no trace.
         return Active(self, self.span.active()) if self.span.in_trace else INACTIVE
 
 
 def started(span: CallSpan, outer: CallContext | None) -> CallSpan:
-    """Start the span of a call that is made for another, if any; return it."""
+    """Start the span of a call below the call `outer`, if there is one; return the span."""
     if outer is None or not outer.is_streaming:
         return span.start()
-    # In a context of its own, which need not be left.
+    # In a copy of the context, so the span need not be made inactive again.
     return copy_context().run(_started_below, span, outer)
 
 
@@ -176,7 +177,7 @@ def _started_below(span: CallSpan, outer: CallContext) -> CallSpan:
 
 
 class Active:
-    """Makes a call the enclosing one, and its span the current one, in this context only."""
+    """Make a call the current call, and its span the current span, in this context only."""
 
     __slots__ = ("_call", "_span", "_token")
 
@@ -190,14 +191,14 @@ class Active:
         self._token = current.set(self._call)
 
     def __exit__(self, *_: object) -> None:
-        # Forgotten only then: left again, if this is interrupted.
+        # The token is dropped last: if this is interrupted, restore() uses it.
         if self._token is not None:
             _reset(self._token)
             self._token = None
         self._span.__exit__()
 
     def restore(self) -> None:
-        """Leave it for good, if entering or leaving it was interrupted."""
+        """Make the call and its span not current, if entering or leaving was interrupted."""
         if self._token is not None:
             _reset(self._token)
             self._token = None
@@ -205,7 +206,7 @@ class Active:
 
 
 class _Inactive(Active):
-    """Leaves all as it is."""
+    """Change nothing."""
 
     def __init__(self) -> None: ...
 
@@ -222,25 +223,25 @@ INACTIVE: Active = _Inactive()
 def _reset(token: Token[CallContext | None]) -> None:
     try:
         current.reset(token)
-    # What the collector closes is left in another context than it was entered in. The token may
-    # have been used, by what was interrupted then.
+    # The garbage collector may close a generator in another context than the one it was entered
+    # in. An interrupted exit may have used the token already.
     except (RuntimeError, ValueError) as error:
         let_through(error)
 
 
-# Read and set by itself where streams are read, as a function takes longer than that.
+# Streams read and set the variable directly: a function call takes longer than that.
 current: ContextVar[CallContext | None] = ContextVar("mlflow_litellm_enclosing", default=None)
 
 
 def leave(call: CallContext, before: CallContext | None) -> None:
-    """Make `before` the enclosing call again, after a chunk of another call's stream was read."""
-    # What the collector closes is left in another context than it was entered in.
+    """Make `before` the current call again, after a chunk of the stream of `call` was read."""
+    # The garbage collector may close a stream in another context than the one it was entered in.
     if current.get() is call:
         current.set(before)
 
 
 def current_call() -> CallContext | None:
-    """Return the innermost call that is under way in this context."""
+    """Return the innermost call of this context if it is still open, or None."""
     call = current.get()
     return call if call is not None and call.is_open else None
 
@@ -251,26 +252,27 @@ def last() -> CallContext | None:
 
 
 def call_has_ended() -> bool:
-    """Tell whether the context is that of a call that has ended, as a task may have it."""
+    """Return whether the innermost call of this context has ended, as in a background task."""
     call = current.get()
     return call is not None and not call.is_open
 
 
 def is_internal_call(target: Target) -> bool:
     """
-    Tell whether the call now being made is LiteLLM's way to make the enclosing one.
+    Return whether the present call is internal: part of the current call, without its own span.
 
-    To be asked where the call is made, as it is told by the stack; where that cannot be read, no
-    call is. Counts the call as a step of the enclosing one, where it is that.
+    Call this in the thread or task that makes the call, because the stack is read. If the stack
+    cannot be read, the result is False. An inner call of the same kind is added to the
+    `inner_targets` of the current call.
 
     Args:
-        door: The door that the call comes through.
+        target: The traced function that is called.
     """
     outer = current_call()
     if outer is None or not _is_by_litellm(target):
         return False
     if target.is_composite and not outer.target.is_composite:
-        # What it makes are the steps.
+        # The inner calls of the composite call are traced instead.
         return True
     if outer.target.payload is target.payload:
         outer.inner_targets.append(target)
@@ -285,8 +287,8 @@ def _is_by_litellm(target: Target) -> bool:
         last = name.rpartition(".")[2]
         return [vars(holder).get(last), vars(litellm).get(last), frame.f_globals.get(last)]
 
-    # LiteLLM gives some functions to a thread as they are. Such a thread has no code of LiteLLM's
-    # on its stack, and only LiteLLM's threads run this function.
+    # LiteLLM submits some functions to a thread directly. The stack of such a thread has no code
+    # of LiteLLM's, but only LiteLLM's threads run `run_below`.
     return (
         litellm_caller(functions, through=LIBRARIES_OF_LITELLM, thread_function=run_below)
         is not None
@@ -294,7 +296,7 @@ def _is_by_litellm(target: Target) -> bool:
 
 
 def run_below(call: CallContext, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """Run a function that LiteLLM gave to a thread without the context of the call."""
+    """Run a function in the context of a call, in a thread that LiteLLM gave no context."""
     with call.active():
         return function(*args, **kwargs)
 
@@ -304,10 +306,10 @@ _COUNTED = ("response_cost", "reasoning_tokens", "input_audio_tokens", "output_a
 
 def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the span attributes of a route: of Router, its model group and strategy.
+    Return the span attributes of a composite call: for Router, its model group and strategy.
 
     Args:
-        owner: The router, or None.
+        instance: The router, or None.
         arguments: The call's arguments by name.
     """
     strategy = _strategy(instance)
@@ -318,14 +320,14 @@ def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[st
 
 
 def _strategy(router: Any) -> Any:
-    """Return a router's strategy; since LiteLLM 1.110 it is one of the settings."""
+    """Return a router's strategy. Since LiteLLM 1.110, it is one of the router's settings."""
     settings = getattr(router, "settings", None)
     return getattr(settings() if callable(settings) else router, "routing_strategy", None)
 
 
 def is_custom_stream(stream: Any, arguments: Mapping[str, Any]) -> bool:
     """
-    Tell whether a stream comes from a user's own provider, which may make calls while it is read.
+    Return whether a stream comes from a custom provider, whose code may make calls at each chunk.
 
     Args:
         stream: The stream as LiteLLM made it.
@@ -335,31 +337,31 @@ def is_custom_stream(stream: Any, arguments: Mapping[str, Any]) -> bool:
     if not handlers:
         return False
     prefix = str(arguments.get("model")).partition("/")[0]
-    given = arguments.get("custom_llm_provider")
-    providers = {getattr(stream, "custom_llm_provider", None), given, prefix}
+    argument = arguments.get("custom_llm_provider")
+    providers = {getattr(stream, "custom_llm_provider", None), argument, prefix}
     return any(handler["provider"] in providers for handler in handlers)
 
 
-def record_inner_calls(response: Response, route: CallContext) -> None:
+def record_inner_calls(response: Response, call: CallContext) -> None:
     """
-    Note how many calls were made for one, and leave tokens and cost to them.
+    Record the number of inner calls, and remove tokens and cost if the inner calls have them.
 
-    Each has its own, those that failed after a part of the answer among them.
+    Each inner call records its own, also one that failed after a part of its response.
     """
-    if not route.inner_targets:
+    if not call.inner_targets:
         return
-    response.attributes["inner_calls"] = len(route.inner_targets)
-    if route.is_retried:
-        response.attributes.setdefault("attempted_retries", len(route.inner_targets) - 1)
-    if groups := route.groups:
+    response.attributes["inner_calls"] = len(call.inner_targets)
+    if call.is_retried:
+        response.attributes.setdefault("attempted_retries", len(call.inner_targets) - 1)
+    if groups := call.groups:
         response.attributes["model_groups"] = groups
-        # LiteLLM tells these itself, but not of a call that failed.
+        # LiteLLM returns these counts, but not for a call that failed.
         response.attributes.setdefault("attempted_fallbacks", len(groups) - 1)
-        response.attributes.setdefault("attempted_retries", len(route.inner_targets) - len(groups))
-    if route.usage_is_below:
+        response.attributes.setdefault("attempted_retries", len(call.inner_targets) - len(groups))
+    if call.usage_is_below:
         _leave_tokens(response)
-        if not route.target.is_composite:
-            route.span.set_type(SpanType.CHAIN)
+        if not call.target.is_composite:
+            call.span.set_type(SpanType.CHAIN)
 
 
 def _leave_tokens(response: Response) -> None:

@@ -1,8 +1,8 @@
 """
-The span of each run of a guardrail, made as it ends: LiteLLM tells of it then.
+Make a span for each run of a guardrail, at its end: LiteLLM reports the run only then.
 
-What a guardrail found is not recorded: texts, the answer of its provider, and maps that undo a
-mask. https://docs.litellm.ai/docs/proxy/guardrails/quick_start
+The findings of a guardrail are not recorded: texts, the response of its provider, and the maps that
+undo a mask. https://docs.litellm.ai/docs/proxy/guardrails/quick_start
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from mlflow_litellm._tracing.span import CallSpan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# LiteLLM's words for what was done. Any other response may quote what was said.
+# LiteLLM's names of a guardrail's actions. Any other response may quote a message.
 _ACTIONS = frozenset({"allow", "block", "deny", "mask"})
 _FOR_LOGS = "logging_only"
 _FAILED = "guardrail_failed_to_respond"
 _INTERVENED = "guardrail_intervened"
-# By LiteLLM's metrics, which know an error's type alone.
+# The error types that mean a block. LiteLLM's metrics have only the type of an error.
 _BLOCKS = frozenset({
     "BlockedPiiEntityError", "GuardrailRaisedException", "HTTPException", "ModifyResponseException",
     "SensitiveDataRouteException",
 })  # fmt: skip
-# The names of guardrails that LiteLLM has recorded a run of.
+# The names of the guardrails whose runs LiteLLM has recorded.
 _recorded: set[str] = set()
 
 
 class GuardrailError(StreamError):
-    """What LiteLLM says of a guardrail that gave no verdict."""
+    """A guardrail that gave no verdict, with LiteLLM's status for it."""
 
 
 def record_run(wrapped: Any, guardrail: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -75,7 +75,7 @@ def record_metrics(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> 
 
 
 def _mode(configured: Any) -> Any:
-    """Return the mode that a guardrail runs in, of several if it does not say which."""
+    """Return "logging_only" if it is configured and the call has ended, else all modes."""
     return (
         _FOR_LOGS
         if _FOR_LOGS in str(to_jsonable(configured)) and context.call_has_ended()
@@ -88,27 +88,27 @@ def _action(response: Any) -> str | None:
 
 
 def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
-    known = {key: value for key, value in attributes.items() if value is not None}
+    recorded = {key: value for key, value in attributes.items() if value is not None}
     began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
-    status = str(known.get("guardrail_status"))
-    if known.get("guardrail_mode") == _FOR_LOGS or context.call_has_ended():
-        # Its span would begin a trace of its own, if the request's has been sent.
+    status = str(recorded.get("guardrail_status"))
+    if recorded.get("guardrail_mode") == _FOR_LOGS or context.call_has_ended():
+        # If the request's trace has been sent, the span would begin a trace of its own.
         if (last := context.last()) is not None:
-            last.record_late(status, lambda: _write(name, known, began, None))
+            last.record_late(status, lambda: _write(name, recorded, began, None))
         return
     outer = context.current_call()
-    _write(name, known, began, outer)
+    _write(name, recorded, began, outer)
     if outer is not None:
-        outer.add_guardrail(name, str(known.get("guardrail_mode")), status)
+        outer.add_guardrail(name, str(recorded.get("guardrail_mode")), status)
 
 
 def _write(
-    name: str, known: Mapping[str, Any], began: int | None, outer: context.CallContext | None
+    name: str, attributes: Mapping[str, Any], began: int | None, outer: context.CallContext | None
 ) -> None:
     span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
     context.started(span, outer)
-    span.record(Request({}, attributes={"guardrail_name": name, **known}))
-    if (status := str(known.get("guardrail_status"))) == _FAILED:
+    span.record(Request({}, attributes={"guardrail_name": name, **attributes}))
+    if (status := str(attributes.get("guardrail_status"))) == _FAILED:
         span.fail(GuardrailError(status), Response())
     else:
         span.finish(Response())

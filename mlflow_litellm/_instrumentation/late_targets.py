@@ -1,8 +1,8 @@
 """
-Patches what LiteLLM runs guardrails and the tools of MCP servers with.
+Patch the functions that LiteLLM runs guardrails and the tools of MCP servers with.
 
-LiteLLM loads these modules when it needs them, and has moved some: each is patched once it is
-imported, under any of its names.
+LiteLLM imports these modules when it needs them, and has moved some between versions. Each is
+patched when it is imported, under any of its names.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SESSION = {
     "load_mcp_tools": mcp.load_tools,
 }
 _TURN = {"aresponses": mcp.take_turn}
-# The first is public, the second is not: it tells of guardrails that record nothing themselves.
+# The first is public; the second is private, and reports guardrails that record nothing themselves.
 _RECORD = {
     "CustomGuardrail.add_standard_logging_guardrail_information_to_request_data": (
         guardrails.record_run
@@ -35,7 +35,7 @@ _RECORD = {
 _METRICS = {"ProxyLogging._emit_guardrail_metrics": guardrails.record_metrics}
 _TARGETS: dict[str, dict[str, Any]] = {
     "litellm.responses.main": _TURN,
-    # Holds the function under a name of its own.
+    # This module holds the function under another name.
     "litellm.responses.mcp.litellm_proxy_mcp_handler": _TURN,
     "litellm.proxy._experimental.mcp_server.mcp_server_manager": _MANAGER,
     "litellm.proxy.mcp_server.mcp_server_manager": _MANAGER,
@@ -52,17 +52,17 @@ _is_watching = False
 
 
 def late_patches() -> list[Patch]:
-    """Return the patches of what has been imported so far."""
+    """Return the patches of the modules that have been imported so far."""
     return list(_patches)
 
 
 def watch(is_enabled: Callable[[], bool], patches_now: Callable[[], bool]) -> None:
     """
-    Have each module patched when it is imported. Is idempotent.
+    Patch each module when it is imported. Is idempotent.
 
     Args:
-        is_on: Asked at each call whether it is traced.
-        is_enabled: Asked when a module is imported, whether to patch it now.
+        is_enabled: Returns whether to trace a call; called at each call.
+        patches_now: Returns whether to apply the patches now; called when a module is imported.
     """
     global _is_watching
     if _is_watching:
@@ -70,23 +70,23 @@ def watch(is_enabled: Callable[[], bool], patches_now: Callable[[], bool]) -> No
     _is_watching = True
 
     def imported(module: ModuleType) -> None:
-        with guard("patching what has been imported"):
-            found = _found(module, is_enabled)
-            _patches.extend(found)
+        with guard("patching an imported module"):
+            patches = _found(module, is_enabled)
+            _patches.extend(patches)
             if patches_now():
-                apply_all(found)
+                apply_all(patches)
 
     for name in _TARGETS:
         wrapt.register_post_import_hook(imported, name)
 
 
 def _found(module: ModuleType, is_enabled: Callable[[], bool]) -> list[Patch]:
-    # Under its old name a module may be the one of the new name.
-    known = {(id(patch.holder), patch.name) for patch in _patches}
+    # The module of an old name may be the same object as the module of the new name.
+    patched = {(id(patch.holder), patch.name) for patch in _patches}
     wrappers = _TARGETS.get(module.__name__, {})
-    found = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
+    targets = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
     return [
         Patch(holder, name, wrapper, is_enabled)
-        for holder, name, wrapper in found
-        if (id(holder), name) not in known
+        for holder, name, wrapper in targets
+        if (id(holder), name) not in patched
     ]

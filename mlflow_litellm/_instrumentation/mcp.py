@@ -1,4 +1,4 @@
-"""The spans of MCP: a tool that LiteLLM runs, a list of tools, the model's turns between."""
+"""Make the spans of MCP: a tool call, a list of tools, and the turns of the model between them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ _AFTER = "post_mcp_call"
 @dataclass(frozen=True, slots=True)
 class _Method(Target):
     """
-    One request to an MCP server. Calls that the server makes in return are calls of their own.
+    One request to an MCP server. Calls that the server makes because of it have their own spans.
 
     Attributes:
-        target: The tool that is called; empty where the request is for a list.
+        is_composite: Always True: inner calls are calls of their own.
+        tool: The name of the tool that is called; empty if the request is for a list.
     """
 
     is_composite: bool = True
@@ -42,12 +43,12 @@ class _Method(Target):
 
     @property
     def span_name(self) -> str:
-        """As OpenTelemetry's conventions for MCP have it, such as ``"tools/call get_weather"``."""
+        """The name by OpenTelemetry's conventions for MCP, such as ``"tools/call get_weather"``."""
         return f"{self.name} {self.tool}".strip()
 
 
 class _ToolCall(Call):
-    """A tool that LiteLLM's manager runs: its guardrails may change what is sent and returned."""
+    """A tool call of LiteLLM's manager. Guardrails may change its arguments and its result."""
 
     __slots__ = ("is_sent",)
 
@@ -57,15 +58,15 @@ class _ToolCall(Call):
         self.is_sent = False
 
     def send(self, arguments: Mapping[str, Any]) -> None:
-        """Record the arguments that the server gets, in the place of those that were asked for."""
+        """Record the arguments that the server gets instead of the requested arguments."""
         self.is_sent = True
-        with guard("recording what a tool is sent"):
+        with guard("recording the arguments of a tool"):
             self.span.record(mcp.request({**self._arguments, "arguments": arguments}))
 
     def fail(self, error: BaseException) -> None:
-        """End the span: the call raised `error`, maybe as a guardrail forbade its arguments."""
+        """End the span: the call raised `error`, maybe because a guardrail blocked it."""
         if not self.is_sent:
-            with guard("leaving out what a tool was not sent"):
+            with guard("removing the arguments of a tool"):
                 self.send({})
         super().fail(error)
 
@@ -80,7 +81,7 @@ _running: ContextVar[_ToolCall | None] = ContextVar("mlflow_litellm_tool", defau
 
 
 async def run_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Wrap ``MCPServerManager.call_tool``, which all that LiteLLM runs passes through."""
+    """Wrap ``MCPServerManager.call_tool``, through which LiteLLM runs all tools."""
     call = _ToolCall(_by_name(wrapped, args, kwargs))
     token = _running.set(call)
     try:
@@ -90,27 +91,27 @@ async def run_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> 
 
 
 async def send_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """Wrap ``MCPClient.call_tool``: the end of the way for the manager's tools, or all of it."""
-    asked: dict[str, Any] = {}
+    """Wrap ``MCPClient.call_tool``, which the manager or the user's own code calls."""
+    request: dict[str, Any] = {}
     with guard("reading a call of a tool"):
         parameters = _by_name(wrapped, args, kwargs).get("call_tool_request_params")
-        asked = {key: getattr(parameters, key, None) for key in ("name", "arguments")}
+        request = {key: getattr(parameters, key, None) for key in ("name", "arguments")}
     running = _running.get()
     if running is not None and running.context.is_open:
-        running.send(asked.get("arguments") or {})
+        running.send(request.get("arguments") or {})
         return await wrapped(*args, **kwargs)
-    return await _within(_tool(asked), wrapped, args, kwargs)
+    return await _within(_tool(request), wrapped, args, kwargs)
 
 
 async def call_openai_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``experimental_mcp_client.call_openai_tool``."""
     if _is_patched(wrapped):
         return await wrapped(*args, **kwargs)
-    asked: dict[str, Any] = {}
+    request: dict[str, Any] = {}
     with guard("reading a call of a tool"):
         function = _by_name(wrapped, args, kwargs)["openai_tool"]["function"]
-        asked = {"name": function["name"], "arguments": _decoded(function["arguments"])}
-    return await _within(_tool(asked), wrapped, args, kwargs)
+        request = {"name": function["name"], "arguments": _decoded(function["arguments"])}
+    return await _within(_tool(request), wrapped, args, kwargs)
 
 
 async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -131,14 +132,14 @@ def take_turn(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any) -
 
 
 def _is_patched(function: Any) -> bool:
-    """Tell whether a function is traced already: LiteLLM has it under an old name as well."""
-    # Not isinstance(): it claims to be a function.
+    """Return whether a function is patched already under another name of its module."""
+    # Not isinstance(): a patched function claims to be a plain function.
     return type(function) is PatchedFunction
 
 
-def _tool(asked: Mapping[str, Any]) -> Call:
-    target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(asked.get("name") or ""))
-    return Call(target, asked)
+def _tool(request: Mapping[str, Any]) -> Call:
+    target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(request.get("name") or ""))
+    return Call(target, request)
 
 
 async def _within(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -166,7 +167,7 @@ def _by_name(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
 
 
 def _is_masked() -> bool:
-    """Tell whether a guardrail changes or forbids results, which it does after the tool's span."""
+    """Return whether a guardrail may change or block results, after the tool's span has ended."""
     callbacks = getattr(sys.modules.get("litellm"), "callbacks", None) or ()
     return any(map(_changes_results, callbacks))
 
@@ -179,5 +180,5 @@ def _changes_results(callback: Any) -> bool:
         return True
     if not hasattr(callback, "event_hook"):
         return False
-    # One without a mode runs at each point.
+    # A guardrail without a mode runs at each hook.
     return callback.event_hook is None or _AFTER in str(callback.event_hook)

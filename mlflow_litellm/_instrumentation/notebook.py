@@ -1,8 +1,8 @@
 """
-Shows a trace below the notebook cell that made it, and not below a later one.
+Show a trace below the notebook cell that made it, not below a later cell.
 
-At the end of each cell MLflow shows the traces that its exporter has taken by then. Spans that have
-ended wait for that in a queue, until there are five of them or five seconds have passed.
+At the end of each cell, MLflow shows the traces that its exporter has received. Ended spans wait in
+a queue for the exporter, until there are five spans or five seconds have passed.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from mlflow_litellm._tracing.mlflow_compat import span_processor
 
 # IPython's event right before the one at which MLflow shows traces.
 CELL_ENDED = "post_execute"
-# How long a cell may wait: emptying the queue takes a millisecond, unless MLflow is being flushed
-# elsewhere and so sends what it is given at once.
+# The longest wait of a cell. Emptying the queue takes a millisecond, except while another thread
+# flushes MLflow: MLflow then sends each span at once.
 PATIENCE_S = 1.0
 
-# Weak, as a shell that somebody embeds ends before the process does.
+# Weak references: an embedded shell may end before the process.
 _shells: weakref.WeakSet[Any] = weakref.WeakSet()
 _emptying: threading.Thread | None = None
 
 
 def attach() -> None:
-    """Empty MLflow's queue at the end of each cell, where there is a notebook. Is idempotent."""
+    """Empty MLflow's queue at the end of each cell, if this is a notebook. Is idempotent."""
     with guard("attaching to a notebook"):
-        # Not imported: where there is a notebook, IPython is.
+        # No import: a notebook has imported IPython already.
         find = getattr(sys.modules.get("IPython"), "get_ipython", None)
         shell = find() if find else None
         if shell is not None and shell not in _shells:
@@ -39,7 +39,7 @@ def attach() -> None:
 
 
 def detach() -> None:
-    """Leave the ends of cells alone, but for what the present one has traced. Is idempotent."""
+    """Empty the queue once more, and stop doing so at the end of each cell. Is idempotent."""
     if _shells:
         empty_queue()
     while _shells:
@@ -48,12 +48,12 @@ def detach() -> None:
 
 
 def empty_queue() -> None:
-    """Have MLflow's exporter take what waits for it; return after a second at the latest."""
+    """Send the spans in MLflow's queue to its exporter; return after a second at the latest."""
     global _emptying
     with guard("showing traces below a cell"):
-        # A stream that the cell left by ``break`` is held by the notebook for good.
+        # The notebook holds a stream that the cell left by ``break`` for good.
         abandon_left()
-        # One that is held up would hold up the next too.
+        # If a thread still waits, a second one would wait too.
         if _emptying is None or not _emptying.is_alive():
             _emptying = threading.Thread(target=_empty, name="mlflow-litellm-notebook", daemon=True)
             _emptying.start()

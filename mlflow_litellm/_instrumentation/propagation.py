@@ -1,7 +1,7 @@
 """
-Tells the LiteLLM Proxy which span its request belongs to, by the header ``traceparent``.
+Send the current span's ids to the LiteLLM Proxy, in the header ``traceparent``.
 
-Nobody else is told unasked: what a trace is called is no affair of a vendor of models.
+No other provider gets the header by default: a vendor of models need not know the id of a trace.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mlflow_litellm._payloads.base import Payload
 
 _PROXY = "litellm_proxy"
-# Kinds of call of which LiteLLM sends the headers that it is given, and nothing else of them.
+# Kinds of call for which LiteLLM passes headers to the provider, and does nothing else with them.
 _TAKE_HEADERS = (chat, embedding, anthropic_messages, responses, text_completion)
 _HEADERS = ("extra_headers", "headers")
 _TRACEPARENT = "traceparent"
@@ -37,23 +37,23 @@ def fields(
     payload: Payload, arguments: Mapping[str, Any], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
     """
-    Return the arguments of a call that tell its provider of the current span, if it is to know.
+    Return the keyword arguments of a call, with the header ``traceparent`` if it is to be sent.
 
-    It is where it is a LiteLLM Proxy, and where ``litellm.forward_traceparent_to_llm_provider``
-    is set. A ``traceparent`` that the caller gives stays.
+    It is sent if the provider is a LiteLLM Proxy, or if
+    ``litellm.forward_traceparent_to_llm_provider`` is set. A ``traceparent`` from the caller stays.
 
     Args:
-        payload: What kind of call it is.
-        arguments: Its arguments by name.
-        kwargs: Its arguments given by name; is not changed, and neither are headers in it.
+        payload: The kind of call.
+        arguments: All arguments of the call by name.
+        kwargs: The keyword arguments of the call; neither they nor their headers are changed.
     """
-    with guard("telling a provider of the span"):
+    with guard("sending the header traceparent"):
         if payload in _TAKE_HEADERS and _is_wanted(arguments) and not _is_given(kwargs):
             headers = get_tracing_context_headers_for_http_request()
-            # Copies: LiteLLM 1.98 and before add the one to the other in place.
-            given = {name: dict(kwargs[name]) for name in _HEADERS if kwargs.get(name)}
-            given["extra_headers"] = {**given.get("extra_headers", {}), **headers}
-            return {**kwargs, **given}
+            # Copies: LiteLLM 1.98 and before merge one into the other in place.
+            merged = {name: dict(kwargs[name]) for name in _HEADERS if kwargs.get(name)}
+            merged["extra_headers"] = {**merged.get("extra_headers", {}), **headers}
+            return {**kwargs, **merged}
     return kwargs
 
 

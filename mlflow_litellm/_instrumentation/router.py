@@ -1,13 +1,13 @@
 """
-Finds the methods of ``litellm.Router``, which its versions have in three places.
+Patch the methods of ``litellm.Router``, which LiteLLM's versions keep in three places.
 
 1. On the class itself.
-2. On another class. Since 1.109 Router is a facade and passes each call on to a "core"; a
-   method or an attribute of Router is one of the core's.
+2. On another class. Since 1.109, Router is a facade and passes each call on to a "core"; its
+   methods and attributes are the core's.
 3. In the instance. A Router makes methods such as ``aresponses`` from LiteLLM's functions. Before
-   1.110 it does so while it is built: it keeps the function that it was made of, and passes it to
-   a few methods of the class, whose names are private. From 1.110 on, the core finds them by name
-   at each call, and what stands on the class under that name goes first.
+   1.110, ``__init__`` makes them: each keeps the function that it is made from, and passes it to
+   one of a few private methods of the class. From 1.110 on, the core finds the function by name at
+   each call, and a method of the class with that name is used first.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ METHODS = (
     "Router._asearch_with_fallbacks",
     "Router._pass_through_moderation_endpoint_factory",
 )
-# How the core finds the function that a method is made from, at each call: in a module that may
-# hold the original.
+# With this, the core finds the function that a method is made from, at each call. The module that
+# it searches may hold the original.
 LOOKUP = "router_python_host.PythonHost.invoke"
 # The methods that have another name than the function that they are made from.
 _NAMES = {
@@ -45,12 +45,12 @@ _NAMES = {
     "interactions.acreate": ("acreate_interaction",),
     "vector_stores.search": ("vector_store_search",),
     "vector_stores.asearch": ("avector_store_search",),
-    # Router has these, but they answer None and call nothing.
+    # Router has these, but they return None and call nothing.
     "video_edit": (),
     "video_extension": (),
 }
 _EVERY_ROUTER_HAS = ("acompletion", "aembedding", "completion", "embedding")
-# How the names of Router's async methods begin.
+# The names of Router's async methods begin with one of these.
 _ASYNC = ("a", "create_interaction", "schedule_a")
 
 
@@ -60,8 +60,8 @@ def router_patch(litellm: ModuleType, target: Target, is_enabled: Callable[[], b
 
     Args:
         litellm: The module.
-        door: The method, with a name such as ``"Router.completion"``.
-        is_on: Asked at each call whether it is traced.
+        target: The method, with a name such as ``"Router.completion"``.
+        is_enabled: Returns whether to trace a call; called at each call.
     """
     return _patch(litellm, target.name.removeprefix(PREFIX), target, is_enabled)
 
@@ -74,34 +74,35 @@ def router_patches(
 
     Args:
         litellm: The module.
-        doors: What is patched, the methods of Router that have a patch of their own included.
-        is_on: Asked at each call whether it is traced.
+        targets: All targets with their patches, including the methods of Router that have a patch
+            of their own.
+        is_enabled: Returns whether to trace a call; called at each call.
     """
     functions = [(target, patch) for target, patch in targets if not target.is_composite]
-    if found := _taking_a_function(litellm, functions, is_enabled):
-        return found
+    if patches := _taking_a_function(litellm, functions, is_enabled):
+        return patches
     listed = {target.name for target, _ in targets}
     served = {name: _route(target) for target, _ in functions for name in _names(target)}
-    found = [
+    patches = [
         _patch(litellm, name, target, is_enabled)
         for name, target in served.items()
         if f"{PREFIX}{name}" not in listed
     ]
-    found.append(_looking_up_a_function(litellm, functions, is_enabled))
-    return _existing(found)
+    patches.append(_looking_up_a_function(litellm, functions, is_enabled))
+    return _existing(patches)
 
 
 def _existing(patches: Iterable[Patch]) -> list[Patch]:
-    """Return the patches of what LiteLLM has."""
+    """Return the patches of the functions that LiteLLM has."""
     return [patch for patch in patches if patch.current is not None]
 
 
 def _core(litellm: ModuleType) -> type:
     """Return the class that has Router's methods: Router or the one behind it."""
-    # Of several, as a test may have put a mock in the place of one.
+    # Several methods are looked up, because a test may have replaced one by a mock.
     holders = {holder_of(litellm, f"{PREFIX}{name}")[0] for name in _EVERY_ROUTER_HAS}
-    found = (holder for holder in holders if holder is not litellm.Router)
-    core = next(found, litellm.Router)
+    others = (holder for holder in holders if holder is not litellm.Router)
+    core = next(others, litellm.Router)
     return core if isinstance(core, type) else litellm.Router
 
 
@@ -115,7 +116,7 @@ def _patch(litellm: ModuleType, name: str, target: Target, is_enabled: Callable[
 def _served(router: type, name: str) -> Any:
     """Return a method that Router finds by name, as an async function if the method is async."""
     method = getattr(router, name, None)
-    # LiteLLM reads it off the class as a function that is not async, whatever the method is.
+    # Read from the class, each method is a function that is not async, also if the method is async.
     if not callable(method) or not name.startswith(_ASYNC):
         return method
 
@@ -139,8 +140,8 @@ def _taking_a_function(
         function = kwargs.get("original_function", "")
         for target, patch in functions:
             if function is patch.original or function is patch.patched:
-                given = {**kwargs, "original_function": patch.patched}
-                return wrapper_for(_route(target), wrapped)(wrapped, router, args, given)
+                patched = {**kwargs, "original_function": patch.patched}
+                return wrapper_for(_route(target), wrapped)(wrapped, router, args, patched)
         return wrapped(*args, **kwargs)
 
     return _existing(Patch(*holder_of(litellm, name), route, is_enabled) for name in METHODS)

@@ -1,4 +1,4 @@
-"""Says at exit what was lost, and has the workers of ``multiprocessing`` send what they have."""
+"""Log the losses at exit, and flush the traces of the workers of ``multiprocessing``."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _attached = False
 
 def attach() -> None:
     """
-    Have losses told at exit, and workers end as other processes do. Is idempotent.
+    Log losses at exit, and let workers end as other processes do. Is idempotent.
 
-    To be called before MLflow's first span, if possible: exit handlers run last first, and this
-    one has the last word where MLflow's, which send what waits, have run before.
+    Call it before MLflow's first span, if possible. Exit handlers run last first: MLflow's, which
+    send the queued traces, then run before this one.
     """
     global _attached
     if not _attached:
@@ -35,29 +35,29 @@ def attach() -> None:
 
 
 def _attach_to_worker(*_: Any) -> None:
-    # A worker that was forked ends by os._exit(), which runs no exit handler.
+    # A forked worker ends by os._exit(), which runs no exit handler.
     util.Finalize(None, _end_worker, exitpriority=0)
 
 
 def _end_worker() -> None:
     end_open_streams()
-    with guard("sending what a worker has traced"):
+    with guard("sending the traces of a worker"):
         mlflow.flush_trace_async_logging()
     report_losses()
-    # A spawned one runs exit handlers as well.
+    # A spawned worker runs exit handlers as well.
     atexit.unregister(report_losses)
 
 
 def report_losses() -> None:
-    """Log one line if traces are incomplete; waits for what MLflow still has to send."""
-    with guard("telling what was lost"):
+    """Log one line if traces are incomplete. Waits until MLflow has sent its queue."""
+    with guard("reporting losses"):
         if export_stats.pending():
             mlflow.flush_trace_async_logging()
         lost, health = export_stats.pending(), health_module.health()
         if health.has_losses or lost:
             logger.warning(
-                "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Look after the server, "
-                "and at https://mlflow.org/docs/latest/genai/tracing/prod-tracing/ for MLflow's "
-                "queue; set the logger 'mlflow_litellm' to DEBUG to see each fault.",
+                "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Check the server. For "
+                "MLflow's queue see https://mlflow.org/docs/latest/genai/tracing/prod-tracing/ . "
+                "To see each fault, set the logger 'mlflow_litellm' to DEBUG.",
                 health, lost, store_uri(),
             )  # fmt: skip

@@ -6,11 +6,11 @@ _on = False
 
 
 def is_enabled() -> bool:
-    """Tell whether calls are traced."""
+    """Return whether calls are traced."""
     return _on
 
 
 def switch(*, on: bool) -> None:
-    """Note that calls are traced from now on, or are not."""
+    """Set whether calls are traced from now on."""
     global _on
     _on = on

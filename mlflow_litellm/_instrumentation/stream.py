@@ -1,9 +1,9 @@
 """
-The transparent proxy of a stream, which tells its record what is read and how it ends.
+The transparent proxy of a stream, which records the chunks that are read and the stream's end.
 
-It has the protocols of the stream that it stands for, and no other: code asks a stream whether it
-is a context manager, whether it can be closed, copied or counted. So there is a class of proxies
-for each name and set of special methods.
+The proxy has the protocols of its stream, and no others: code checks whether a stream is a context
+manager, and whether it can be closed, copied or counted. So there is one class of proxies for each
+name and set of special methods.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def is_stream(result: Any) -> bool:
-    """Tell whether a result is read piece by piece: by its type, not from ``stream=``."""
+    """Return whether a result is read in chunks. Its type decides, not ``stream=``."""
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
@@ -31,8 +31,8 @@ def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False)
 
     Args:
         stream: The stream as LiteLLM made it.
-        record: What it is recorded in.
-        is_custom: Whether it runs code of the user's, who may look for the current span there.
+        record: The record of the stream.
+        is_custom: Whether the stream runs the user's code, which may read the current span.
     """
     record.context.is_streaming = not is_custom
     proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
@@ -42,12 +42,12 @@ def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False)
 
 class _Stream:
     """
-    A stream as LiteLLM made it, to ``isinstance`` and every attribute; only reading is recorded.
+    A proxy that looks like LiteLLM's stream to ``isinstance`` and every attribute.
 
     A loop over it reads through a second proxy, which lives as long as the loop and holds the
-    first one: so ``break`` ends the span at once, unless the stream itself is kept.
+    first one. So ``break`` ends the span at once, unless the stream itself is kept.
 
-    Not a ``wrapt.ObjectProxy``, which has every special method, whatever it stands for.
+    Not a ``wrapt.ObjectProxy``: that has every special method, also those that the stream lacks.
     """
 
     __slots__ = (
@@ -73,7 +73,7 @@ class _Stream:
         own(self, "_self_record", record)
         own(self, "_self_is_custom", is_custom)
         own(self, "_self_source", source)
-        # The last: without it, `__init__` was interrupted.
+        # Set last: if it is missing, `__init__` was interrupted.
         own(self, "_self_read_before", record.chunks)
 
     def __del__(self) -> None:
@@ -82,13 +82,13 @@ class _Stream:
         record = self._self_record
         if self._self_source is None:
             abandon_dropped(record)
-        # iter() alone, which some libraries call to see whether it works, is no loop.
+        # Some libraries call iter() only to check that it works. That is no loop.
         elif record.chunks != self._self_read_before:
             leave(record)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        # Not type(): a Router's stream may be the traced one of its attempt.
+        # Not type(): a Router's stream may be the proxy of its attempt's stream.
         kind: type = self._self_stream.__class__
         return kind
 
@@ -137,7 +137,7 @@ def _is_made(stream: _Stream) -> bool:
 def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:
     if self._self_source is not None:
         return self
-    # Not the stream itself: some of LiteLLM's give another object to loops.
+    # Not the stream itself: for some streams of LiteLLM, iter() returns another object.
     iterator = begin(self._self_stream)
     new = _class_for(type(iterator))
     return new(iterator, self._self_record, is_custom=self._self_is_custom, source=self)
@@ -154,7 +154,7 @@ def _aiter(self: _Stream) -> Any:
 def _next(self: _Stream) -> Any:
     record = self._self_record
     call = record.context
-    # Calls that it makes meanwhile belong below its own.
+    # Calls that the stream makes while it is read are children of its call.
     before = context.current.get()
     try:
         context.current.set(call)
@@ -245,7 +245,7 @@ async def _aexit(self: _Stream, *details: object) -> Any:
         self._self_record.abandon()
 
 
-# What reads a stream or ends it.
+# The methods that read or end a stream.
 _RECORDED: dict[str, Callable[..., Any]] = {
     "__iter__": _iter,
     "__next__": _next,
@@ -258,7 +258,7 @@ _RECORDED: dict[str, Callable[..., Any]] = {
     "__aenter__": _aenter,
     "__aexit__": _aexit,
 }
-# Special methods that are about a class and its instances, and those that each proxy has.
+# Special methods that concern a class and its instances, and those that each proxy has.
 _NOT_PASSED_ON = frozenset({
     "__class_getitem__", "__getattr__", "__init_subclass__", "__post_init__", "__subclasshook__",
     *dir(object), *vars(_Stream),
@@ -269,10 +269,10 @@ _by_names: dict[tuple[str, frozenset[str]], type[_Stream]] = {}
 
 def _class_for(kind: type) -> type[_Stream]:
     """Return the class of proxies for a class of streams."""
-    # LiteLLM makes some classes anew for each call: these share one of ours.
-    if (found := _by_type.get(kind)) is None:
+    # LiteLLM makes some classes anew for each call: these share one class of proxies.
+    if (proxy_class := _by_type.get(kind)) is None:
         names = frozenset(_protocols(kind))
-        # Python's messages have the name: object of type 'CustomStreamWrapper' has no len()
+        # Python's messages contain the name: object of type 'CustomStreamWrapper' has no len()
         key = kind.__name__, names
         if key not in _by_names:
             methods: dict[str, Any] = {
@@ -280,8 +280,8 @@ def _class_for(kind: type) -> type[_Stream]:
             }
             methods["__doc__"] = property(_doc)
             _by_names[key] = type(kind.__name__, (_Stream,), {"__slots__": (), **methods})
-        found = _by_type[kind] = _by_names[key]
-    return found
+        proxy_class = _by_type[kind] = _by_names[key]
+    return proxy_class
 
 
 def _doc(self: _Stream) -> Any:
@@ -289,7 +289,7 @@ def _doc(self: _Stream) -> Any:
 
 
 def _protocols(kind: type) -> Iterator[str]:
-    """Yield the names of the methods by which a class says what can be done with its objects."""
+    """Yield the names of the methods of a class that make up its protocols."""
     for name in dir(kind):
         is_special = name.startswith("__") and name.endswith("__") and name not in _NOT_PASSED_ON
         if name in _RECORDED or (is_special and callable(getattr(kind, name, None))):

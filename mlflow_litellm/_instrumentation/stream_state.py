@@ -1,4 +1,4 @@
-"""What a stream has delivered, and the one end of its span: by its reader, by a drop, at exit."""
+"""Record the chunks of a stream, and end its span once: by its reader, by a drop, or at exit."""
 
 from __future__ import annotations
 
@@ -29,15 +29,20 @@ if TYPE_CHECKING:
 
 class StreamRecord:
     """
-    What a stream has delivered, and the span that ends with it.
+    The chunks that a stream has delivered, and the span that ends with the stream.
 
-    Apart from the stream, so that what ends it does not keep it alive. Chunks are added by one
-    reader at a time; ending is thread-safe, and only the first end counts.
+    The record does not hold the stream, so the code that ends the span does not keep the stream
+    alive. One reader at a time adds chunks; ending is thread-safe, and only the first end counts.
 
     Args:
-        enclosing: The call that opened the stream, whose span ends with it.
-        accumulator: What joins the chunks.
-        redact: Takes the secrets out of a text of an exception.
+        call_context: The call that opened the stream. Its span ends with the stream.
+        accumulator: Merges the chunks.
+        redact: Redacts the secrets in a text of an exception.
+
+    Attributes:
+        context: The call that opened the stream.
+        chunks: The number of chunks that have been read.
+        is_left: Whether a loop over the stream was left before its end.
     """
 
     __slots__ = (
@@ -72,16 +77,16 @@ class StreamRecord:
         self._process = os.getpid()
         self._ended = False
         self.chunks = 0
-        # Set by the stream at each chunk, before it is read: a method takes longer than that.
+        # The proxy sets it directly before it reads a chunk: a method call takes longer than that.
         self.is_left = False
 
     @property
     def is_of_this_process(self) -> bool:
-        """Whether the stream was opened here, and not in the process that this was forked from."""
+        """Whether the stream was opened in this process, not in its parent before a fork."""
         return self._process == os.getpid()
 
     def add(self, chunk: Any) -> None:
-        """Take a chunk; a fault in that ends the recording, not the stream."""
+        """Add a chunk. A fault while reading it ends the recording, not the stream."""
         if self._ended:
             return
         self.chunks += 1
@@ -113,10 +118,10 @@ class StreamRecord:
         self._end("abandoned")
 
     def leave(self) -> bool:
-        """Note that a loop over the stream was left; tell whether the stream may be read on."""
+        """Record that a loop over the stream was left; return whether it may be read on."""
         self.is_left = not self._ended
         caller = self.context.outer
-        # What LiteLLM or a custom provider reads for a call is not read on once that has ended.
+        # LiteLLM or a custom provider reads an inner stream only until the outer call has ended.
         return caller is None or caller.is_open
 
     def abandon_if_left(self, idle_s: float = 0.0) -> None:
@@ -129,7 +134,7 @@ class StreamRecord:
         self._end("failed", error)
 
     def _end(self, how: str, error: BaseException | None = None) -> None:
-        # Taken for good: a lock to be left again may be found taken by what comes while it is left.
+        # Never released: a second end could come while the lock is being released.
         if not self._only_end.acquire(blocking=False):
             return
         try:
@@ -144,15 +149,15 @@ class StreamRecord:
         _left.discard(self)
         self.context.is_open = False
         if not self.is_of_this_process:
-            # Its span is the other's to end, and so are the threads that would export it.
+            # The parent process ends the span, and has the threads that export it.
             return
-        # Of some streams LiteLLM passes an error on as it passes on a chunk.
+        # In some streams, LiteLLM delivers an error as a chunk.
         error = error or getattr(self._accumulator, "error", None)
         how = "failed" if error else how
         if how == "abandoned":
             health.count_abandoned()
         response = None
-        with guard("joining a stream"):
+        with guard("merging a stream"):
             response = self._accumulator.response()
             response.attributes.update(self._attributes(how))
             context.record_inner_calls(response, self.context)
@@ -182,25 +187,25 @@ class StreamRecord:
 
 
 _open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
-# Of the open ones, those that a loop has left while something else holds the stream.
+# The open streams that a loop has left, while other code still holds the stream.
 _left: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
 _dropped: deque[StreamRecord] = deque()
 _ending_dropped = threading.Lock()
 _collecting_thread: int | None = None
 _watching = False
 
-# A stream that a loop has left may be read on for so long. After that, the next call ends its span.
+# For this time, a stream that a loop has left may be read on. The next call after it ends the span.
 LEFT_FOR_S = 60.0
 
 
 def watch(record: StreamRecord) -> None:
-    """Have the stream's span ended at exit, if nothing ends it before."""
+    """End the stream's span at exit, if it has not ended before."""
     global _watching
     _open.add(record)
     if not _watching:
         _watching = True
-        # Not earlier: exit handlers run last first, and MLflow's, which stop its export, are
-        # registered with the first span.
+        # Not earlier: exit handlers run last first, and MLflow registers the ones that stop its
+        # export with the first span.
         atexit.register(end_open_streams)
         gc.callbacks.append(_note_collection)
 
@@ -209,7 +214,8 @@ def abandon_below(call: CallContext) -> None:
     """
     End the spans of the streams that were opened for a call and that nobody reads any more.
 
-    LiteLLM may drop such a stream in a cycle of references, which is collected late or never.
+    LiteLLM may drop such a stream in a cycle of references, which Python collects much later or
+    never.
     """
     for record in _members(_open):
         if record.context.is_below(call):
@@ -229,13 +235,13 @@ def end_open_streams() -> None:
 
 def _members(records: weakref.WeakSet[StreamRecord]) -> list[StreamRecord]:
     while True:
-        # Other threads go on, and may open or end one meanwhile.
+        # Other threads may open or end a stream meanwhile.
         with contextlib.suppress(RuntimeError):
             return list(records)
 
 
 def leave(record: StreamRecord) -> None:
-    """Keep a span open that a loop has left: the stream may be held, and read on."""
+    """Keep the span of a stream open after a loop was left, if the stream may be read on."""
     if not record.leave():
         abandon_dropped(record)
     elif record.is_left:
@@ -247,8 +253,8 @@ def abandon_left(*, idle_s: float = 0.0, below: CallContext | None = None) -> No
     End the spans of streams that loops have left, and that nobody reads on.
 
     Args:
-        idle_s: For how many seconds nothing must have been read.
-        below: The call that made the streams' calls, if only those are to be ended.
+        idle_s: The number of seconds for which no chunk has been read.
+        below: If not None, end only the streams whose outer call this is.
     """
     if not _left:
         return
@@ -266,14 +272,15 @@ def abandon_dropped(record: StreamRecord) -> None:
     """
     End the span of a stream that nobody holds any more.
 
-    The garbage collector may run inside MLflow or OpenTelemetry while this very thread holds one
-    of their locks, where ending a span would wait for itself. A new thread holds none.
+    The garbage collector may run while this thread holds a lock of MLflow or OpenTelemetry. Ending
+    a span would then wait for that lock forever. A new thread holds no lock.
     """
     if _collecting_thread != get_ident():
         record.abandon()
         return
     _dropped.append(record)
-    # One is enough for all that a collection finds. Where none can be started, the next tries.
+    # One thread is enough for all streams of a collection. If none can be started, the next
+    # collection tries again.
     if not _ending_dropped.locked():
         with contextlib.suppress(RuntimeError):
             start_new_thread(_end_dropped, ())

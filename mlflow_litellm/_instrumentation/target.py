@@ -1,4 +1,4 @@
-"""One public function of LiteLLM that is traced, as plain data."""
+"""The description of one traced function of LiteLLM."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Target:
     """
-    One public function of LiteLLM that reaches a model.
+    One traced function: a public function of LiteLLM that reaches a model.
 
     Attributes:
-        name: Where it stands below ``litellm``, such as ``"acompletion"``.
+        name: The name below ``litellm``, such as ``"acompletion"``.
         span_type: MLflow's type of its spans, such as ``SpanType.LLM``.
-        payload: The module that tells what is recorded.
-        bridges: Whether LiteLLM makes calls of other kinds through this one, which then are one
-            call with it.
-        is_route: Whether it reaches models through calls of its own alone.
-        passes_to: The function that it passes its arguments on to, where its own signature does
-            not name them: a name below ``litellm``.
-        positional: The names of its positional arguments, where no signature names them.
+        payload: The module that reads its requests and responses.
+        may_be_bridged: Whether LiteLLM makes calls of other kinds through this function. Both calls
+            then have one span.
+        is_composite: Whether it reaches models only through calls of its own.
+        passes_to: The name below ``litellm`` of the function that gets its arguments; empty if its
+            own signature names them.
+        positional: The names of its positional arguments, if no signature names them.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Target:
 
     @property
     def is_retry(self) -> bool:
-        """Whether it tries another call again."""
+        """Whether the function retries another call."""
         return self.name.endswith("_with_retries")
 
     def named_by(self, wrapped: Any) -> Any:

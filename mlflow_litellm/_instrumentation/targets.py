@@ -1,4 +1,4 @@
-"""The one table of what is patched: each public function of LiteLLM that reaches a model."""
+"""The table of all targets: each public function of LiteLLM that reaches a model."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def _others(*names: str) -> list[Target]:
 TARGETS = (
     Target("completion", SpanType.LLM, chat),
     Target("acompletion", SpanType.LLM, chat),
-    # What litellm.LiteLLM() and the retries call, which know nothing of the names above.
+    # litellm.LiteLLM() and the retries call these, not the names above.
     Target("main.completion", SpanType.LLM, chat),
     Target("main.acompletion", SpanType.LLM, chat),
-    # Calls that make chat calls.
+    # Composite calls, which make chat calls.
     Target("completion_with_retries", CHAIN, chat, is_composite=True, passes_to="completion"),
     Target("acompletion_with_retries", CHAIN, chat, is_composite=True, passes_to="acompletion"),
     Target("completion_with_fallbacks", CHAIN, chat, is_composite=True),
@@ -86,10 +86,10 @@ TARGETS = (
     *_routed(audio, "atranscription", positional=("model", "file")),
     *_routed(audio, "aspeech", positional=("model", "input", "voice")),
     *_routed(rerank, "arerank", positional=("model", "query", "documents")),
-    # Other shapes of the same, which LiteLLM bridges into one another.
+    # Other APIs for the same models. LiteLLM bridges one into another.
     Target("responses", SpanType.LLM, responses),
     Target("aresponses", SpanType.LLM, responses, positional=("input", "model")),
-    # What the retries call.
+    # The retries call these.
     Target("responses.dispatch.responses", SpanType.LLM, responses),
     Target("responses.dispatch.aresponses", SpanType.LLM, responses),
     Target("responses_with_retries", CHAIN, responses, is_composite=True, passes_to="responses"),
@@ -109,7 +109,7 @@ TARGETS = (
     Target("interactions.acreate", SpanType.LLM, interactions),
     Target("text_completion", SpanType.LLM, text_completion),
     Target("atext_completion", SpanType.LLM, text_completion),
-    # Separate calls, also where LiteLLM makes them within another.
+    # Calls of their own, also if LiteLLM makes them within another call.
     Target("embedding", SpanType.EMBEDDING, embedding, may_be_bridged=False),
     Target(
         "aembedding", SpanType.EMBEDDING, embedding, may_be_bridged=False, passes_to="embedding"
@@ -134,7 +134,7 @@ TARGETS = (
     Target("atranscription", SpanType.LLM, audio, may_be_bridged=False, passes_to="transcription"),
     *_others("decisions", "systemone", "extraction"),
     *_others("video_generation", "video_remix", "video_edit", "video_extension"),
-    # LiteLLM answers other kinds of call by these.
+    # LiteLLM bridges other kinds of call to these.
     Target("speech", SpanType.LLM, audio),
     Target("aspeech", SpanType.LLM, audio, passes_to="speech"),
     Target("image_generation", SpanType.LLM, images),

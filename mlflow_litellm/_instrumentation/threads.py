@@ -1,8 +1,8 @@
 """
-Carries the enclosing call over to the threads that LiteLLM makes parts of it in.
+Pass the current call to the threads in which LiteLLM makes inner calls.
 
-LiteLLM gives them to an executor without their context: the calls of a batch, and all that is
-async below a sync call in a running event loop. They would begin traces of their own.
+LiteLLM submits inner calls to an executor without their context: the calls of a batch, and async
+calls below a sync call in a running event loop. They would begin traces of their own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mlflow_litellm._instrumentation import context
 from mlflow_litellm._instrumentation.callers import litellm_caller
 from mlflow_litellm._tracing.guard import guard
 
-# Where LiteLLM waits for what it gives to threads. Not all of LiteLLM: its logging has a context
-# of its own, or is meant to have none.
+# The modules in which LiteLLM waits for its threads. Not all of LiteLLM: its logging has a context
+# of its own, or must have none.
 WAITING = frozenset(
     {
         "litellm.batch_completion.main",
@@ -28,9 +28,9 @@ WAITING = frozenset(
 
 def submit_patch() -> Patch:
     """
-    Return the patch of ``ThreadPoolExecutor.submit``, which acts below LiteLLM's calls alone.
+    Return the patch of ``ThreadPoolExecutor.submit``, which acts only within LiteLLM's calls.
 
-    Nothing nearer would do: LiteLLM imports the executor where it needs it.
+    No narrower patch is possible: LiteLLM imports the executor inside its functions.
     """
     return Patch(ThreadPoolExecutor, "submit", _submit, _is_below_a_call)
 
@@ -47,7 +47,7 @@ def _submit(wrapped: Any, executor: Any, args: tuple[Any, ...], kwargs: Any) -> 
 
 
 def _is_waited_for(executor: Any) -> bool:
-    with guard("looking for what fills an executor"):
+    with guard("finding the caller of an executor"):
         submit = getattr(type(executor), "submit", None)
         return litellm_caller(lambda _: [submit]) in WAITING
     return False

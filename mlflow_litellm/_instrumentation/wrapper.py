@@ -1,4 +1,4 @@
-"""What happens around one call: the sync and the async wrapper over one shared body."""
+"""Trace one call: the sync and the async wrapper, and the class that both use."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from mlflow_litellm._instrumentation.target import Target
     from mlflow_litellm._payloads.base import Response
 
-# What each kind of call that streams is asked in.
+# The arguments that hold the input, for each kind of call that streams.
 _MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
 
 
 def wrapper_for(target: Target, original: Any) -> Callable[..., Any]:
     """
-    Return the wrapper of a traced function: sync or async, as the function is.
+    Return the wrapper of a traced function: an async one if the function is async.
 
     Args:
-        door: The traced function, as the table has it.
-        original: The function itself, of LiteLLM.
+        target: The traced function, from the table.
+        original: LiteLLM's function.
 
     Returns:
-        What wrapt calls as ``wrapper(wrapped, instance, args, kwargs)``.
+        A wrapper that wrapt calls as ``wrapper(wrapped, instance, args, kwargs)``.
     """
     is_async = inspect.iscoroutinefunction(original)
     return partial(_call_async if is_async else _call_sync, target)
@@ -67,7 +67,7 @@ def _call_sync(
 def _call_async(
     target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
-    # Asked here, as a task that the coroutine is given to has another stack.
+    # Checked here, not in the coroutine: a task that runs the coroutine has another stack.
     if _is_internal_call(target, kwargs):
         return wrapped(*args, **_passed_on(target, kwargs))
     return _named_as(wrapped, _await(target, wrapped, instance, args, kwargs))
@@ -88,8 +88,8 @@ async def _await(
 
 
 def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
-    with guard("looking for the enclosing call"):
-        # How acompletion() calls completion() in an executor.
+    with guard("looking for the current call"):
+        # With this argument, acompletion() calls completion() in an executor.
         if kwargs.get("acompletion") is True or context.is_internal_call(target):
             health.count_not_traced(Reason.INTERNAL)
             return True
@@ -97,10 +97,10 @@ def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
 
 
 def _passed_on(target: Target, kwargs: Any) -> Any:
-    """Return the arguments of a call that LiteLLM makes: it may be to try another again."""
+    """Return the arguments of an internal call. If it retries a call, each attempt is traced."""
     call = context.current_call()
     if call is not None and target.is_retry:
-        with guard("telling attempts apart"):
+        with guard("tracing the attempts of a call"):
             attempt = replace(call.target, name=target.passes_to, passes_to=target.passes_to)
             return _with_traced_attempts(attempt, call, kwargs)
     return kwargs
@@ -108,9 +108,9 @@ def _passed_on(target: Target, kwargs: Any) -> Any:
 
 def _with_traced_attempts(attempt: Target, call: context.CallContext, kwargs: Any) -> Any:
     """
-    Return the arguments that have LiteLLM try a call again, with each attempt traced.
+    Return the arguments of a retry, changed so that each attempt is traced.
 
-    The first attempt was the call itself; its span is made in retrospect.
+    The first attempt was the call itself; its span is made now, with the start time of the call.
     """
     call.is_retried = True
     error = sys.exc_info()[1]
@@ -129,7 +129,7 @@ def _with_traced_attempts(attempt: Target, call: context.CallContext, kwargs: An
 
 
 class Call:
-    """One call on its way through a door."""
+    """One call of a traced function."""
 
     __slots__ = ("_arguments", "_outer", "_target", "_unawaited", "active", "context", "span")
 
@@ -142,13 +142,13 @@ class Call:
             abandon_left(idle_s=LEFT_FOR_S)
         self._outer = context.current_call()
         self.span = CallSpan(target.span_name, target.span_type, since)
-        # Until the switches of the call are read.
+        # Until the call's own switches for content have been read.
         self.span.content = Content.REDACTED
         self.context = context.CallContext(self.span, target, self._outer)
         self.active = context.INACTIVE
 
     def begin(self, wrapped: Any = None, instance: Any = None, args: tuple[Any, ...] = ()) -> None:
-        """Start the span, and take the request."""
+        """Start the span, and record the request."""
         context.started(self.span, self._outer)
         self.active = self.context.active()
         if self.span.recording:
@@ -164,9 +164,9 @@ class Call:
         if self._outer is not None:
             self._outer.add_inner_request(self._target, request)
         if has_mcp(self._arguments.get("tools")):
-            # Its turns have the tokens; what it gives is not what one of them gave.
+            # The turns have the tokens, although the call returns none of their results as its own.
             self.context.runs_tools = self.context.usage_is_below = True
-        # A deployment may say that its calls are not to be logged.
+        # A deployment may turn the logging of its calls off.
         self.span.record(request, tags_trace=not self._target.is_composite)
 
     def _obey_switches(self) -> None:
@@ -178,13 +178,13 @@ class Call:
             self._outer.restrict(content)
 
     def sent(self, kwargs: Any) -> Any:
-        """Return the arguments given by name as they are passed on, below the call's span."""
+        """Return the keyword arguments for LiteLLM's function, with a traceparent if needed."""
         if self._target.is_composite or not self.span.recording:
             return kwargs
         return propagation.fields(self._target.payload, self._arguments, kwargs)
 
     def deliver(self, result: Any) -> Any:
-        """Return what the caller gets: `result`, or a proxy that ends the span later."""
+        """End the span and return `result`. For a stream, return a proxy that ends the span."""
         if not self.span.recording:
             self.context.is_open = False
             return result
@@ -192,10 +192,10 @@ class Call:
             with guard("waiting for a coroutine"):
                 return self._coroutine(result)
         self.context.resolve_outcome(result)
-        given = self._delivered(result)
+        delivered = self._delivered(result)
         if self._outer is not None:
-            self._outer.add_inner_result(given)
-        return given
+            self._outer.add_inner_result(delivered)
+        return delivered
 
     def _delivered(self, result: Any) -> Any:
         if _is_mock(result):
@@ -205,7 +205,7 @@ class Call:
             if is_stream(result) and hasattr(self._target.payload, "Accumulator"):
                 return self._stream(result)
         response = None
-        with guard("reading an answer"):
+        with guard("reading a response"):
             response = self._read(result)
         self._end(response)
         return result
@@ -214,8 +214,8 @@ class Call:
         return self._target.payload.parse_response(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
-        """End the span: the call raised `error`, or what interrupted it did."""
-        # It may have come on the way in or out, and have left the span current.
+        """End the span: the call raised `error`, or an interruption did."""
+        # An interruption while the span is made current or not current may leave it current.
         self.active.restore()
         try:
             self._fail(error)
@@ -238,7 +238,7 @@ class Call:
         self.context.is_open = False
         if response is not None:
             error = error or response.error
-            with guard("ending a route"):
+            with guard("recording inner calls"):
                 context.record_inner_calls(response, self.context)
         if error is None:
             self.span.finish(response)
@@ -255,7 +255,7 @@ class Call:
         return redaction
 
     def _stream(self, stream: Any) -> Any:
-        # Not the messages: the stream may be kept long.
+        # Without the messages: the caller may keep the stream for long.
         kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
         payload: Any = self._target.payload
         accumulator = payload.Accumulator(kept, stream)
@@ -263,15 +263,15 @@ class Call:
         return traced_stream(stream, record, is_custom=context.is_custom_stream(stream, kept))
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """Return a coroutine for one that a sync call gave, as it does with MCP tools."""
+        """Trace a coroutine that a sync call returned, as calls with MCP tools do."""
         awaited = self._awaited(coroutine)
-        # One that is never awaited must not leave its span open.
+        # If the coroutine is never awaited, its span must end as well.
         self._unawaited = weakref.finalize(awaited, self.span.finish)
         self._unawaited.atexit = False
         return awaited
 
     async def _awaited(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        # What it gives may be a stream, which outlives it.
+        # The result may be a stream, which lives longer than the coroutine.
         self._unawaited.detach()
         self.active = self.context.active()
         try:
@@ -284,7 +284,7 @@ class Call:
 
 
 class Redaction:
-    """Takes the secrets that a call and those below it were given out of an exception's texts."""
+    """Redact the secrets of a call and of its inner calls in the texts of an exception."""
 
     def __init__(
         self, arguments: Mapping[str, Any], allowed: frozenset[str], below: list[Redaction]
@@ -298,15 +298,15 @@ class Redaction:
         return redacted(text, sorted(self.known(), key=len, reverse=True))
 
     def known(self) -> frozenset[str]:
-        """Return the secrets: together, as a batch's calls were given the same by the thousand."""
+        """Return the secrets as one set: thousands of calls of a batch may have the same ones."""
         if self._secrets is None:
             self._secrets = frozenset(secrets(self._arguments, self._shown))
         return self._secrets.union(*(redaction.known() for redaction in self._below))
 
 
 def _named_as(function: Any, coroutine: Any) -> Any:
-    """Return a coroutine with a function's name, by which warnings, tasks and debuggers call it."""
-    # A mock in the place of a function may have another name, or none.
+    """Return a coroutine with a function's name, for warnings, tasks and debuggers."""
+    # A mock that replaces a function may have another name, or none.
     name, qualname = getattr(function, "__name__", None), getattr(function, "__qualname__", None)
     if type(name) is str and type(qualname) is str:
         coroutine.__name__, coroutine.__qualname__ = name, qualname
@@ -314,7 +314,7 @@ def _named_as(function: Any, coroutine: Any) -> Any:
 
 
 def _is_mock(result: Any) -> bool:
-    """Tell whether a test has put a mock in an answer's place, which counts each look at it."""
+    """Return whether the result is a test's mock, which would count each access to it."""
     mock = sys.modules.get("unittest.mock")
     return mock is not None and issubclass(type(result), mock.NonCallableMock)
 
@@ -322,7 +322,7 @@ def _is_mock(result: Any) -> bool:
 def _by_name(
     target: Target, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    """Return the arguments by name. The positional order of acompletion is not completion's."""
+    """Return the arguments by name. acompletion and completion differ in their positional order."""
     if not args:
         return kwargs
     named_by = target.named_by(wrapped)

@@ -99,7 +99,7 @@ def _is_failure(span: Any) -> bool:
 
 
 def _keep_start(_: logging.LogRecord) -> bool:
-    """Tell whether to log a record: not of a span of ours, whose error is logged once."""
+    """Return whether to log a record: not of a span of ours, whose error is logged once."""
     error = sys.exc_info()[1]
     if not _start.is_ours or error is None:
         return True
@@ -108,7 +108,7 @@ def _keep_start(_: logging.LogRecord) -> bool:
 
 
 def _keep_sending(_: logging.LogRecord) -> bool:
-    """Tell whether to log a record: not about a store that cannot be opened, as was logged."""
+    """Return whether to log a record: not about a store that cannot be opened, as was logged."""
     return not isinstance(sys.exc_info()[1], StoreUnavailableError)
 
 

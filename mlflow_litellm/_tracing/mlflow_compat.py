@@ -214,27 +214,27 @@ def client() -> Any:
 
 
 def has_experiment() -> bool:
-    """Tell whether ``mlflow.set_experiment()`` has chosen one."""
+    """Return whether ``mlflow.set_experiment()`` has chosen one."""
     # Not through mlflow.set_experiment(), which is public but looks the experiment up.
     fluent = sys.modules.get("mlflow.tracking.fluent")
     return getattr(fluent, "_active_experiment_id", None) is not None
 
 
 def is_off_here() -> bool:
-    """Tell whether ``mlflow.tracing.context(enabled=False)`` is around; True if that is unknown."""
+    """Return whether ``mlflow.tracing.context(enabled=False)`` is around; True if that is unknown."""
     context = USER_CONTEXT.find()
     chosen = context and context.get()
     return context is None or (chosen is not None and chosen.enabled is False)
 
 
 def has_destination() -> bool:
-    """Tell whether ``mlflow.tracing.set_destination()`` has chosen one."""
+    """Return whether ``mlflow.tracing.set_destination()`` has chosen one."""
     destination = USER_DESTINATION.find()
     return destination is not None and destination.get() is not None
 
 
 def has_run() -> bool:
-    """Tell whether a run is active, in any thread."""
+    """Return whether a run is active, in any thread."""
     # The public active_run() knows only this thread's run; traces go to any thread's.
     return LATEST_RUN.find(mlflow.active_run)() is not None
 
@@ -303,7 +303,7 @@ def isolated_tracer_provider() -> Any:
 
 
 def is_tracing_ready() -> bool:
-    """Tell whether MLflow has what it makes spans by; True if that is unknown."""
+    """Return whether MLflow has what it makes spans by; True if that is unknown."""
     return (
         isolated_tracer_provider() is not None
         or getattr(lock_of_readiness(), "_done", True) is True
@@ -326,7 +326,7 @@ def lock_of_readiness() -> Any:
 
 
 def asks_workspace() -> bool:
-    """Tell whether MLflow asks a Databricks workspace before its first span."""
+    """Return whether MLflow asks a Databricks workspace before its first span."""
     is_serving, is_databricks = IN_MODEL_SERVING.find(), IS_DATABRICKS.find()
     if is_serving and is_serving():
         return True
@@ -381,7 +381,7 @@ def open_traces() -> list[int]:
 
 
 def has_trace(trace_id: int) -> bool:
-    """Tell whether MLflow has an open trace with OpenTelemetry's id; True if that is unknown."""
+    """Return whether MLflow has an open trace with OpenTelemetry's id; True if that is unknown."""
     find = getattr(trace_manager(), "get_mlflow_trace_id_from_otel_id", None)
     return find is None or find(trace_id) is not None
 
@@ -406,7 +406,7 @@ def sql_store_class() -> Any:
 
 
 def exports_to_otlp_only() -> bool:
-    """Tell whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
+    """Return whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
     dual = DUAL_EXPORT.find()
     if (dual is not None and dual.get()) or has_destination():
         return False

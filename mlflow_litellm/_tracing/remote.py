@@ -121,7 +121,7 @@ def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
 
 
 def _can_join() -> bool:
-    """Tell whether MLflow can join a trace, and its store takes single spans."""
+    """Return whether MLflow can join a trace, and its store takes single spans."""
     if not all(name.find() for name in _NEEDED):
         return False
     # MLflow notes there that the server has refused them, as one with a file store does.

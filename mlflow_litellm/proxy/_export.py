@@ -30,7 +30,7 @@ _logged_at: float | None = None
 
 
 def has_room() -> bool:
-    """Tell whether one more trace can be sent; if not, count one more that is not made."""
+    """Return whether one more trace can be sent; if not, count one more that is not made."""
     global _dropped
     queue = _queue()
     if queue is None or queue.qsize() < queue.maxsize * _FULL:

@@ -105,7 +105,7 @@ class TracingMiddleware:
 
 
 async def _has_left(receive: Receive) -> bool:
-    """Tell whether the client of a request that has come whole is gone, without waiting for it."""
+    """Return whether the client of a request that has come whole is gone, without waiting for it."""
     import anyio
 
     with anyio.CancelScope() as scope:

@@ -101,7 +101,7 @@ def target_of(path: str) -> Target | None:
 
 def asks_a_server(path: str, body: bytes) -> bool:
     """
-    Tell whether a request to the MCP server is one for a tool, a prompt or a resource.
+    Return whether a request to the MCP server is one for a tool, a prompt or a resource.
 
     The others open a session, keep it up, or answer what the server asked.
 

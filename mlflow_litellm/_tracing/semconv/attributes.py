@@ -83,7 +83,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def is_composite(fields: Mapping[str, Any]) -> bool:
-    """Tell whether a span is of what calls others, and reaches no model itself."""
+    """Return whether a span is of what calls others, and reaches no model itself."""
     return fields.get(names.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
 
 

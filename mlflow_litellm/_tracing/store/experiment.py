@@ -80,7 +80,7 @@ def known_id(experiment_id: str) -> str:
 
 
 def is_pending(experiment_id: str) -> bool:
-    """Tell whether something stands in the place of an id that was not known yet."""
+    """Return whether something stands in the place of an id that was not known yet."""
     return experiment_id.startswith(_NAMED)
 
 
@@ -105,7 +105,7 @@ def complete_if_known(span: Any) -> None:
 
 
 def _decided_elsewhere() -> bool:
-    """Tell whether MLflow will find the experiment, or need none, without asking a server."""
+    """Return whether MLflow will find the experiment, or need none, without asking a server."""
     parent = mlflow_compat.current_otel_span()
     # The span that MLflow puts in the place of one it drops has no context at all.
     context = None if parent is None else parent.get_span_context()
