@@ -1,1 +1,1 @@
-"""All that touches MLflow."""
+"""The code that uses MLflow: spans, traces, stores and exports."""

@@ -1,8 +1,8 @@
 """
-The names of MLflow's span attributes and trace metadata that are written here.
+The names of MLflow's span attributes and trace metadata that this package writes.
 
-They stand in each stored trace, so they are an interface; the constants that MLflow has for them
-are not public. https://mlflow.org/docs/latest/genai/tracing/
+Each stored trace has them, so they are an interface, but MLflow's constants for them are not
+public. https://mlflow.org/docs/latest/genai/tracing/
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODEL_PROVIDER = "mlflow.llm.provider"
 OUTPUTS = "mlflow.spanOutputs"
 REQUEST_ID = "mlflow.traceRequestId"
 SPAN_TYPE = "mlflow.spanType"
-# Before the name of a tag, if the trace is exported by OTLP only.
+# The prefix of a tag's name, if the trace is exported by OTLP only.
 TRACE_TAG_PREFIX = "mlflow.traceTag."
 
 # Metadata of a trace.

@@ -1,4 +1,4 @@
-"""MLflow's own ``autolog`` of ``mlflow.litellm``, kept while this package's is in its place."""
+"""Keep MLflow's own ``autolog`` of ``mlflow.litellm`` while this package replaces it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KEPT_AS = "_builtin_autolog"
 
 
 def keep(flavor: ModuleType) -> None:
-    """Keep the ``autolog`` of MLflow's module, before another takes its place."""
+    """Keep the ``autolog`` of MLflow's module, before it is replaced."""
     setattr(flavor, _KEPT_AS, flavor.autolog)
 
 

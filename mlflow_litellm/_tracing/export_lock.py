@@ -1,4 +1,4 @@
-"""Keeps what must not be under way at some moment, such as a write to a database, out of it."""
+"""A lock that keeps some moments, such as a fork, free of database writes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 
 class ExportLock:
     """
-    A gate that many may be inside of, and that can be closed once all of them have left.
+    A lock that many threads may hold at once, and that `close` takes once all have released it.
 
-    Is thread-safe. Nobody waits longer than a patience: then all goes on as if there were no gate.
+    Is thread-safe. No thread waits longer than `patience`: after that, it goes on without the lock.
 
     Args:
-        patience: How long to wait to get in or for it to be empty, in seconds.
+        patience: The longest wait to take or to close the lock, in seconds.
     """
 
     def __init__(self, patience: float) -> None:
@@ -20,7 +20,7 @@ class ExportLock:
         self.reset_after_fork()
 
     def reset_after_fork(self) -> None:
-        """Open it, with nobody inside, whatever other threads were doing: they are gone."""
+        """Open the lock, with no holders: the other threads do not exist in the child."""
         self._changed = threading.Condition()
         self._inside = 0
         self._is_closed = False
@@ -36,13 +36,13 @@ class ExportLock:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let nobody in any more, and wait for those inside to leave."""
+        """Let no further thread take the lock, and wait until all holders have released it."""
         with self._changed:
             self._is_closed = True
             self._changed.wait_for(lambda: not self._inside, self._patience)
 
     def open(self) -> None:
-        """Let all in again."""
+        """Let threads take the lock again."""
         with self._changed:
             self._is_closed = False
             self._changed.notify_all()

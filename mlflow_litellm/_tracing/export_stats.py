@@ -1,10 +1,10 @@
 """
-Tells the spans that MLflow sent from those that it dropped.
+Count the spans that MLflow sent, and the spans that it dropped.
 
-It drops at four places, without count: from its buffer of traces, from either of its two queues,
-and where the server does not take what it sends. What it sends passes one of two methods: spans as
-they end, and then the trace, with those spans again that are not stored yet. A span that has passed
-one was sent; one that has not, and is nowhere in memory any more, was dropped.
+MLflow does not count the spans that it drops: from its buffer of traces, from its two queues, and
+when the server refuses them. It sends through two methods: one for spans as they end, then one for
+the trace, again with the spans that are not stored yet. A span that passed one of the methods was
+sent. A span that passed neither, and is no longer in memory, was dropped.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
     from mlflow.entities import TraceInfo
 
-# Re-entrant, as a signal's handler may make a call while this is held.
+# Re-entrant: a signal handler may make a call while this thread holds the lock.
 _lock = threading.RLock()
 _ended = 0
 _sent = 0
-# OpenTelemetry's, which MLflow's own change hands with on their way.
+# OpenTelemetry's spans: on the way to the exporter, MLflow wraps the same one in new objects.
 _pending: weakref.WeakSet[Any] = weakref.WeakSet()
-# Not known before something is sent: exporters to collectors send by other ways.
+# Whether spans are sent through the two methods: exporters to collectors use others.
 _is_known = False
-# Whether MLflow's methods are patched: what is sent while they are not passes unseen.
+# Whether MLflow's methods are patched: otherwise, sent spans cannot be counted.
 _is_watched = False
 
-# What is being sent is inside. Writing a trace to a local store takes some 10 ms.
+# Held while spans are sent. Writing a trace to a local store takes about 10 ms.
 exporting = ExportLock(patience=5.0)
 
 
@@ -54,24 +54,24 @@ def export_patches() -> list[Patch]:
 
 
 def track(span: Any) -> None:
-    """Count a span that MLflow is about to be given, to be sent."""
+    """Count a span that is about to be passed to MLflow's exporter."""
     global _ended
     with _lock:
         expected = otel_span(span)
-        # It ends again, if its end is interrupted.
+        # A span whose end is interrupted ends again.
         if _is_watched and expected not in _pending:
             _pending.add(expected)
             _ended += 1
 
 
 def pending() -> int:
-    """Return how many spans MLflow still has to send."""
+    """Return the number of spans that MLflow has not sent yet."""
     with _lock:
         return len(_pending)
 
 
 def dropped() -> int | None:
-    """Return how many spans MLflow has neither sent nor still has; None where that is not told."""
+    """Return the number of spans that MLflow dropped; None if unknown, as with collectors."""
     with _lock:
         missing = _ended - _sent - len(_pending)
     return missing if _is_known or not missing else None
@@ -81,13 +81,13 @@ health.count_dropped_by(dropped)
 
 
 def watch() -> None:
-    """Count spans from now on, as MLflow's methods are patched."""
+    """Count spans from now on: MLflow's methods are patched."""
     global _is_watched
     _is_watched = True
 
 
 def reset() -> None:
-    """Leave aside what waits, and what ends from now on: what becomes of it is not told."""
+    """Stop counting: pending spans, and spans that end from now on, are not counted."""
     global _ended, _is_watched
     with _lock:
         _is_watched = False
@@ -96,7 +96,7 @@ def reset() -> None:
 
 
 def reset_after_fork() -> None:
-    """Begin anew, as in a forked child, whose parent sends what waits."""
+    """Set all counts to 0 in a forked child: its parent sends the pending spans."""
     global _ended, _sent
     with _lock:
         _ended = _sent = 0
@@ -104,13 +104,13 @@ def reset_after_fork() -> None:
 
 
 def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    given = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
-    # Where this fails, MLflow sends the spans with the trace.
-    given["location"] = experiment.known_id(given["location"])
+    arguments = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
+    # If this fails, MLflow sends the spans with the trace.
+    arguments["location"] = experiment.known_id(arguments["location"])
     with exporting:
-        result = wrapped(**given)
+        result = wrapped(**arguments)
     with guard("counting spans that were sent"):
-        _account(map(otel_span, given["spans"]), sent=True)
+        _account(map(otel_span, arguments["spans"]), sent=True)
     return result
 
 

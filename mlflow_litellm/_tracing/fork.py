@@ -1,10 +1,10 @@
 """
-Has a forked child trace for itself: a fork copies MLflow's queue, but none of its threads.
+Let a forked child trace: a fork copies MLflow's queue, but none of its threads.
 
-Left alone, the child's spans wait for those threads for ever, and so does its exit. A lock that
-another thread held stays locked, those within SQLite among them, and connections to a store are
-shared with the parent. So no write to a SQL store is under way as a process is forked. The parent
-sends what was waiting; the child begins with an empty queue.
+Without this module, the child's spans and its exit wait for those threads forever. A lock that
+another thread held stays locked, also inside SQLite, and parent and child share connections to a
+store. So a fork waits until no write to a SQL store is under way. The parent sends the queued
+spans; the child begins with an empty queue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mlflow_litellm._tracing import export_stats, health, mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import opening
 
-# Whose locks a call may meet.
+# The packages whose locks a call may take.
 PACKAGES = (
     "mlflow_litellm",
     "mlflow.tracing",
@@ -35,7 +35,7 @@ _attached = False
 
 
 def attach() -> None:
-    """Have each child that is forked from now on trace for itself. Is idempotent."""
+    """Let each child that is forked from now on trace. Is idempotent."""
     global _attached
     if not _attached and hasattr(os, "register_at_fork"):
         _attached = True
@@ -45,7 +45,7 @@ def attach() -> None:
 def _pause() -> None:
     with guard("preparing a fork"):
         opening.hold()
-        # To wait for a server that does not answer would be no use: nothing of it is shared.
+        # No wait for a tracking server: parent and child share no state with it.
         if mlflow_compat.store_engine():
             export_stats.exporting.close()
 
@@ -58,9 +58,9 @@ def _go_on() -> None:
 
 def _begin_anew() -> None:
     export_stats.exporting.reset_after_fork()
-    with guard("beginning anew in a forked process"):
+    with guard("resetting locks in a forked process"):
         _reset_locks()
-    with guard("giving a forked process an export of its own"):
+    with guard("resetting the export in a forked process"):
         _reset_export()
         opening.forget_unfinished()
     health.reset()
@@ -90,7 +90,7 @@ def _reset_export() -> None:
         mlflow_compat.forget_other_threads(processor)
     for exporter in mlflow_compat.trace_exporters():
         if queue := mlflow_compat.export_queue(exporter):
-            # As MLflow made it: without entries, and without threads until the first.
+            # As MLflow made it: empty, and without threads until the first entry.
             queue.__init__()
         if engine := mlflow_compat.store_engine(exporter):
             # https://docs.sqlalchemy.org/en/20/core/pooling.html#pooling-multiprocessing

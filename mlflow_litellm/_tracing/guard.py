@@ -1,4 +1,4 @@
-"""Telemetry errors are logged once a kind and swallowed; under test they are raised."""
+"""Swallow errors of tracing, and log each kind once; under test, raise them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("mlflow_litellm")
 
-# MLflow's own variable for this: its test suite sets it, so that both fail loudly together.
+# MLflow's own variable for this. Its test suite sets it, so errors of this package fail there too.
 TESTING = "MLFLOW_AUTOLOGGING_TESTING"
 
 _logged: set[tuple[str, type[BaseException]]] = set()
@@ -24,14 +24,14 @@ class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending 
     """
     Keep errors of the block away from the user's call.
 
-    An :class:`Exception` is logged, as a warning the first time that its type is seen while
-    `doing` this and at debug level with its stack trace from then on, and swallowed. With
-    ``MLFLOW_AUTOLOGGING_TESTING=true`` it is raised. ``KeyboardInterrupt`` and the like always
-    pass, and so does an :class:`Exception` that a signal's handler or another thread raises
-    here. Is thread-safe.
+    An :class:`Exception` is logged and swallowed. The first of its type for the same `doing` is
+    logged as a warning; later ones at debug level, with their stack trace. With
+    ``MLFLOW_AUTOLOGGING_TESTING=true`` it is raised. ``KeyboardInterrupt`` and the like are always
+    raised. An :class:`Exception` that a signal handler or another thread raises in the block is
+    raised too. Is thread-safe.
 
     Args:
-        doing: What the block does, to stand behind "while" in a log line.
+        doing: The action of the block, for a log line: it follows the word "while".
     """
 
     __slots__ = ("_doing",)
@@ -72,7 +72,7 @@ def _log(doing: str, error: Exception) -> None:
     _logged.add(kind)
     logger.warning(
         "Tracing of LiteLLM failed while %s (%s: %s). Calls go on as if they were not traced. "
-        "This is said once; set the logger 'mlflow_litellm' to DEBUG to see each.",
+        "This is logged once; set the logger 'mlflow_litellm' to DEBUG to see each.",
         doing,
         type(error).__name__,
         error,

@@ -1,4 +1,4 @@
-"""Tracing's own health: what was traced, swallowed and lost since the process began."""
+"""Count the calls that were traced and lost, and the errors of tracing, in this process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger("mlflow_litellm")
 
 
 class Reason(str, Enum):
-    """Why a call is not traced."""
+    """The reason why a call is not traced."""
 
     OFF = "tracing is off"
     INTERNAL = "internal call of LiteLLM"
@@ -28,20 +28,20 @@ class Reason(str, Enum):
 @dataclass(frozen=True)
 class Health:
     """
-    What tracing did since the process began; a forked child begins anew.
+    The counts of tracing since the process began; a forked child begins at 0.
 
     Attributes:
-        calls: Calls whose span has ended; attempts and routes count, each as one.
-        faults: Errors of tracing that were swallowed: what it was doing, and the type of error,
-            such as ``"ending a span: ValueError"``, to how often.
-        streams_abandoned: Streams that were closed, dropped or still held at the end.
-        spans_dropped: Spans of those calls that MLflow neither sent nor still has: its queue was
-            full, or the server did not take them. None where that cannot be told, as with
-            Databricks and with OpenTelemetry collectors.
-        calls_lost: Calls of which there is no trace, as MLflow could not start their span: the
-            type of the error, to how often. They are not among `calls`.
-        calls_not_traced: Calls that were not to be traced: the reason, to how often. The reasons
-            are the texts of :class:`Reason`. They are not among `calls`.
+        calls: Calls whose span has ended. Each attempt and each composite call counts.
+        faults: Errors of tracing that were swallowed. Maps the action and the type of the error,
+            such as ``"ending a span: ValueError"``, to the number of errors.
+        streams_abandoned: Streams that were closed or dropped before their end, or that were
+            still open at exit.
+        spans_dropped: Spans of those calls that MLflow dropped: its queue was full, or the server
+            did not take them. None if unknown, as with Databricks and OpenTelemetry collectors.
+        calls_lost: Calls without a trace, because MLflow could not start their span. Maps the type
+            of the error to the number of calls. They do not count in `calls`.
+        calls_not_traced: Calls that are not traced on purpose. Maps the reason, a text of
+            :class:`Reason`, to the number of calls. They do not count in `calls`.
     """
 
     calls: int
@@ -53,7 +53,7 @@ class Health:
 
     @property
     def has_losses(self) -> bool:
-        """Whether anything is missing in the traces."""
+        """Whether the traces are incomplete."""
         return bool(self.faults or self.spans_dropped or self.calls_lost)
 
     def __str__(self) -> str:
@@ -74,7 +74,7 @@ def _listed(counted: dict[str, int]) -> str:
     return ", ".join(f"{count} x {kind}" for kind, count in counted.items())
 
 
-# Re-entrant, as a signal's handler may make a call while this is held.
+# Re-entrant: a signal handler may make a call while this thread holds the lock.
 _lock = threading.RLock()
 _counts: Counter[str] = Counter()
 _faults: Counter[str] = Counter()
@@ -91,10 +91,10 @@ _count_dropped: Callable[[], int | None] = _nothing_sent
 
 def count_dropped_by(count: Callable[[], int | None]) -> None:
     """
-    Take the number of dropped spans from what accounts for exports.
+    Set the function that counts dropped spans.
 
     Args:
-        count: Returns that number; None if it is not known.
+        count: Returns the number of dropped spans; None if it is unknown.
     """
     global _count_dropped
     _count_dropped = count
@@ -102,7 +102,7 @@ def count_dropped_by(count: Callable[[], int | None]) -> None:
 
 def health() -> Health:
     """
-    Return what tracing did since the process began.
+    Return the counts of tracing since the process began.
 
     Does no I/O. Is thread-safe.
     """
@@ -133,18 +133,18 @@ def count_lost(reason: str) -> None:
 
 
 def count_not_traced(reason: Reason) -> None:
-    """Count a call that is not to be traced, and log the reason at debug level."""
+    """Count a call that is not traced on purpose, and log the reason at debug level."""
     _count(_not_traced, reason.value)
     logger.debug("A call of LiteLLM is not traced: %s.", reason.value)
 
 
-def _count(counts: Counter[str], what: str) -> None:
+def _count(counts: Counter[str], key: str) -> None:
     with _lock:
-        counts[what] += 1
+        counts[key] += 1
 
 
 def reset() -> None:
-    """Begin anew, as in a forked child."""
+    """Set all counts to 0, as in a forked child."""
     with _lock:
         _counts.clear()
         _faults.clear()

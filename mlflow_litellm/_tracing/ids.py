@@ -1,9 +1,9 @@
 """
-Has MLflow draw the ids of its spans from the system, and not from Python's global ``random``.
+Make MLflow draw the ids of its spans from the system, not from Python's global ``random``.
 
-A program that calls ``random.seed()`` would get other numbers because it is traced, and a Router
-other deployments; and each run with the same seed would have the ids of the last one, whose
-traces it would write over. MLflow has a switch for this, but with it prints a fault at exit.
+Otherwise, tracing would change the numbers of a program that calls ``random.seed()``, and the
+deployments that its Router picks. Each run with the same seed would have the ids of the last run,
+and overwrite its traces. MLflow has a switch for this, but prints an error at exit if it is on.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 
-# Has no state that a fork could copy.
+# It has no state that a fork could copy.
 _system = random.SystemRandom()
 
 
 class SystemIdGenerator(RandomIdGenerator):
-    """Draws ids from the system."""
+    """Draw ids from the system."""
 
     def generate_span_id(self) -> int:
-        """Return 64 random bits, not all of them 0, which is no id."""
+        """Return 64 random bits, not all of them 0: an id of 0 is invalid."""
         return _system.getrandbits(64) or self.generate_span_id()
 
     def generate_trace_id(self) -> int:
@@ -34,16 +34,16 @@ class SystemIdGenerator(RandomIdGenerator):
 
 
 def isolate() -> None:
-    """Change the source of MLflow's ids, unless the user has chosen one, or shares his provider."""
-    with guard("choosing where ids come from"):
+    """Change the source of MLflow's ids, unless the user has chosen one or shares a provider."""
+    with guard("choosing the source of ids"):
         generator = getattr(mlflow_compat.isolated_tracer_provider(), "id_generator", None)
         if type(generator) is RandomIdGenerator:
-            # Not another object: tracers that exist by now hold this one.
+            # The class of the object is changed, because existing tracers hold the object.
             generator.__class__ = SystemIdGenerator
 
 
 def id_patches() -> list[Patch]:
-    """Return the patch by which each provider of tracers that MLflow makes is changed."""
+    """Return the patch that calls `isolate` for each tracer provider that MLflow makes."""
     name = mlflow_compat.INITIALIZE_PROVIDER
     module = name.holder()
     return [Patch(module, name.attribute, _initialize, lambda: True)] if module else []

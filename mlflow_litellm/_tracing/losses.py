@@ -1,8 +1,8 @@
 """
-Counts the calls whose span MLflow could not start, and says once why, and what to do.
+Count the calls whose span MLflow could not start, and log the cause and the remedy once.
 
-MLflow catches the error, logs it at each call, and answers with a span that does nothing. It
-answers with the same kind of span if tracing is off, or if the call is sampled out.
+MLflow catches the error, logs it at each call, and returns a no-op span. It returns a no-op span
+as well if tracing is off, or if the call is sampled out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _warned: set[str] = set()
 
 
 class watching:  # noqa: N801 - reads as the verb that it is
-    """Note why MLflow could not start a span in the block, which must not wait."""
+    """Record why MLflow could not start a span in the block. The block must not wait."""
 
     __slots__ = ()
 
@@ -54,7 +54,7 @@ def count(span: Any) -> None:
     Count a call as lost, if MLflow could not start its span.
 
     Args:
-        span: The no-op span that MLflow answered with, right after the block of `watching`.
+        span: The no-op span that MLflow returned in the block of `watching` just before.
     """
     with guard("counting a call that is lost"):
         error, _start.error = _start.error, None
@@ -81,25 +81,25 @@ def _count(error: BaseException | None) -> None:
 
 
 def attach() -> None:
-    """Read MLflow's log from now on, and keep what repeats itself there to once. Is idempotent."""
+    """Read errors from MLflow's log from now on, and log each kind once. Is idempotent."""
     _FAILED_TO_START.addFilter(_keep_start)
     _FAILED_TO_SEND.addFilter(_keep_sending)
 
 
 def detach() -> None:
-    """Leave MLflow's log alone."""
+    """Stop filtering MLflow's log."""
     _FAILED_TO_START.removeFilter(_keep_start)
     _FAILED_TO_SEND.removeFilter(_keep_sending)
 
 
 def _is_failure(span: Any) -> bool:
-    # A span that is sampled out has a context, and so has one while tracing is disabled.
+    # A span that is sampled out has a context. So does a span while tracing is disabled.
     has_context = mlflow_compat.otel_span(span).get_span_context() is not None
     return not (has_context or mlflow_compat.is_off_here())
 
 
 def _keep_start(_: logging.LogRecord) -> bool:
-    """Return whether to log a record: not of a span of ours, whose error is logged once."""
+    """Return whether to log a record: False for this package's spans, which it logs once."""
     error = sys.exc_info()[1]
     if not _start.is_ours or error is None:
         return True
@@ -108,14 +108,14 @@ def _keep_start(_: logging.LogRecord) -> bool:
 
 
 def _keep_sending(_: logging.LogRecord) -> bool:
-    """Return whether to log a record: not about a store that cannot be opened, as was logged."""
+    """Return whether to log a record: False if the store cannot be opened, which is logged once."""
     return not isinstance(sys.exc_info()[1], StoreUnavailableError)
 
 
 def _warn(error: BaseException | None) -> None:
     what, remedy = _explain(error)
     logger.warning(
-        "LiteLLM calls are not traced: %s. To mend it: %s. Calls go on. This is logged once; "
+        "LiteLLM calls are not traced: %s. To fix it: %s. Calls go on. This is logged once; "
         "mlflow_litellm.health() counts the calls.",
         what,
         remedy,
@@ -126,11 +126,11 @@ def _explain(error: BaseException | None) -> tuple[str, str]:
     from mlflow_litellm._tracing.store import errors
 
     if isinstance(error, WorkspaceSilentError):
-        return str(error), "look after that workspace; calls are traced once it has answered"
+        return str(error), "check that workspace; calls are traced once it has answered"
     if isinstance(error, (ImportError, MlflowException)):
         with errors_ignored():
             problem = errors.explain(errors.store_uri(), error, ELSEWHERE)
             return problem.what, problem.remedy
     cause = "" if error is None else f" ({type(error).__name__}: {error})"
-    remedy = "set the logger 'mlflow_litellm' to DEBUG, which shows where, and mend that"
+    remedy = "set the logger 'mlflow_litellm' to DEBUG to see the cause, and fix it"
     return f"MLflow could not start a span{cause}", remedy

@@ -1,8 +1,8 @@
 """
-The names of MLflow that are not public, looked up here only, when they are needed.
+Look up the names of MLflow that are not public, here only, when they are needed.
 
-If MLflow lacks a name, the feature that needs it is off, and calls are traced without it. Each name
-says what is lost. https://mlflow.org/docs/latest/api_reference/ has the public names.
+If MLflow lacks a name, the feature that needs it is off, and calls are traced without it.
+`Name.lost` describes the loss. The public names: https://mlflow.org/docs/latest/api_reference/
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Name:
     One non-public name of MLflow.
 
     Attributes:
-        module: The module that has it.
+        module: The module that has the name.
         attribute: The name.
-        lost: What is lost without it.
+        lost: The consequence if MLflow lacks the name.
     """
 
     module: str
@@ -41,16 +41,16 @@ class Name:
     lost: str
 
     def find(self, default: Any = None) -> Any:
-        """Return what has the name; `default` if nothing has."""
-        # Not pkgutil.resolve_name(), which takes 2 us, and some are needed for each call.
-        found = getattr(self._imported(), self.attribute, None)
-        if found is None:
+        """Return the object with the name; `default` if there is none."""
+        # Not pkgutil.resolve_name(): it takes 2 us, and each call needs several names.
+        value = getattr(self._imported(), self.attribute, None)
+        if value is None:
             logger.debug("MLflow has no %s.%s: %s.", self.module, self.attribute, self.lost)
             return default
-        return found
+        return value
 
     def holder(self) -> Any:
-        """Return the module that has the name; None if it has it no more."""
+        """Return the module that has the name; None if it lacks the name."""
         return self._imported() if self.find() is not None else None
 
     def _imported(self) -> Any:
@@ -64,11 +64,11 @@ def _imported(module: str) -> ModuleType | None:
         return None
 
 
-_EXPERIMENT = "the experiment of a new trace is found by MLflow, which may ask the server each time"
-_OTLP = "traces that go to OpenTelemetry alone ask MLflow's server for an experiment"
+_EXPERIMENT = "MLflow finds the experiment of a new trace, and may ask the server each time"
+_OTLP = "traces that go only to OpenTelemetry ask MLflow's server for an experiment"
 _FORKS = "a forked child may wait for MLflow's threads, or share connections with its parent"
 _REMOTE = "a request to the LiteLLM Proxy begins a trace of its own"
-_ACCOUNTING = "spans that MLflow sent and dropped are not counted"
+_ACCOUNTING = "the spans that MLflow sent and dropped are not counted"
 _WORKSPACE = "the first call may wait for a Databricks workspace that does not answer"
 _AUTOLOG = "mlflow.autolog() does not switch this flavor"
 
@@ -85,7 +85,7 @@ AUTOLOGGING_INTEGRATIONS = Name(
 AUTOLOGGING_LOCK = Name(
     "mlflow.utils.autologging_utils",
     "autologging_conf_lock",
-    "mlflow.autolog() and mlflow.litellm.autolog() in two threads may get in each other's way",
+    "mlflow.autolog() and mlflow.litellm.autolog() in two threads may disturb each other",
 )
 BATCH_PROCESSOR = Name("mlflow.tracing.processor.base_mlflow", "BaseMlflowSpanProcessor", _FORKS)
 BATCH_PROCESSORS = Name("mlflow.tracing.processor.base_mlflow", "_batch_processor_registry", _FORKS)
@@ -93,18 +93,18 @@ BRIDGED_PROVIDER = Name("mlflow.tracing.provider", "get_bridged_tracer_provider"
 CONFIGURED_METADATA = Name(
     "mlflow.tracing.context",
     "get_configured_trace_metadata",
-    "a session or user of the call overrides that of mlflow.tracing.context()",
+    "a session or user of the call overrides the one of mlflow.tracing.context()",
 )
 CONFIGURED_TAGS = Name(
     "mlflow.tracing.context",
     "get_configured_trace_tags",
-    "tags of the call override those of mlflow.tracing.context()",
+    "tags of the call override the tags of mlflow.tracing.context()",
 )
 CONTEXT_API = Name("mlflow.tracing.provider", "get_context_api", _REMOTE)
 CURRENT_SPAN = Name(
     "mlflow.tracing.provider",
     "get_current_otel_span",
-    "a task that outlives its trace makes calls without a span",
+    "calls of a task that lives longer than its trace have no span",
 )
 DETACH = Name(
     "mlflow.tracing.provider", "detach_span_from_context", "inner calls are traces of their own"
@@ -122,7 +122,7 @@ LATEST_RUN = Name(
 )
 MAKE_TRACE_ID = Name("mlflow.tracing.utils", "generate_mlflow_trace_id_from_otel_trace_id", _REMOTE)
 NO_OP_SPAN = Name(
-    "mlflow.entities.span", "NoOpSpan", "calls that are not recorded are prepared as if they were"
+    "mlflow.entities.span", "NoOpSpan", "the data of calls that are not recorded is prepared anyway"
 )
 PROVIDER = Name(
     "mlflow.tracing.provider",
@@ -141,7 +141,7 @@ INITIALIZE_PROVIDER = Name(
 TRANSLATE = Name(
     "mlflow.tracing.export.genai_semconv.translator",
     "translate_span_to_genai",
-    "GenAI conventions have what MLflow makes of a span",
+    "an export by the GenAI conventions has only the attributes that MLflow converts",
 )
 SET_CURRENT = Name(
     "mlflow.tracing.provider", "set_span_in_context", "inner calls are traces of their own"
@@ -150,7 +150,7 @@ SPAN_PROCESSOR = Name("mlflow.tracing.provider", "_get_span_processor", _FORKS)
 TRACE_MANAGER = Name(
     "mlflow.tracing.trace_manager",
     "InMemoryTraceManager",
-    "traces of other processes are not joined, and open spans are lost at set_experiment()",
+    "traces of other processes are not continued, and open spans are lost at set_experiment()",
 )
 TRACING_CLIENT = Name("mlflow.tracing.client", "TracingClient", _ACCOUNTING)
 USER_CONTEXT = Name(
@@ -163,11 +163,11 @@ USES_OTLP = Name("mlflow.tracing.utils.otlp", "should_use_otlp_exporter", _OTLP)
 
 NAMES = [value for value in dict(globals()).values() if isinstance(value, Name)]
 
-# The method of MLflow's provider of tracers that shuts down what another takes the place of.
+# The method of MLflow's tracer provider that shuts a replaced provider down.
 RETIRE = "_retire_current_batch_processors"
 
 
-# What stands in the place of MLflow's configurations of its flavors, if it has none.
+# Used instead of MLflow's configurations of its flavors, if MLflow lacks them.
 _configurations: dict[str, dict[str, Any]] = {}
 _lock = threading.RLock()
 
@@ -179,19 +179,19 @@ def flavor_configurations() -> dict[str, dict[str, Any]]:
 
 
 def configured_by(flavor: str) -> Callable[[F], F]:
-    """Return a decorator: MLflow takes the function's arguments for a flavor's configuration."""
+    """Return a decorator: MLflow stores the function's arguments as a flavor's configuration."""
     integration = AUTOLOGGING_INTEGRATION.find()
     return integration(flavor) if integration else lambda function: function
 
 
 def mark_configured(flavor: str) -> None:
-    """Have ``mlflow.autolog(disable=True)`` switch a flavor off that was switched on by name."""
+    """Let ``mlflow.autolog(disable=True)`` switch off a flavor that was switched on by name."""
     configuration = flavor_configurations().setdefault(flavor, {})
     configuration[AUTOLOGGING_CONFIGURED.find("globally_configured")] = True
 
 
 def locked(function: F) -> F:
-    """Have a function hold the lock that ``mlflow.autolog()`` holds while it switches flavors."""
+    """Return a function that holds the lock with which ``mlflow.autolog()`` switches flavors."""
     if lock := AUTOLOGGING_LOCK.find():
         return cast("F", lock(function))
 
@@ -214,28 +214,28 @@ def client() -> Any:
 
 
 def has_experiment() -> bool:
-    """Return whether ``mlflow.set_experiment()`` has chosen one."""
-    # Not through mlflow.set_experiment(), which is public but looks the experiment up.
+    """Return whether ``mlflow.set_experiment()`` has chosen an experiment."""
+    # Not by mlflow.set_experiment(): it is public, but asks the server for the experiment.
     fluent = sys.modules.get("mlflow.tracking.fluent")
     return getattr(fluent, "_active_experiment_id", None) is not None
 
 
 def is_off_here() -> bool:
-    """Return whether ``mlflow.tracing.context(enabled=False)`` is around; True if that is unknown."""
+    """Return whether ``mlflow.tracing.context(enabled=False)`` is active; True if unknown."""
     context = USER_CONTEXT.find()
     chosen = context and context.get()
     return context is None or (chosen is not None and chosen.enabled is False)
 
 
 def has_destination() -> bool:
-    """Return whether ``mlflow.tracing.set_destination()`` has chosen one."""
+    """Return whether ``mlflow.tracing.set_destination()`` has chosen a destination."""
     destination = USER_DESTINATION.find()
     return destination is not None and destination.get() is not None
 
 
 def has_run() -> bool:
     """Return whether a run is active, in any thread."""
-    # The public active_run() knows only this thread's run; traces go to any thread's.
+    # The public active_run() returns only this thread's run; traces go to a run of any thread.
     return LATEST_RUN.find(mlflow.active_run)() is not None
 
 
@@ -252,37 +252,37 @@ def make_current(span: Any) -> Any:
 
 
 def make_not_current(token: Any) -> None:
-    """Make the span current that was so before."""
+    """Make the previous span current again."""
     if detach := DETACH.find():
         detach(token)
 
 
 def is_no_op(span: Any) -> bool:
-    """Return whether MLflow answered with a span that records nothing."""
+    """Return whether a span of MLflow's records nothing."""
     kind = NO_OP_SPAN.find()
     return kind is not None and isinstance(span, kind)
 
 
 def no_op_span() -> Any:
-    """Return a span that records nothing; None if this MLflow has none."""
+    """Return a span that records nothing; None if MLflow has none."""
     kind = NO_OP_SPAN.find()
     return kind and kind()
 
 
 def trace_manager() -> Any:
-    """Return what holds the traces that MLflow has not sent; None if this MLflow has none."""
+    """Return MLflow's manager of traces in memory, which are not sent yet; None if it has none."""
     manager = TRACE_MANAGER.find()
     return manager and manager.get_instance()
 
 
 def configured_tags() -> dict[str, str]:
-    """Return the tags that ``mlflow.tracing.context()`` gives a trace."""
+    """Return the trace tags that ``mlflow.tracing.context()`` sets."""
     find = CONFIGURED_TAGS.find()
     return (find and find()) or {}
 
 
 def configured_metadata() -> dict[str, str]:
-    """Return the metadata that ``mlflow.tracing.context()`` gives a trace."""
+    """Return the trace metadata that ``mlflow.tracing.context()`` sets."""
     find = CONFIGURED_METADATA.find()
     return (find and find()) or {}
 
@@ -293,17 +293,17 @@ def otel_span(span: Any) -> Any:
 
 
 def tracer_provider() -> Any:
-    """Return MLflow's holder of the provider of tracers; None if this MLflow has none."""
+    """Return MLflow's wrapper of its tracer provider; None if MLflow has none."""
     return PROVIDER.find()
 
 
 def isolated_tracer_provider() -> Any:
-    """Return the provider of tracers that is MLflow's alone; None before its first span."""
+    """Return the tracer provider that only MLflow uses; None before its first span."""
     return getattr(tracer_provider(), "_isolated_tracer_provider", None)
 
 
 def is_tracing_ready() -> bool:
-    """Return whether MLflow has what it makes spans by; True if that is unknown."""
+    """Return whether MLflow has made its tracer provider; True if unknown."""
     return (
         isolated_tracer_provider() is not None
         or getattr(lock_of_readiness(), "_done", True) is True
@@ -311,8 +311,8 @@ def is_tracing_ready() -> bool:
 
 
 def get_tracing_ready() -> bool:
-    """Have MLflow make what it makes spans by, as it does for the first; return True."""
-    # Older ones have only the second.
+    """Make MLflow create its tracer provider, as before its first span; return True."""
+    # Older versions have only the second.
     if make := BRIDGED_PROVIDER.find():
         make()
     elif make := GET_TRACER.find():
@@ -321,7 +321,7 @@ def get_tracing_ready() -> bool:
 
 
 def lock_of_readiness() -> Any:
-    """Return what holds the lock of `get_tracing_ready`; None if that has moved."""
+    """Return the object with the lock that `get_tracing_ready` takes; None if it has moved."""
     return getattr(tracer_provider(), "once", None)
 
 
@@ -336,77 +336,77 @@ def asks_workspace() -> bool:
 
 
 def trace_exporter() -> Any:
-    """Return what MLflow sends traces by; None where that has moved, or there is none."""
+    """Return MLflow's exporter of traces; None if there is none, or if it has moved."""
     find = EXPORTER.find()
     return find and find()
 
 
 def export_queue(exporter: Any = None) -> Any:
-    """Return what MLflow's exporter sends from, in threads; None where it does without."""
+    """Return the queue from which the exporter's threads send; None if it has no queue."""
     return getattr(exporter or trace_exporter(), "_async_queue", None)
 
 
 def span_processor() -> Any:
-    """Return what ended spans wait in for MLflow's exporter; None where they go by another way."""
+    """Return the processor in which ended spans wait for the exporter; None if there is none."""
     find, kind = SPAN_PROCESSOR.find(), BATCH_PROCESSOR.find()
     processor = find and find()
     return processor if kind and isinstance(processor, kind) else None
 
 
 def span_processors() -> list[Any]:
-    """Return `span_processor`, and those before it that may have open spans."""
+    """Return `span_processor`, and earlier processors that may have open spans."""
     processors = list(BATCH_PROCESSORS.find(()))
     current = span_processor()
     return processors if current is None or current in processors else [*processors, current]
 
 
 def trace_exporters() -> list[Any]:
-    """Return `trace_exporter`, and those before it that may have spans to send."""
+    """Return `trace_exporter`, and earlier exporters that may have spans to send."""
     exporters = [processor.span_exporter for processor in span_processors()]
     current = trace_exporter()
     return exporters if current is None or current in exporters else [*exporters, current]
 
 
 def forget_other_threads(processor: Any) -> None:
-    """Have a flush not wait for spans that other threads were ending as the process was forked."""
+    """Keep a flush from waiting for spans that other threads were ending at the fork."""
     if hasattr(processor, "_pending_on_end_count"):
-        processor._pending_on_end_count = 0  # noqa: SLF001 - There is no other way to it.
+        processor._pending_on_end_count = 0  # noqa: SLF001 - There is no public way.
 
 
 def open_traces() -> list[int]:
-    """Return the traces with open spans, by OpenTelemetry's id; none where that is not known."""
+    """Return OpenTelemetry's ids of the traces with open spans; empty if unknown."""
     manager = trace_manager()
     ids = list(getattr(manager, "_otel_id_to_mlflow_trace_id", ()))
     return [trace_id for trace_id in ids if manager.has_open_spans(trace_id)]
 
 
 def has_trace(trace_id: int) -> bool:
-    """Return whether MLflow has an open trace with OpenTelemetry's id; True if that is unknown."""
+    """Return whether MLflow has an open trace with this OpenTelemetry id; True if unknown."""
     find = getattr(trace_manager(), "get_mlflow_trace_id_from_otel_id", None)
     return find is None or find(trace_id) is not None
 
 
 def store_engine(exporter: Any = None) -> Any:
     """
-    Return what holds the connections of the SQL store that traces go to.
+    Return the SQLAlchemy engine of the SQL store that traces go to.
 
-    None without one, and while it is not open: opens nothing.
+    Returns None if there is no SQL store, or if it is not open. Never opens it.
     """
     client = getattr(exporter or trace_exporter(), "_client", None)
-    # What this package has put there would open the store.
+    # The `store` of this package's lazy client would open the store.
     has_lazy_store = hasattr(type(client), "opened_store")
     store = getattr(client, "opened_store" if has_lazy_store else "store", None)
     return getattr(store, "engine", None)
 
 
 def sql_store_class() -> Any:
-    """Return MLflow's class of SQL stores, whose engines have one lock; None if it is unused."""
+    """Return MLflow's class of SQL stores, which has the lock of their engines; None if unused."""
     module = sys.modules.get("mlflow.store.tracking.sqlalchemy_store")
     return getattr(module, "SqlAlchemyStore", None)
 
 
 def exports_to_otlp_only() -> bool:
-    """Return whether traces go to an OpenTelemetry collector, and to no store of MLflow's."""
+    """Return whether traces go only to an OpenTelemetry collector, not to a store of MLflow's."""
     dual = DUAL_EXPORT.find()
     if (dual is not None and dual.get()) or has_destination():
         return False

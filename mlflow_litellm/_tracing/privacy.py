@@ -1,9 +1,9 @@
 """
 The privacy switch: how much of a call is recorded.
 
-Without content a span keeps what can be counted and timed: model, parameters that are numbers or
-flags, tokens, cost, provider, status. It has no messages, no outputs, no tools, no metadata, and
-of an exception its type alone.
+Without content, a span keeps the data that can be counted and timed: model, parameters that are
+numbers or flags, tokens, cost, provider, status. It has no messages, outputs, tools or metadata,
+and only the type of an exception.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Request, Response
 
-# What is wanted where autolog() does not say.
+# Decides if autolog() sets no value.
 VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
 
-# Parameters whose value is one of a few words.
+# Parameters that have one of a few words as their value.
 _WORDS = frozenset({"model", "reasoning_effort", "service_tier", "verbosity"})
 
 _chosen: bool | None = None
@@ -33,10 +33,10 @@ _logged = True
 
 class Content(IntEnum):
     """
-    How much of a call is recorded. The least of several counts.
+    How much of a call is recorded. The lowest of several values counts.
 
     Attributes:
-        NOTHING: What can be counted alone, without the trace's tags, session and user.
+        NOTHING: No content, and no tags, session and user of the trace.
         REDACTED: No content.
         FULL: The content too.
     """
@@ -48,30 +48,31 @@ class Content(IntEnum):
 
 def choose(wanted: bool | None) -> None:
     """
-    Have content recorded or not, from the next span on.
+    Set whether content is recorded, from the next span on.
 
     Args:
-        wanted: None leaves an earlier choice as it is, so that ``mlflow.autolog()``, which knows
-            of none, does not undo it; without any, the environment decides.
+        wanted: Whether to record content. None keeps an earlier choice, so that
+            ``mlflow.autolog()``, which has no such argument, does not undo it. Without an earlier
+            choice, the environment decides.
     """
     global _chosen, _logged
     _chosen = _chosen if wanted is None else wanted
-    # A word that is not understood, "flase", may have been meant to switch content off.
+    # An unknown word, such as "flase", switches content off: that may have been the intention.
     _logged = switch(VARIABLE, default=True, unknown=False) if _chosen is None else _chosen
 
 
 def reset() -> None:
-    """Forget what was chosen."""
+    """Drop the choice."""
     global _chosen
     _chosen = None
 
 
 def allowed(arguments: Mapping[str, Any]) -> Content:
     """
-    Return how much of a call may be recorded, by our own switch and LiteLLM's.
+    Return how much of a call may be recorded, by this package's switch and LiteLLM's switches.
 
-    A switch of LiteLLM's that hides one call counts beside ``autolog(log_content=True)``, which
-    overrules its global switch alone.
+    ``autolog(log_content=True)`` overrules LiteLLM's global switch, but not a switch of LiteLLM's
+    that hides one call.
 
     Args:
         arguments: The call's arguments by name.
@@ -86,7 +87,7 @@ def allowed(arguments: Mapping[str, Any]) -> Content:
 
 
 def request_of(request: Request, content: Content) -> Request:
-    """Return as much of a request as may be recorded."""
+    """Return a request with only the data that may be recorded."""
     if content == Content.FULL and not message_logging.is_excluded("messages"):
         return request
     inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
@@ -105,14 +106,14 @@ def request_of(request: Request, content: Content) -> Request:
 
 
 def response_of(response: Response, content: Content) -> Response:
-    """Return as much of an answer as may be recorded."""
+    """Return a response with only the data that may be recorded."""
     if content == Content.FULL and not message_logging.is_excluded("response"):
         return response
     return replace(response, outputs=None, has_media=False)
 
 
 def shows_errors(content: Content) -> bool:
-    """Return whether the text of an exception may be recorded, which may quote the request."""
+    """Return whether the text of an exception may be recorded: it may quote the request."""
     fields = ("error_information", "error_str", "messages", "response")
     return content == Content.FULL and not message_logging.is_excluded(*fields)
 

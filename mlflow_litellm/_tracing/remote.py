@@ -1,9 +1,9 @@
 """
-Joins a trace that a caller began in another process, and tells other processes of ours.
+Continue a trace that a caller began in another process.
 
-Both by the header ``traceparent``: https://www.w3.org/TR/trace-context/. MLflow's own way to join,
-``set_tracing_context_from_http_request_headers()``, forgets the trace as the request ends, which
-is before a batch of spans is exported, and while other requests of the same trace go on.
+The header ``traceparent`` names the trace: https://www.w3.org/TR/trace-context/. MLflow's own
+function, ``set_tracing_context_from_http_request_headers()``, drops the trace when the request
+ends. That is before a batch of spans is exported, and while other requests of the trace go on.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
 
-# Says that callers' traces are not to be joined; LiteLLM's variable for its own tracing.
+# If set, callers' traces are not continued. LiteLLM's own tracing reads the same variable.
 # https://docs.litellm.ai/docs/observability/opentelemetry_integration
 IGNORED = "OTEL_IGNORE_CONTEXT_PROPAGATION"
-# Stores that take whole traces alone, of which a part, without its root, would be lost.
+# Stores that take only whole traces: a part without its root would be lost.
 _TAKE_NO_SPANS = ("databricks", "file:", "/", ".")
-# How long to wait for spans that are open as their request ends, before looking again.
+# The interval at which spans that are still open after their request are checked again.
 _LOOK_AGAIN_S = 1.0
 
 
 class RemoteTrace:
     """
-    A trace that a caller began in another process, and of which spans are made in this one.
+    A trace that a caller began in another process, and that has spans of this process.
 
-    Is known to MLflow from `join` on, until whoever joined has left and the spans are exported.
+    MLflow keeps the trace from `join` on, until each `join` has had its `leave`, and the spans are
+    exported.
 
     Args:
         context: The caller's span, as an OpenTelemetry context.
@@ -53,18 +54,18 @@ class RemoteTrace:
         self._id: int = trace.get_current_span(context).get_span_context().trace_id
 
     def join(self) -> None:
-        """Have MLflow know the trace. To be called once, and `leave` after it."""
+        """Register the trace with MLflow. Call it once, and `leave` after it."""
         with _lock:
-            known = _merged.get(self._id, 0)
-            if known or not self._is_known():
-                _merged[self._id] = known + 1
+            count = _merged.get(self._id, 0)
+            if count or not self._is_known():
+                _merged[self._id] = count + 1
             if not self._is_known():
                 self._register()
 
     def leave(self) -> None:
-        """Have MLflow forget the trace once its spans are exported, if nobody else is in it."""
+        """Drop the trace once its spans are exported, if no other request is in it."""
         with _lock:
-            # One that began in this very process is MLflow's.
+            # MLflow itself keeps a trace that began in this process.
             if self._id not in _merged:
                 return
             _merged[self._id] -= 1
@@ -82,18 +83,18 @@ class RemoteTrace:
 
     def _is_known(self) -> bool:
         manager = mlflow_compat.trace_manager()
-        # MLflow drops the oldest of more than a thousand, but keeps their ids.
-        with manager.get_trace(mlflow_compat.MAKE_TRACE_ID.find()(self._id)) as found:
-            return found is not None
+        # Of more than a thousand traces, MLflow drops the oldest ones, but keeps their ids.
+        with manager.get_trace(mlflow_compat.MAKE_TRACE_ID.find()(self._id)) as open_trace:
+            return open_trace is not None
 
     def _register(self) -> None:
-        # Without one MLflow asks the server, with every batch of spans.
+        # Without an experiment, MLflow asks the server with every batch of spans.
         experiment_id = root_experiment_id()
         location: Any = experiment_id and TraceLocation.from_experiment_id(experiment_id)
         info = TraceInfo(
             trace_id=mlflow_compat.MAKE_TRACE_ID.find()(self._id),
             trace_location=location,
-            # Not stored: what is told of the trace is its root's.
+            # Not stored: the trace's data comes from its root span.
             request_time=0,
             state=TraceState.IN_PROGRESS,
         )
@@ -102,14 +103,14 @@ class RemoteTrace:
 
 def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
     """
-    Return the trace that a request's headers say it belongs to.
+    Return the trace that a request's headers name.
 
     Args:
-        headers: By lower-case name.
+        headers: The headers by lower-case name.
 
     Returns:
-        None without a valid ``traceparent``, with one of a trace that is not recorded, where
-        ``OTEL_IGNORE_CONTEXT_PROPAGATION`` is set, and where the store takes whole traces alone.
+        The trace; None if there is no valid ``traceparent``, if the trace is not sampled, if
+        ``OTEL_IGNORE_CONTEXT_PROPAGATION`` is set, or if the store takes only whole traces.
     """
     if "traceparent" not in headers or os.environ.get(IGNORED, "").lower() in {"1", "true"}:
         return None
@@ -121,10 +122,10 @@ def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
 
 
 def _can_join() -> bool:
-    """Return whether MLflow can join a trace, and its store takes single spans."""
+    """Return whether MLflow can continue a trace, and its store takes single spans."""
     if not all(name.find() for name in _NEEDED):
         return False
-    # MLflow notes there that the server has refused them, as one with a file store does.
+    # MLflow sets this to False if the server refuses single spans, as with a file store.
     accepted = getattr(mlflow_compat.trace_exporter(), "_store_supports_log_spans", True)
     return accepted and not mlflow.get_tracking_uri().startswith(_TAKE_NO_SPANS)
 
@@ -135,7 +136,7 @@ _NEEDED = (
     mlflow_compat.PROVIDER,
     mlflow_compat.TRACE_MANAGER,
 )
-# How many are in each trace; of those with none the spans may have yet to be exported.
+# The number of requests in each trace. At 0, the trace's spans may not be exported yet.
 _merged: dict[int, int] = {}
 _lock = threading.Lock()
 _left: SimpleQueue[int] = SimpleQueue()
@@ -156,7 +157,7 @@ def _forget_left() -> None:
     while True:
         pending = {_left.get()}
         while pending:
-            with guard("forgetting a caller's trace"):
+            with guard("dropping a caller's trace"):
                 pending = _forget(pending)
             if pending:
                 time.sleep(_LOOK_AGAIN_S)
@@ -166,8 +167,8 @@ def _forget_left() -> None:
 
 
 def _forget(trace_ids: set[int]) -> set[int]:
-    """Forget those that nobody is in; return those that have open spans."""
-    # Queues them for the network, and waits for none.
+    """Drop the traces without requests; return the traces that have open spans."""
+    # The flush queues the spans for the network, and does not wait.
     mlflow_compat.tracer_provider().get().force_flush()
     manager = mlflow_compat.trace_manager()
     still_open = set()
