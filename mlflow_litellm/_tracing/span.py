@@ -1,4 +1,4 @@
-"""One MLflow span's life: started, active around the call, finished or failed."""
+"""Start one MLflow span, make it current during the call, and end it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,21 @@ if TYPE_CHECKING:
 
 class CallSpan:
     """
-    The span of one call. Never raises; what fails is left out of the span.
+    The span of one call. Its methods never raise; data that cannot be recorded is left out.
 
-    Is a child of the active span, or the root of a new trace. Ending it again does nothing.
-    Only the end writes content to it: until then a call below may be told not to log any.
+    The span is a child of the active span, or the root of a new trace. Ending it again does
+    nothing. Only the end writes content to the span: until then, an inner call may forbid content.
 
     Args:
-        name: Its name.
-        span_type: MLflow's type of it.
-        since: A span that it began with, and not now; or when it began, by ``time.time_ns()``.
+        name: The name of the span.
+        span_type: MLflow's type of the span.
+        since: A span whose start this span gets, or the start, by ``time.time_ns()``. None for now.
 
     Attributes:
         content: How much of the call may be recorded.
         started_at: When the call began, by ``time.perf_counter()``.
-        withheld: Where its end waits for a verdict on what may be recorded; None if it does not.
+        withheld: Keeps the end of the span until it is decided which data may be recorded; None
+            if the end is written at once.
     """
 
     __slots__ = (
@@ -69,10 +70,10 @@ class CallSpan:
         self.withheld: Holder | None = None
 
     def start(self) -> CallSpan:
-        """Start it, once; return it."""
+        """Start the span; return this object. Call it once."""
         with guard("starting a span"):
-            # MLflow counts even spans that it will drop, so there is no asking first whether
-            # tracing is on: https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
+            # No check first whether tracing is on: MLflow counts also the spans that it will drop.
+            # https://github.com/mlflow/mlflow/blob/master/mlflow/genai/utils/trace_utils.py
             if (parent := _parent_outside_mlflow()) is None:
                 self._span = self._start()
             else:
@@ -83,17 +84,17 @@ class CallSpan:
 
     @property
     def started_ns(self) -> int | None:
-        """When the span began, by ``time.time_ns()``; None of one that has ended, or is none."""
+        """When the span began, by ``time.time_ns()``; None if it has ended or is not recorded."""
         return self._span.start_time_ns if self.recording else None
 
     @property
     def recording(self) -> bool:
-        """Whether what is recorded will be seen: False where tracing is off or sampled out."""
+        """Whether the span is recorded: False if tracing is off, or if it is sampled out."""
         return self._span is not None and not mlflow_compat.is_no_op(self._span)
 
     @property
     def in_trace(self) -> bool:
-        """Whether it is in a trace, if only in one that is sampled out: not with tracing off."""
+        """Whether the span is in a trace, which may be sampled out; False with tracing off."""
         if self._span is None or self.recording:
             return self._span is not None
         with guard("looking for a span's context"):
@@ -106,18 +107,18 @@ class CallSpan:
         return ActiveSpan(self._span)
 
     def set_type(self, span_type: str) -> None:
-        """Change the span's type: only its end tells what some calls were."""
+        """Change the span's type: the type of some calls is known only at their end."""
         if self.recording:
             with guard("changing a span's type"):
                 self._span.set_span_type(span_type)
 
     def record(self, request: Request, *, tags_trace: bool = True) -> None:
         """
-        Take a request, to be recorded as the span ends; of a root, tag the trace.
+        Set the request, which is written at the span's end. If the span is a root, tag the trace.
 
         Args:
-            request: What was asked for.
-            tags_trace: Whether to do that now, and not as the span ends.
+            request: The request.
+            tags_trace: Whether to tag the trace now, not at the span's end.
         """
         with guard("recording a request"):
             self._request = request
@@ -127,23 +128,23 @@ class CallSpan:
                 span_end.tag_trace(self._span, allowed, self.active)
 
     def finish(self, response: Response | None = None) -> None:
-        """End the span with an answer; MLflow makes its status OK."""
+        """End the span with a response; MLflow sets its status to OK."""
         self._end(response)
 
     def abandon(self, response: Response | None, chunks: int, at: float | None = None) -> None:
         """
-        End the span of a stream that was not read to its end, with an event that says so.
+        End the span of a stream that was not read to its end, with an event ``abandoned``.
 
         Args:
-            answer: What was read.
-            chunks: How many chunks were read.
-            at: When it was left, by ``time.perf_counter()``; None for now.
+            response: The part of the response that was read.
+            chunks: The number of chunks that were read.
+            at: When the stream was left, by ``time.perf_counter()``; None for now.
         """
         ended_ns = None
         if self.recording:
             with guard("recording that a stream was left"):
                 if at is not None:
-                    # Not from the span's start, which MLflow notes later than `started_at`.
+                    # Not from the span's start: MLflow sets it later than `started_at`.
                     ended_ns = time.time_ns() - round((time.perf_counter() - at) * 1e9)
                 event = SpanEvent(  # type: ignore[abstract]
                     "abandoned", timestamp=ended_ns or time.time_ns(), attributes={"chunks": chunks}
@@ -159,22 +160,22 @@ class CallSpan:
         cause: str = "",
     ) -> None:
         """
-        End the span with an exception event, status ERROR, and what was answered before.
+        End the span with an exception event, status ERROR, and a partial response.
 
         Args:
-            error: What the call raised.
-            answer: What is known beside it.
-            redact: Takes the secrets out of a text of the exception.
-            cause: What raised it from outside the call, such as a guardrail that ended a request.
+            error: The exception that the call raised.
+            response: The part of the response that came before the exception, if any.
+            redact: Redacts the secrets in a text of the exception.
+            cause: The cause outside the call, such as a guardrail that ended a request.
         """
         if self.recording and has_ended(self._span):
-            # What interrupted its end came after that.
+            # The interruption came after the end.
             self._span = None
         failure = None
         if self.recording:
             failure = _failure(error, redact, self.content)
             if cause:
-                with guard("recording what ended a call"):
+                with guard("recording the cause of a cancellation"):
                     self._span.set_attribute("cancelled_by", cause)
                 failure.description = f"{failure.description.rstrip(': ')}: {cause}"
                 failure.cause = cause
@@ -189,7 +190,7 @@ class CallSpan:
         span = self._span
         if self.recording:
             if response is not None:
-                with guard("timing an answer"):
+                with guard("timing a response"):
                     self._time(response, ended_ns)
             active = self.active()
             end = SpanEnd(
@@ -205,16 +206,16 @@ class CallSpan:
         elif span is not None:
             with guard("ending a span"):
                 span.end(end_time_ns=ended_ns)
-        # Forgotten only then: it is ended again, if this is interrupted.
+        # Dropped last: if this is interrupted, the span is ended again.
         self._span = self._request = None
 
     def _time(self, response: Response, ended_ns: int | None) -> None:
-        said = (response.usage or {}).get("output_tokens")
-        if said and not response.attributes.get("cache_hit"):
+        tokens = (response.usage or {}).get("output_tokens")
+        if tokens and not response.attributes.get("cache_hit"):
             seconds = time.perf_counter() - self.started_at
             if ended_ns is not None:
                 seconds = (ended_ns - self._span.start_time_ns) / 1e9
-            response.attributes["output_tokens_per_second"] = round(said / seconds, 3)
+            response.attributes["output_tokens_per_second"] = round(tokens / seconds, 3)
 
 
 def _start(name: str, span_type: str, started_ns: int | None) -> Any:
@@ -238,19 +239,19 @@ def _parent_outside_mlflow() -> Any:
     Return OpenTelemetry's current span if MLflow has no trace for it, else None.
 
     MLflow starts no span below such a span. A task or a thread that goes on after its trace was
-    sent has one. With ``MLFLOW_USE_DEFAULT_TRACER_PROVIDER=false`` so has a program that started
-    a span before MLflow's first, or below a span of another process.
+    sent has such a current span. With ``MLFLOW_USE_DEFAULT_TRACER_PROVIDER=false``, so does a
+    program that started a span before MLflow's first, or that runs below a span of another process.
     """
     current = mlflow_compat.current_otel_span()
     context = None if current is None else current.get_span_context()
-    # A span below one that is sampled out is to be dropped.
+    # A span below one that is sampled out must be dropped.
     if context is None or not context.trace_flags.sampled:
         return None
     return None if mlflow_compat.has_trace(context.trace_id) else current
 
 
 def _link(parent: Any) -> dict[str, str]:
-    """Return attributes that name a span outside MLflow, below which a span would have been."""
+    """Return the attributes that name a span outside MLflow, which cannot be the parent."""
     context = parent.get_span_context()
     ids = format_trace_id(context.trace_id), format_span_id(context.span_id)
     request_id = (getattr(parent, "attributes", None) or {}).get(names.REQUEST_ID)
@@ -260,13 +261,13 @@ def _link(parent: Any) -> dict[str, str]:
 
 
 def _below_nothing(start: Callable[[], Any]) -> Any:
-    # All else in the context, such as the experiment of a thread, is to be kept.
+    # The rest of the context, such as the experiment of a thread, must be kept.
     mlflow_compat.make_current(mlflow_compat.no_op_span())
     return start()
 
 
 class ActiveSpan:
-    """Makes a span the current one, and after it that which was so before."""
+    """Make a span the current one, and then the previous span again."""
 
     __slots__ = ("_before", "_span", "_token")
 
@@ -288,7 +289,7 @@ class ActiveSpan:
         self._before = self._token = None
 
     def restore(self) -> None:
-        """Make that current again which was so before, if entering or leaving was interrupted."""
+        """Make the previous span current again, if entering or leaving was interrupted."""
         before, self._before = self._before, None
         if before is not None:
             # MLflow's token may be lost, or used already.
@@ -301,7 +302,7 @@ def _failure(error: BaseException, redact: Callable[[str], str], content: Conten
     kind = type(error).__name__
     failure = Failure(kind, kind, None)
     # Not span.record_exception(): it refuses CancelledError, a BaseException, and records the
-    # frames of our wrappers.
+    # frames of this package's wrappers.
     with guard("recording an exception"):
         attributes: dict[str, Any] = {"exception.type": redact(kind)}
         if content == Content.FULL:

@@ -1,4 +1,4 @@
-"""The end of one span: what is written to it, at once or when it is known what may be."""
+"""The end of one span: its data is written at once, or after a verdict on its content."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def has_ended(span: Any) -> bool:
-    """Return whether one of MLflow's spans has ended; False if it cannot say so."""
-    with guard("asking whether a span has ended"):
+    """Return whether a span of MLflow's has ended; False if unknown."""
+    with guard("reading a span's end"):
         return span.end_time_ns is not None
     return False
 
@@ -38,13 +38,13 @@ def has_ended(span: Any) -> bool:
 @dataclass(slots=True)
 class Failure:
     """
-    An exception as a span has it.
+    An exception, in the form that a span records.
 
     Attributes:
-        kind: The name of its type.
-        description: The status' text.
+        kind: The name of the exception's type.
+        description: The text of the span's status.
         event: The exception event; None if it could not be made.
-        cause: What raised it from outside the call.
+        cause: The cause outside the call; empty if there is none.
     """
 
     kind: str
@@ -53,7 +53,7 @@ class Failure:
     cause: str = ""
 
     def without_text(self) -> Failure:
-        """Return the failure with its type alone."""
+        """Return the failure with only the type of its exception."""
         event = self.event
         if event is not None:
             event = replace(
@@ -66,17 +66,17 @@ class Failure:
 @dataclass(slots=True)
 class SpanEnd:
     """
-    What a span ends with.
+    The data that is written at the end of a span.
 
     Attributes:
         span: MLflow's span.
         content: How much of the call may be recorded.
-        request: What was asked for.
-        answer: What came back.
-        failure: What was raised.
-        tags_trace: Whether the trace has yet to be tagged by the request.
-        active: Makes the span the current one.
-        ended_ns: When it ended, by ``time.time_ns()``; None for now.
+        request: The request, if any.
+        response: The response, if any.
+        failure: The exception, if any.
+        tags_trace: Whether the trace is tagged at the span's end.
+        active: Returns a context manager that makes the span the current one.
+        ended_ns: When the span ended, by ``time.time_ns()``; None for now.
     """
 
     span: Any
@@ -89,12 +89,12 @@ class SpanEnd:
     ended_ns: int | None = None
 
     def write(self) -> None:
-        """Record all that may be recorded, and end the span, if it has not ended."""
+        """Write the data that may be recorded, and end the span, if it has not ended."""
         if has_ended(self.span):
             return
         with guard("recording a request"):
             self._write_request()
-        with guard("recording an answer"):
+        with guard("recording a response"):
             self._write_response()
         failure = self.failure
         if failure is not None and not privacy.shows_errors(self.content):
@@ -116,12 +116,12 @@ class SpanEnd:
         request = privacy.request_of(self.request, self.content)
         if self.tags_trace:
             tag_trace(self.span, request, self.active)
-        known = {
+        fields = {
             **request.attributes,
             names.MESSAGE_FORMAT: request.message_format,
             names.MODEL: request.model,
         }
-        attributes = {key: value for key, value in known.items() if value is not None}
+        attributes = {key: value for key, value in fields.items() if value is not None}
         if request.tools:
             attributes[names.CHAT_TOOLS] = request.tools
         if not request.has_media:
@@ -135,7 +135,7 @@ class SpanEnd:
         if self.response is None:
             return
         response = privacy.response_of(self.response, self.content)
-        # MLflow reads these as they are; a None in them would cost the trace its totals.
+        # MLflow reads these unchanged; if one is None, the trace has no totals.
         own = {
             names.CHAT_USAGE: response.usage,
             names.LLM_COST: response.cost,
@@ -151,29 +151,29 @@ class SpanEnd:
             self._reshow(names.OUTPUTS, chat_view.outputs)
 
     def _shown(self, show: Callable[[str | None, Any], Any], content: Any) -> Any:
-        with guard("making a chat of what was said"):
+        with guard("making the chat view"):
             return show(self.request.message_format if self.request else None, content)
         return content
 
     def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
-        # Only now are pictures what the UI shows: references to attachments.
+        # MLflow has replaced the pictures by references to attachments, which the UI shows.
         content = self.span.get_attribute(key)
         if (again := self._shown(show, content)) is not content:
             self.span.set_attribute(key, again)
 
 
 class Holder(Protocol):
-    """What takes the end of a span, to have it written later."""
+    """An object that keeps the end of a span, and writes it later."""
 
     def hold(self, end: SpanEnd) -> None:
-        """Take an end."""
+        """Keep an end."""
 
 
 class Withheld:
     """
-    The ends of spans that wait for a verdict on what of them may be recorded. Is thread-safe.
+    The ends of spans that wait for a verdict on their content. Is thread-safe.
 
-    MLflow sends a span as it ends: so one that waits has not ended.
+    MLflow sends a span at its end, so a span that waits has not ended.
     """
 
     def __init__(self) -> None:
@@ -182,7 +182,7 @@ class Withheld:
         self._is_released = False
 
     def hold(self, end: SpanEnd) -> None:
-        """Keep an end until the verdict; one that comes after it is written without content."""
+        """Keep an end until the verdict. After the verdict, write it without content."""
         with self._lock:
             if not self._is_released:
                 self._ends.append(end)
@@ -191,32 +191,33 @@ class Withheld:
         end.write()
 
     def waiting(self) -> list[SpanEnd]:
-        """Return what waits, in the order in which it came."""
+        """Return the ends that wait, in the order of their arrival."""
         with self._lock:
             return list(self._ends)
 
     def release(self, verdict: Verdict) -> None:
         """
-        Write all that waits, in the order in which it came.
+        Write all ends that wait, in the order of their arrival.
 
         Args:
-            verdict: Takes out of an end what may not be recorded. If it raises, no content is.
+            verdict: Removes the data that may not be recorded from an end. If it raises, no content
+                of the end is recorded.
         """
         with self._lock:
             ends, self._ends, self._is_released = self._ends, [], True
         for end in ends:
             allowed, end.content = end.content, min(end.content, Content.REDACTED)
-            with guard("deciding what may be recorded"):
+            with guard("deciding which content may be recorded"):
                 verdict(end)
                 end.content = min(end.content, allowed)
             end.write()
 
 
 def tag_trace(span: Any, request: Request, active: Any) -> None:
-    """Tag the trace of a span by what a request says of it, if the span is its root."""
+    """Tag the trace of a span with the data of a request, if the span is the root."""
     if request.tags or request.trace_metadata or request.session or request.user:
         with guard("tagging a trace"):
-            # In a context of its own, which need not be left.
+            # In a copy of the context, so the span need not be made inactive again.
             copy_context().run(_tag, span, request, active)
 
 

@@ -1,4 +1,4 @@
-"""The text of an exception's stack trace, without the frames of the wrappers round the call."""
+"""Format an exception's stack trace, without the frames of the wrappers around the call."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def stack_trace(error: BaseException) -> str:
     """
     Return an exception's stack trace as Python prints it, with its causes.
 
-    Without the frames of this package and of wrapt: they are those of the wrappers, and would be
-    the first to be seen. The exception stays as it is.
+    The frames of this package and of wrapt are left out: they belong to the wrappers, and a reader
+    would see them first. The exception stays unchanged.
     """
     formatted = TracebackException.from_exception(error)
     for each in _with_causes(formatted):

@@ -1,10 +1,10 @@
 """
-Lets spans end in the export that they were started in, after the program has chosen another.
+Send open spans to their old destination, after the program has chosen another.
 
 ``mlflow.set_experiment()``, ``set_tracking_uri()``, ``set_destination()``, ``reset()`` and
 ``disable()`` give MLflow a new tracer provider. MLflow shuts the old one down at once, and every
-span that is still open is lost as it ends. It also waits there until all that was traced before is
-sent. Here the old provider is shut down in a thread, once its spans have ended.
+span that is still open is lost at its end. MLflow also waits until all earlier traces are sent.
+Here, a thread shuts the old provider down, after its spans have ended.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# How long to wait for open spans, before looking again.
+# The interval at which open spans are checked again.
 _LOOK_AGAIN_S = 0.5
 
 
 def destination_patches() -> list[Patch]:
-    """Return the patch of what shuts MLflow's old tracer provider down; early MLflow has none."""
+    """Return the patch of the method that shuts an old tracer provider down, if MLflow has it."""
     provider = mlflow_compat.tracer_provider()
     if provider is None or mlflow_compat.trace_manager() is None:
         return []
@@ -39,8 +39,8 @@ def destination_patches() -> list[Patch]:
 def _retire_later(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     outgoing = instance.get()
     if isinstance(outgoing, TracerProvider):
-        with guard("leaving open spans their export"):
-            # MLflow asks for the current provider, which is another by then.
+        with guard("keeping the export of open spans"):
+            # The method shuts the current provider down, which is the new one by then.
             retire = partial(wrapped.__func__, SimpleNamespace(get=lambda: outgoing))
             name = "mlflow-litellm-retire"
             threading.Thread(target=_retire, args=(retire,), name=name, daemon=True).start()
@@ -52,7 +52,7 @@ def _retire(retire: Callable[[], None]) -> None:
     with guard("shutting an export down"):
         open_traces = mlflow_compat.open_traces()
         while open_traces:
-            # Also after the last has ended, as it may be on its way to the export.
+            # Also after the last span has ended: it may not have reached the export yet.
             time.sleep(_LOOK_AGAIN_S)
             open_traces = [each for each in open_traces if _has_open_spans(each)]
         retire()

@@ -1,9 +1,9 @@
 """
-What a call at the root says of its whole trace: tags, session, user.
+Set the tags, session and user of a trace from the call at its root.
 
-OpenTelemetry closes a span's attributes as it ends (from its SDK 1.43 on), and MLflow, where it
-exports to OTLP alone, writes the trace's tags into them after that: a trace with tags loses its
-root. There the tags are written before, under the names that MLflow's server reads them by.
+From its SDK 1.43 on, OpenTelemetry closes a span's attributes at the span's end. If MLflow exports
+only to OTLP, it writes the trace's tags into the attributes after that, and a trace with tags loses
+its root. So this module writes the tags earlier, under the names that MLflow's server reads.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ _SEMANTIC_NAMES = {
 
 def tell(span: Any, request: Request) -> None:
     """
-    Set what a request says of its trace, if `span` is the root of one, and the current span.
+    Set the tags, session and user of a request on its trace, if `span` is the root.
 
-    What the program has told MLflow itself, through ``mlflow.tracing.context()``, stays.
+    Values that the program has set by ``mlflow.tracing.context()`` stay. `span` must be the
+    current span.
     """
-    # Not on a child either: MLflow's store takes the session of any span for the trace's.
+    # A child gets no session either: MLflow's store uses the session of any span for the trace.
     if span.parent_id is not None:
         return
     metadata = _metadata(request)
@@ -45,16 +46,16 @@ def tell(span: Any, request: Request) -> None:
 
 
 def _metadata(request: Request) -> dict[str, str]:
-    asked = {
+    requested = {
         attributes.TRACE_SESSION: request.session,
         attributes.TRACE_USER: request.user,
     }
-    known = {**asked, **mlflow_compat.configured_metadata()}
-    return {key: value for key in asked if (value := known[key])}
+    metadata = {**requested, **mlflow_compat.configured_metadata()}
+    return {key: value for key in requested if (value := metadata[key])}
 
 
 def _write_tags(tags: dict[str, str]) -> None:
-    # Not span.set_attribute(), which would have the server read '"value"', quotes and all.
+    # Not MLflow's set_attribute(): the server would read '"value"', with the quotes.
     span = mlflow_compat.current_otel_span()
     for key, value in tags.items() if span is not None else ():
         span.set_attribute(f"{attributes.TRACE_TAG_PREFIX}{key}", value)

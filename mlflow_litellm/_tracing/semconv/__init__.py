@@ -1,1 +1,1 @@
-"""The export by OpenTelemetry's GenAI conventions."""
+"""Export spans by OpenTelemetry's GenAI conventions."""

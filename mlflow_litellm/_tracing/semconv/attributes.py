@@ -1,5 +1,5 @@
 """
-What OpenTelemetry's GenAI conventions call what a span says: plain data in, plain data out.
+Translate a span's attributes to OpenTelemetry's GenAI conventions, as JSON types.
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
@@ -17,14 +17,14 @@ from mlflow_litellm._tracing.semconv import messages
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Of functions by their sync name. MLflow goes by the span's type, and makes ``generate_content`` of
-# every ``LLM``.
+# The operation of each function, by its sync name. MLflow derives it from the span's type: every
+# ``LLM`` would be ``generate_content``.
 _OPERATIONS = {
     "anthropic_messages": "chat",
     "anthropic_messages_handler": "chat",
     "compact_responses": "chat",
     "completion": "chat",
-    # Of ``anthropic.messages`` and ``interactions``.
+    # ``anthropic.messages.create`` and ``interactions.create``.
     "create": "chat",
     "generate_content": "generate_content",
     "generate_content_stream": "generate_content",
@@ -35,7 +35,8 @@ _OPERATIONS = {
     "search": "retrieval",
     "text_completion": "text_completion",
 }
-# Of requests that the proxy passes through: users configure their paths, which may say nothing.
+# For requests that LiteLLM Proxy passes through. Users configure their paths, so a path may not
+# show the operation.
 _OPERATIONS_OF_FORMATS = {"anthropic": "chat", "openai": "chat"}
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/gen-ai/#gen-ai-provider-name
 _PROVIDERS = {
@@ -54,7 +55,8 @@ _PROVIDERS = {
     "watsonx_text": "ibm.watsonx.ai",
     "xai": "x_ai",
 }
-# By the names that OpenAI, Anthropic and Google have for them; of several the first counts.
+# The names of OpenAI, Anthropic and Google for each parameter. If a request has several, the first
+# counts.
 _PARAMETERS = {
     "choice.count": ("n", "candidate_count", "candidateCount"),
     "frequency_penalty": ("frequency_penalty", "frequencyPenalty"),
@@ -73,7 +75,7 @@ _USAGE = {
     "cache_read.input_tokens": "cache_read_input_tokens",
     "cache_creation.input_tokens": "cache_creation_input_tokens",
 }
-# Further attributes of the span that have a name there as they are.
+# Further attributes, which are copied unchanged under their name in the conventions.
 _RENAMED = {
     "gen_ai.conversation.id": "session.id",
     "gen_ai.embeddings.dimension.count": "embedding_dimension",
@@ -83,19 +85,19 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def is_composite(fields: Mapping[str, Any]) -> bool:
-    """Return whether a span is of what calls others, and reaches no model itself."""
+    """Return whether a span is of a composite call, which reaches no model itself."""
     return fields.get(names.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
 
 
 def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the attributes of MLflow's that its converter is to read in the place of a span's own.
+    Return the MLflow attributes that MLflow's converter reads instead of the span's attributes.
 
     Args:
-        name: The called function's, below ``litellm``.
-        told: The span's attributes as plain data.
+        name: The name of the called function below ``litellm``.
+        fields: The span's attributes as JSON types.
     """
-    words = {
+    translated = {
         names.MODEL: _requested_model(fields),
         names.MODEL_PROVIDER: _provider(fields),
         names.INPUTS: messages.inputs(fields.get(names.INPUTS)),
@@ -103,28 +105,34 @@ def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]
         names.CHAT_TOOLS: messages.tools(fields.get(names.CHAT_TOOLS)),
     }
     if not is_composite(fields):
-        # MLflow passes on a type that it does not know as the operation.
-        words[names.SPAN_TYPE] = _operation(name, fields)
-    return {key: value for key, value in words.items() if value is not None}
+        # MLflow uses a type that it does not know as the operation.
+        translated[names.SPAN_TYPE] = _operation(name, fields)
+    return {key: value for key, value in translated.items() if value is not None}
 
 
 def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the conventions' attributes that MLflow's converter leaves out; args as above."""
-    asked = messages.parameters(fields.get(names.INPUTS))
-    known: dict[str, Any] = {
+    """
+    Return the attributes of the conventions that MLflow's converter leaves out.
+
+    Args:
+        name: The name of the called function below ``litellm``.
+        fields: The span's attributes as JSON types.
+    """
+    request = messages.parameters(fields.get(names.INPUTS))
+    converted: dict[str, Any] = {
         **{key: fields.get(source) for key, source in _RENAMED.items()},
-        **_parameters(asked),
+        **_parameters(request),
         **_response(fields),
         **_server(fields.get("api_base")),
     }
-    known["gen_ai.output.type"] = _output_type(name, asked)
+    converted["gen_ai.output.type"] = _output_type(name, request)
     if _operation(name, fields) == "retrieval":
-        known["gen_ai.retrieval.query.text"] = asked.get("query")
-    return {key: value for key, value in known.items() if _fits(value)}
+        converted["gen_ai.retrieval.query.text"] = request.get("query")
+    return {key: value for key, value in converted.items() if _fits(value)}
 
 
 def _fits(value: Any) -> bool:
-    """Tell what an attribute of OpenTelemetry's may be, and is something."""
+    """Return whether OpenTelemetry allows a value as an attribute, and it is not empty."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) for item in value)
     return isinstance(value, (str, int, float)) and value != ""
@@ -142,29 +150,29 @@ def _provider(fields: Mapping[str, Any]) -> str | None:
 
 
 def _requested_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the model without its provider, which has an attribute of its own."""
+    """Return the model without its provider: the provider has its own attribute."""
     model = fields.get("model")
     if not isinstance(model, str):
         return None
     return model.removeprefix(f"{fields.get('custom_llm_provider')}/")
 
 
-def _parameters(asked: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _parameters(request: Mapping[str, Any]) -> dict[str, Any]:
+    converted: dict[str, Any] = {}
     for key, parameters in _PARAMETERS.items():
-        value = next((asked[name] for name in parameters if name in asked), None)
+        value = next((request[name] for name in parameters if name in request), None)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            found[f"gen_ai.request.{key}"] = float(value) if key in _FLOATS else value
-    stops = next((asked[name] for name in _STOPS if name in asked), None)
-    found["gen_ai.request.stop_sequences"] = [stops] if isinstance(stops, str) else stops
-    if isinstance(encoding := asked.get("encoding_format"), str):
-        found["gen_ai.request.encoding_formats"] = [encoding]
-    return found
+            converted[f"gen_ai.request.{key}"] = float(value) if key in _FLOATS else value
+    stops = next((request[name] for name in _STOPS if name in request), None)
+    converted["gen_ai.request.stop_sequences"] = [stops] if isinstance(stops, str) else stops
+    if isinstance(encoding := request.get("encoding_format"), str):
+        converted["gen_ai.request.encoding_formats"] = [encoding]
+    return converted
 
 
 def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
     outputs = fields.get(names.OUTPUTS)
-    said = outputs if isinstance(outputs, dict) else {}
+    response = outputs if isinstance(outputs, dict) else {}
     usage = fields.get(names.CHAT_USAGE) or {}
     reasons = [reason for reason in fields.get("finish_reasons") or () if reason]
     first = fields.get("time_to_first_chunk_ms")
@@ -172,30 +180,30 @@ def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
         **{f"gen_ai.usage.{key}": usage.get(source) for key, source in _USAGE.items()},
         "gen_ai.request.stream": True if "stream_chunks" in fields else None,
         "gen_ai.response.finish_reasons": reasons,
-        "gen_ai.response.id": said.get("id") or said.get("responseId"),
+        "gen_ai.response.id": response.get("id") or response.get("responseId"),
         "gen_ai.response.model": _answered_model(fields),
         "gen_ai.response.time_to_first_chunk": first and first / 1000,
     }
 
 
 def _answered_model(fields: Mapping[str, Any]) -> str | None:
-    """Return the model that answered; None where the span has that which was asked for alone."""
+    """Return the model of the response; None if the span has only the requested model."""
     model = fields.get(names.MODEL)
-    is_told = bool(fields.get(names.CHAT_USAGE)) and model == _requested_model(fields)
-    return model if is_told or model != fields.get("model") else None
+    is_confirmed = bool(fields.get(names.CHAT_USAGE)) and model == _requested_model(fields)
+    return model if is_confirmed or model != fields.get("model") else None
 
 
-def _output_type(name: str, asked: Mapping[str, Any]) -> str | None:
+def _output_type(name: str, request: Mapping[str, Any]) -> str | None:
     last = name.rpartition(".")[2].removeprefix("a")
     if last.startswith("image_"):
         return "image"
     if last == "speech":
         return "speech"
-    text = asked.get("text")
-    wanted = asked.get("response_format") or (text.get("format") if isinstance(text, dict) else 0)
-    if not isinstance(wanted, dict):
+    text = request.get("text")
+    output = request.get("response_format") or (text.get("format") if isinstance(text, dict) else 0)
+    if not isinstance(output, dict):
         return None
-    return "text" if wanted.get("type") == "text" else "json"
+    return "text" if output.get("type") == "text" else "json"
 
 
 def _server(api_base: Any) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """
-Has MLflow's export by OpenTelemetry's GenAI conventions tell all that a span knows.
+Complete MLflow's export by OpenTelemetry's GenAI conventions.
 
-MLflow converts each span as it ends, where ``MLFLOW_ENABLE_OTEL_GENAI_SEMCONV`` is on. It makes
-the requested model of the one that answered, knows few parameters, and reads few of the shapes
-that are recorded here. So it is given a span that says the same in its own words; the span
-itself, and the trace that MLflow stores, stay as they are.
+If ``MLFLOW_ENABLE_OTEL_GENAI_SEMCONV`` is on, MLflow converts each span at its end. It exports the
+model of the response as the requested model, converts few parameters, and reads few of the shapes
+that this package records. So MLflow gets a translated copy of the span. The span itself, and the
+trace that MLflow stores, stay unchanged.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ PREFIX = "litellm-"
 
 
 def semconv_patches() -> list[Patch]:
-    """Return the patch of MLflow's conversion; none where MLflow has no such function."""
-    # No public hook is called where the name, kind and attributes of an exported span are made.
+    """Return the patch of MLflow's conversion; none if MLflow has no such function."""
+    # No public hook can change the name, kind and attributes of an exported span.
     name = mlflow_compat.TRANSLATE
     module = name.holder()
     return [Patch(module, name.attribute, _translate, lambda: True)] if module else []
@@ -35,7 +35,7 @@ def semconv_patches() -> list[Patch]:
 
 def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     if args and _is_call(args[0]):
-        with guard("telling a span by the GenAI conventions"):
+        with guard("translating a span for the GenAI conventions"):
             args = (_translated(args[0]), *args[1:])
     return wrapped(*args, **kwargs)
 
@@ -53,8 +53,8 @@ def _translated(span: ReadableSpan) -> ReadableSpan:
     attributes = dict(span.attributes or {})
     fields = {key: _decoded(value) for key, value in attributes.items()}
     name = span.name.removeprefix(PREFIX)
-    words = attributes_module.to_mlflow_attributes(name, fields)
-    attributes.update((key, json.dumps(value)) for key, value in words.items())
+    translated = attributes_module.to_mlflow_attributes(name, fields)
+    attributes.update((key, json.dumps(value)) for key, value in translated.items())
     attributes.update(attributes_module.attributes(name, fields))
     attributes.update(_error(span))
     return ReadableSpan(
@@ -65,7 +65,7 @@ def _translated(span: ReadableSpan) -> ReadableSpan:
         attributes=attributes,
         events=span.events,
         links=span.links,
-        # Of what has an operation that MLflow does not know, it keeps the kind.
+        # MLflow keeps the kind of a span whose operation it does not know.
         kind=span.kind if attributes_module.is_composite(fields) else SpanKind.CLIENT,
         status=span.status,
         start_time=span.start_time,

@@ -1,4 +1,4 @@
-"""Says what was asked and answered in the shapes that MLflow's GenAI converters read."""
+"""Translate requests and responses to the shapes that MLflow's GenAI converters read."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ if TYPE_CHECKING:
 
 _CONFIGS = ("generation_config", "generationConfig", "config")
 _INSTRUCTIONS = ("system_instruction", "systemInstruction")
-# What MLflow copies as it was given, where whole numbers are given as well.
+# MLflow copies these unchanged, but a caller may pass an integer for them.
 _FLOATS = ("temperature", "top_p")
 
 
-def parameters(asked: Any) -> dict[str, Any]:
-    """Return a request's parameters, Google's out of the dicts that they stand in."""
-    if not isinstance(asked, dict):
+def parameters(request: Any) -> dict[str, Any]:
+    """Return a request's parameters; Google's are moved out of their nested dicts."""
+    if not isinstance(request, dict):
         return {}
-    configs = [asked.get(name) for name in _CONFIGS]
-    given = {key: v for each in configs if isinstance(each, dict) for key, v in each.items()}
-    return {**given, **asked}
+    configs = [request.get(name) for name in _CONFIGS]
+    nested = {key: v for each in configs if isinstance(each, dict) for key, v in each.items()}
+    return {**nested, **request}
 
 
-def inputs(asked: Any) -> Any:
-    """Return a request with its messages where MLflow looks for them, and without its tools."""
-    if not isinstance(asked, dict):
+def inputs(request: Any) -> Any:
+    """Return a request with its messages under the names that MLflow reads, without its tools."""
+    if not isinstance(request, dict):
         return None
-    numbers = {key: float(asked[key]) for key in _FLOATS if isinstance(asked.get(key), int)}
-    # Tools are told in one shape for all kinds of call, by an attribute of their own.
-    asked = {**{key: value for key, value in asked.items() if key != "tools"}, **numbers}
-    if "contents" in asked:
-        return {**asked, "contents": _contents(asked["contents"]), "config": _config(asked)}
-    if isinstance(asked.get("messages"), list):
-        return {**asked, "messages": [_message(each) for each in asked["messages"]]}
-    prompts = asked.get("prompt")
+    numbers = {key: float(request[key]) for key in _FLOATS if isinstance(request.get(key), int)}
+    # Tools have an attribute of their own, with one shape for all kinds of call.
+    request = {**{key: value for key, value in request.items() if key != "tools"}, **numbers}
+    if "contents" in request:
+        return {**request, "contents": _contents(request["contents"]), "config": _config(request)}
+    if isinstance(request.get("messages"), list):
+        return {**request, "messages": [_message(each) for each in request["messages"]]}
+    prompts = request.get("prompt")
     texts = [prompts] if isinstance(prompts, str) else prompts
-    if "input" in asked or not isinstance(texts, list):
-        return asked
-    return {**asked, "messages": [{"role": "user", "content": text} for text in texts]}
+    if "input" in request or not isinstance(texts, list):
+        return request
+    return {**request, "messages": [{"role": "user", "content": text} for text in texts]}
 
 
-def tools(offered: Any) -> Any:
+def tools(definitions: Any) -> Any:
     """Return definitions of tools with a function's name and parameters beside the type."""
-    return [_tool(each) for each in offered] if isinstance(offered, list) else None
+    return [_tool(each) for each in definitions] if isinstance(definitions, list) else None
 
 
 def _tool(tool: Any) -> Any:
@@ -50,19 +50,19 @@ def _tool(tool: Any) -> Any:
     return {"type": "function", **function} if isinstance(function, dict) else tool
 
 
-def outputs(answered: Any) -> Any:
-    """Return an answer with its messages where MLflow looks for them."""
-    if not isinstance(answered, dict):
+def outputs(response: Any) -> Any:
+    """Return a response with its messages under the names that MLflow reads."""
+    if not isinstance(response, dict):
         return None
-    if isinstance(choices := answered.get("choices"), list):
-        return {**answered, "choices": [_choice(choice) for choice in choices]}
-    if isinstance(candidates := answered.get("candidates"), list):
-        return {**answered, "candidates": [_candidate(each) for each in candidates]}
-    return answered
+    if isinstance(choices := response.get("choices"), list):
+        return {**response, "choices": [_choice(choice) for choice in choices]}
+    if isinstance(candidates := response.get("candidates"), list):
+        return {**response, "candidates": [_candidate(each) for each in candidates]}
+    return response
 
 
 def _message(message: Any) -> Any:
-    """Return a message with a system's parts as one text, which MLflow would leave out."""
+    """Return a message; the parts of a system message become one text: MLflow skips the parts."""
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list) or message.get("role") != "system":
         return message
@@ -71,22 +71,22 @@ def _message(message: Any) -> Any:
 
 
 def _choice(choice: Any) -> Any:
-    """Return a text completion's choice as a chat completion's."""
+    """Return a choice of a text completion as a choice of a chat completion."""
     if not isinstance(choice, dict) or "text" not in choice:
         return choice
     return {**choice, "message": {"role": "assistant", "content": choice["text"]}}
 
 
-def _config(asked: Mapping[str, Any]) -> dict[str, Any]:
-    known = parameters(asked)
-    given = next((known[name] for name in _INSTRUCTIONS if known.get(name)), None)
-    if isinstance(given, list):
-        given = {"parts": given}
-    return {"system_instruction": _content(given)}
+def _config(request: Mapping[str, Any]) -> dict[str, Any]:
+    fields = parameters(request)
+    instruction = next((fields[name] for name in _INSTRUCTIONS if fields.get(name)), None)
+    if isinstance(instruction, list):
+        instruction = {"parts": instruction}
+    return {"system_instruction": _content(instruction)}
 
 
-def _contents(given: Any) -> Any:
-    contents = [given] if isinstance(given, dict) else given
+def _contents(value: Any) -> Any:
+    contents = [value] if isinstance(value, dict) else value
     return [_content(each) for each in contents] if isinstance(contents, list) else contents
 
 

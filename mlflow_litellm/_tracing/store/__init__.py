@@ -1,1 +1,1 @@
-"""Where traces are stored: found and opened without making a call wait."""
+"""Find and open the store of traces without making a call wait."""

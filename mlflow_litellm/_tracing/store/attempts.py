@@ -1,4 +1,4 @@
-"""Asks what may take minutes to answer in a thread of its own; one attempt serves all who wait."""
+"""Run work that may take minutes in a thread of its own; all callers wait for one attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Result = TypeVar("Result")
-# How long after a failure another attempt may be made.
+# The time after a failure until another attempt may be made.
 RETRY_AFTER_S = 30.0
 
 
@@ -20,11 +20,11 @@ class Attempt(threading.Thread, Generic[Result]):
 
     Args:
         name: The thread's name.
-        work: What is done; returns None if it fails, or raises.
+        work: The function to run. If it fails, it returns None or raises.
 
     Attributes:
-        value: What `work` returned; None until then, and if it failed.
-        error: What it raised.
+        value: The result of `work`; None until it has returned, and if it failed.
+        error: The exception that `work` raised, or None.
     """
 
     def __init__(self, name: str, work: Callable[[], Result | None]) -> None:
@@ -40,7 +40,7 @@ class Attempt(threading.Thread, Generic[Result]):
     def run(self) -> None:
         try:
             self.value = self._work()
-        except Exception as error:  # noqa: BLE001 - For those who wait.
+        except Exception as error:  # noqa: BLE001 - Those who wait read it.
             self.error = error
         finally:
             self._ended_at = time.monotonic()
@@ -48,7 +48,7 @@ class Attempt(threading.Thread, Generic[Result]):
 
     @property
     def is_stale(self) -> bool:
-        """Whether the attempt failed, long enough ago for another."""
+        """Whether the attempt failed long enough ago for another one."""
         failed_at = None if self.value is not None else self._ended_at
         return failed_at is not None and time.monotonic() - failed_at > RETRY_AFTER_S
 

@@ -1,4 +1,4 @@
-"""Problems for people: what happened, to which store, and what to do next."""
+"""Describe a problem with a store for the user: its cause, and the remedy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
 
 class ProblemError(Exception):
     """
-    What went wrong, to what, and what to do next.
+    A problem, with its remedy.
 
     Args:
-        what: One sentence without its full stop.
-        remedy: What to do, as an imperative.
+        what: The problem, in one sentence without its full stop.
+        remedy: The remedy, as an imperative.
     """
 
     def __init__(self, what: str, remedy: str) -> None:
@@ -35,13 +35,13 @@ def one_line(text: object, width: int) -> str:
 
 
 def store_uri() -> str:
-    """Return where traces go, for people: a password in it is masked."""
+    """Return the address of the store of traces, with the password in it masked."""
     import mlflow
 
     try:
         uri = mlflow.get_tracking_uri()
     except ImportError:
-        # The default is looked up in the local store, which mlflow-tracing alone does not have.
+        # MLflow looks the default up in its local store, which mlflow-tracing alone lacks.
         return "MLflow's local store"
     return masked(uri)
 
@@ -55,12 +55,12 @@ def masked(uri: str) -> str:
 
 def explain(uri: str, error: Exception, elsewhere: str = ELSEWHERE) -> ProblemError:
     """
-    Return what an error of MLflow's says about a store, and what to do.
+    Return the problem with a store, and its remedy, for an error of MLflow's.
 
     Args:
         uri: The store's address, without its password.
-        error: What MLflow raised.
-        elsewhere: How to choose another store.
+        error: The exception that MLflow raised.
+        elsewhere: The remedy of choosing another store, as an imperative.
     """
     if isinstance(error, ImportError) or hasattr(error, "supported_uri_schemes"):
         return _no_store(uri, error, elsewhere)
@@ -73,7 +73,7 @@ def explain(uri: str, error: Exception, elsewhere: str = ELSEWHERE) -> ProblemEr
         reason = reasons[-1].strerror or one_line(reasons[-1], 80)
         return ProblemError(f"the tracking server {uri} does not answer ({reason})", remedy)
     sentence = one_line(error, 200).partition(". ")[0].rstrip(".")
-    return ProblemError(f"{uri} cannot be used ({sentence})", f"mend that, or {elsewhere}")
+    return ProblemError(f"{uri} cannot be used ({sentence})", f"fix that, or {elsewhere}")
 
 
 def _no_store(uri: str, error: Any, elsewhere: str) -> ProblemError:

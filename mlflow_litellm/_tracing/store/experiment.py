@@ -1,11 +1,11 @@
 """
-Finds the experiment of a new trace without making the caller wait.
+Find the experiment of a new trace without making the caller wait.
 
 If ``MLFLOW_EXPERIMENT_NAME`` is set, MLflow asks the tracking server for the experiment's id at
 every root span: 10 ms on localhost, minutes if the server is down, seconds if a local store has to
 make its tables. Here the id is looked up once, in a thread of its own. A trace that starts before
-the id is known carries the name in its place. The id is put in as the trace is exported, which
-waits for the lookup: in MLflow's export threads, whose queue is bounded.
+the id is known has a placeholder with the name instead. The export replaces the placeholder by the
+id, and waits for the lookup: in MLflow's export threads, whose queue is bounded.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from mlflow_litellm._tracing.store.attempts import Attempt
 if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
 
-# Begins what stands in the place of an id that is not known yet; ids are numbers.
+# The prefix of a placeholder for an id that is not known yet. Ids are numbers.
 _NAMED = "experiment named "
 
 
 class UnknownExperimentError(Exception):
-    """The experiment named in the environment was not found, and could not be made."""
+    """The experiment that the environment names does not exist, and could not be created."""
 
 
 def root_experiment_id() -> str | None:
     """
-    Return the experiment id to start a root span with. Asks no server, and waits for nothing.
+    Return the experiment id to start a root span with. Asks no server, and never waits.
 
     Returns:
-        The id that the environment asks for, or what stands in its place until it is known.
-        None where MLflow decides without a lookup, and where the span will not be a root: MLflow
-        drops a child span that is given an id.
+        The id from the environment, or a placeholder until the id is known. None if MLflow
+        decides without a lookup, or if the span will not be a root: MLflow drops a child span
+        with an experiment id.
     """
-    # Asked first, as reading the environment takes longer.
+    # Checked first, because reading the environment takes longer.
     if mlflow_compat.has_experiment():
         return None
     experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
@@ -55,13 +55,13 @@ def root_experiment_id() -> str | None:
 
 def known_id(experiment_id: str) -> str:
     """
-    Return the id of an experiment, for what is exported to it.
+    Return the id of an experiment, for an export to it.
 
-    Waits for the lookup, as long as MLflow tries to reach the server: to be called by threads
-    that export.
+    Waits for the lookup, as long as MLflow tries to reach the server: only for threads that
+    export.
 
     Args:
-        experiment_id: The id, or what stands in its place.
+        experiment_id: The id, or its placeholder.
 
     Raises:
         UnknownExperimentError: The lookup failed.
@@ -69,45 +69,45 @@ def known_id(experiment_id: str) -> str:
     if not is_pending(experiment_id):
         return experiment_id
     name = experiment_id.removeprefix(_NAMED)
-    found = _lookup(name).wait()
-    if found is None:
+    value = _lookup(name).wait()
+    if value is None:
         msg = (
-            f"{mlflow.get_tracking_uri()} did not tell the id of the experiment {name!r}, which "
-            "MLFLOW_EXPERIMENT_NAME asks for; look after that server, or set MLFLOW_EXPERIMENT_ID"
+            f"{mlflow.get_tracking_uri()} did not return the id of the experiment {name!r}, which "
+            "MLFLOW_EXPERIMENT_NAME names; check that server, or set MLFLOW_EXPERIMENT_ID"
         )
         raise UnknownExperimentError(msg)
-    return found
+    return value
 
 
 def is_pending(experiment_id: str) -> bool:
-    """Return whether something stands in the place of an id that was not known yet."""
+    """Return whether an experiment id is a placeholder for an id that is not known yet."""
     return experiment_id.startswith(_NAMED)
 
 
 def complete(info: TraceInfo) -> None:
-    """Put the id into a trace that started without, as `known_id` returns it."""
+    """Replace the placeholder of a trace by the id, which `known_id` returns."""
     if info.experiment_id and is_pending(info.experiment_id):
         info.experiment_id = known_id(info.experiment_id)
 
 
 def complete_if_known(span: Any) -> None:
-    """Put the id into the trace of a root span that is about to end, if it is known by now."""
+    """Replace the placeholder of the trace of a root span that is about to end, if known by now."""
     manager = mlflow_compat.trace_manager()
     if not _lookups or span.parent_id is not None or manager is None:
         return
     with manager.get_trace(span.trace_id) as trace:
         info = trace and trace.info
         if info and info.experiment_id and is_pending(info.experiment_id):
-            found = _lookup(info.experiment_id.removeprefix(_NAMED)).value
-            if found:
-                info.experiment_id = found
-                span.set_attribute(attributes.EXPERIMENT_ID, found)
+            value = _lookup(info.experiment_id.removeprefix(_NAMED)).value
+            if value:
+                info.experiment_id = value
+                span.set_attribute(attributes.EXPERIMENT_ID, value)
 
 
 def _decided_elsewhere() -> bool:
-    """Return whether MLflow will find the experiment, or need none, without asking a server."""
+    """Return whether MLflow finds the experiment, or needs none, without asking a server."""
     parent = mlflow_compat.current_otel_span()
-    # The span that MLflow puts in the place of one it drops has no context at all.
+    # MLflow replaces a span that it drops by a span without a context.
     context = None if parent is None else parent.get_span_context()
     if context is not None and context.is_valid:
         return True
@@ -123,7 +123,7 @@ _lock = threading.Lock()
 
 
 def _lookup(name: str) -> Attempt[str]:
-    # By process as well: a fork copies the lookup, but not the thread that would end it.
+    # The process is in the key, because a fork copies the lookup, but not its thread.
     key = (os.getpid(), mlflow.get_tracking_uri(), name)
     with _lock:
         lookup = _lookups.get(key)
@@ -140,7 +140,7 @@ def _look_up(name: str) -> str | None:
 
 
 def _get_or_create(name: str) -> str:
-    # MLflow would try a database that is down once more.
+    # Without this, MLflow would try to open a database that is down a second time.
     opening.opened(mlflow.get_tracking_uri())
     client = mlflow_compat.client()
     if experiment := client.get_experiment_by_name(name):

@@ -1,9 +1,9 @@
 """
-Keeps from the caller what MLflow asks a Databricks workspace before its first span.
+Keep calls from waiting for a Databricks workspace, which MLflow asks before its first span.
 
-MLflow looks up where the experiment's traces are stored, which decides how it exports them. With a
-workspace that does not answer, that takes minutes. Here it is asked in a thread of its own, and
-calls wait for that for a second in all. Those that come before the answer are not traced.
+MLflow asks the workspace for the storage location of the experiment's traces, which decides how it
+exports them. If the workspace does not answer, that takes minutes. Here, a thread asks, and calls
+wait for it for a second in all. Calls that begin before the workspace has answered are not traced.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.store.attempts import Attempt
 
-# How long after the question was asked a call waits for the answer.
+# Calls wait for the workspace until this time after the request.
 PATIENCE_S = 1.0
 
 
@@ -27,22 +27,22 @@ class WorkspaceSilentError(Exception):
 
 def prepare() -> None:
     """
-    Have MLflow ready to start a span without asking a server.
+    Make MLflow ready to start a span without asking a server.
 
     Raises:
-        WorkspaceSilentError: A workspace is being asked, and has not answered within a second.
+        WorkspaceSilentError: The workspace has not answered within a second.
     """
     if mlflow_compat.is_tracing_ready() or not _asks_workspace():
         return
     attempt = _attempt()
     attempt.wait(PATIENCE_S)
     if attempt.is_alive() and not mlflow_compat.is_tracing_ready():
-        msg = f"{mlflow.get_tracking_uri()} has not answered where traces are stored"
+        msg = f"{mlflow.get_tracking_uri()} has not answered with the location of its traces"
         raise WorkspaceSilentError(msg)
 
 
 def _asks_workspace() -> bool:
-    # MLflow imports what mlflow-tracing lacks to find its default store.
+    # To find its default store, MLflow imports modules that mlflow-tracing lacks.
     with errors_ignored():
         return mlflow_compat.asks_workspace()
     return False
@@ -53,7 +53,7 @@ _last: tuple[int, Attempt[bool]] | None = None
 
 
 def _attempt() -> Attempt[bool]:
-    # By process as well: a fork copies the attempt, but not its thread.
+    # The process is checked, because a fork copies the attempt, but not its thread.
     global _last
     with _lock:
         if _last is None or _last[0] != os.getpid() or not _last[1].is_alive():
