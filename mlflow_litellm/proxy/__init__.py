@@ -1,5 +1,5 @@
 """
-Traces every request through the LiteLLM Proxy, by one line of its configuration.
+Trace every request through LiteLLM Proxy, by one line of its configuration.
 
 .. code-block:: yaml
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["handler"]
 
-# The module has moved; under its old name it is the same.
+# The module has moved. Its old name is the same module.
 _MCP_AUTH = (
     "litellm.proxy._experimental.mcp_server.auth.user_api_key_auth_mcp",
     "litellm.proxy.mcp_server.auth.user_api_key_auth_mcp",
@@ -37,29 +37,29 @@ _MCP_AUTH = (
 
 class _Handler(CustomLogger):  # type: ignore[misc]
     """
-    What LiteLLM tells of a request by its hooks.
+    LiteLLM's hooks for a request.
 
-    Making it switches tracing on, and puts the middleware around the gateway.
+    Creating an instance switches tracing on, and adds the middleware to the proxy.
     https://docs.litellm.ai/docs/proxy/call_hooks
     """
 
     def __init__(self) -> None:
         super().__init__()
         autolog.autolog()
-        with guard("tracing the gateway"):
+        with guard("tracing the proxy"):
             _middleware.install()
             _flush_at_stop()
             _identify_by_mcp()
         with guard("looking the experiment up"):
-            # So that it is known when the first request comes.
+            # So the experiment is known when the first request comes.
             root_experiment_id()
 
-    # LiteLLM gives these by name.
+    # LiteLLM passes these by name.
     async def async_pre_call_hook(
         self, *, user_api_key_dict: Any, call_type: Any, data: Mapping[str, Any], **_: object
     ) -> None:
-        """Note who asked, and for what."""
-        with guard("noting who asked"):
+        """Record the key and the call type of the request."""
+        with guard("recording the key of a request"):
             if (request := _middleware.current()) is not None:
                 request.identify(user_api_key_dict, call_type)
                 request.note_data(data)
@@ -67,7 +67,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
     async def async_log_success_event(
         self, kwargs: dict[str, Any], *_: object, **__: object
     ) -> None:
-        """Note what LiteLLM logs of a call: what may be recorded of a request that is guarded."""
+        """Pass LiteLLM's log of a call on: its texts may be recorded of a guarded request."""
         _verdict.take(kwargs)
 
     async def async_post_call_failure_hook(
@@ -78,8 +78,8 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         user_api_key_dict: Any,
         **_: object,
     ) -> None:
-        """Note why a request failed: a bad key, a budget, a provider."""
-        with guard("noting why a request failed"):
+        """Record why a request failed: a bad key, a budget, a provider."""
+        with guard("recording why a request failed"):
             if (request := _middleware.current()) is not None:
                 request.identify(user_api_key_dict)
                 request.note_failure(original_exception, request_data)
@@ -87,10 +87,10 @@ class _Handler(CustomLogger):  # type: ignore[misc]
 
 def _flush_at_stop() -> None:
     """
-    Have traces sent as the gateway stops.
+    Send the traces when the proxy stops.
 
-    Its server ends the process by the very signal that stopped it, which runs no exit handlers:
-    https://github.com/encode/uvicorn/pull/1600. LiteLLM has no hook for it.
+    The server ends the process with the signal that stopped it, and this runs no exit handlers:
+    https://github.com/encode/uvicorn/pull/1600. LiteLLM has no hook for the stop.
     """
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
@@ -98,20 +98,20 @@ def _flush_at_stop() -> None:
 
 
 def _identify_by_mcp() -> None:
-    """Have it noted who asks the proxy's MCP server: LiteLLM runs no hook for its lists."""
+    """Record the key of requests to the proxy's MCP server: LiteLLM runs no hook for its lists."""
     for name in _MCP_AUTH:
         wrapt.register_post_import_hook(_observe_auth, name)
 
 
 def _observe_auth(module: Any) -> None:
-    with guard("looking for who asks the MCP server"):
-        # What a request's key is checked by; the name is missing if LiteLLM has another way.
+    with guard("patching the check of keys for the MCP server"):
+        # This function checks the key of a request. Other versions of LiteLLM may lack it.
         apply_all([Patch(module, "user_api_key_auth", _identified, state.is_enabled)])
 
 
 async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     key = await wrapped(*args, **kwargs)
-    with guard("noting who asked the MCP server"):
+    with guard("recording the key of a request to the MCP server"):
         if (request := _middleware.current()) is not None:
             request.identify(key)
     return key

@@ -1,8 +1,8 @@
 """
-What the gateway owes nobody: the export of its traces, when the tracking server is slow or gone.
+Stop tracing requests while the tracking server is slow or gone.
 
-MLflow keeps a bounded queue of what it has to send, and drops what does not fit without count.
-Here requests are no longer traced once it is nearly full, and are counted.
+MLflow's queue of traces is bounded: it drops the traces that do not fit, and does not count them.
+Here, if the queue is nearly full, requests are counted instead of traced.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.mlflow_compat import export_queue
 from mlflow_litellm.proxy import _verdict
 
-# A trace takes a few places: one for itself, and one for each batch of its spans.
+# A trace takes a few entries: one for itself, and one for each batch of its spans.
 _FULL = 0.8
 _TELL_EVERY_S = 60.0
-# Kubernetes gives 30 seconds to stop in, of which LiteLLM may use some for requests.
+# Kubernetes allows 30 seconds for the stop, and LiteLLM may use some of them for requests.
 FLUSH_S = 10.0
 
 _lock = threading.Lock()
@@ -30,7 +30,7 @@ _logged_at: float | None = None
 
 
 def has_room() -> bool:
-    """Return whether one more trace can be sent; if not, count one more that is not made."""
+    """Return whether one more trace can be sent; if not, count a request that is not traced."""
     global _dropped
     queue = _queue()
     if queue is None or queue.qsize() < queue.maxsize * _FULL:
@@ -42,7 +42,7 @@ def has_room() -> bool:
 
 
 def dropped() -> int:
-    """Return how many requests were not traced since the process began."""
+    """Return the number of requests that were not traced since the process began."""
     return _dropped
 
 
@@ -54,24 +54,24 @@ def _tell(queue: Any) -> None:
             return
         _logged_at = now
     logger.warning(
-        "Not tracing: %d requests so far, as %d traces or parts of them wait to be sent to %s, "
-        "which is slow or gone. Requests are answered as ever. Look after the server, or raise "
-        "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE.",
+        "Not tracing: %d requests so far, because %d traces or parts of traces wait to be sent to "
+        "%s, which is slow or gone. The proxy answers requests as before. Check the server, or "
+        "raise MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE.",
         _dropped, queue.qsize(), mlflow.get_tracking_uri(),
     )  # fmt: skip
 
 
 async def flush() -> None:
-    """Send what waits to be sent, for ten seconds at most. Blocks no event loop."""
+    """Send the queued traces, for ten seconds at most. Does not block the event loop."""
     _verdict.release_all()
-    # Not the loop's own threads, which it would wait for as it ends.
+    # Not a thread of the event loop: at its end, the loop would wait for it.
     thread = threading.Thread(target=_flush, name="mlflow-litellm-flush", daemon=True)
     thread.start()
     await asyncio.to_thread(thread.join, FLUSH_S)
     queue = _queue()
     if _dropped or (queue is not None and thread.is_alive()):
         logger.warning(
-            "Stopping: %d requests were not traced, and %d traces or parts of them were not sent "
+            "Stopping: %d requests were not traced, and %d traces or parts of traces were not sent "
             "to %s within %d seconds.",
             _dropped, queue.qsize() if queue and thread.is_alive() else 0,
             mlflow.get_tracking_uri(), FLUSH_S,
@@ -79,10 +79,10 @@ async def flush() -> None:
 
 
 def _flush() -> None:
-    with guard("sending traces before the gateway stops"):
+    with guard("sending traces before the proxy stops"):
         mlflow.flush_trace_async_logging()
 
 
 def _queue() -> Any:
-    """Return what waits to be sent; None where that has moved, and MLflow's bound is left."""
+    """Return MLflow's queue; None if it has moved: then only MLflow's own bound applies."""
     return getattr(export_queue(), "_queue", None)

@@ -1,5 +1,5 @@
 """
-Which callbacks of the proxy may change or stop a request's content, and what they mask in logs.
+Find the proxy's callbacks that may change or block a request's content, or mask it in logs.
 
 https://docs.litellm.ai/docs/proxy/guardrails/quick_start
 """
@@ -31,7 +31,7 @@ _HOOKS = (
     "async_post_call_streaming_iterator_hook",
     *_LOGGING,
 )
-# LiteLLM's own callbacks, which count, limit and log. Its guardrails stand elsewhere.
+# LiteLLM's own callbacks, which count, limit and log. Its guardrails are in other modules.
 _HARMLESS = ("litellm.integrations.", "litellm.proxy.hooks.", "litellm.router", "mlflow_litellm.")
 _NOT_HARMLESS = ("azure_content_safety",)
 
@@ -39,11 +39,11 @@ _NOT_HARMLESS = ("azure_content_safety",)
 @dataclass(frozen=True)
 class Guards:
     """
-    The callbacks that may change or stop what a request says.
+    The callbacks that may change or block the content of a request.
 
     Attributes:
-        masking: Those of them that mask what is logged.
-        unmasks: Whether one puts back what it masked, before the client gets the answer.
+        masking: The callbacks among them that mask the content of logs.
+        unmasks: Whether one of them undoes its masks before the client gets the response.
     """
 
     masking: tuple[Any, ...]
@@ -55,28 +55,28 @@ class Guards:
 
 
 def guards() -> Guards | None:
-    """Return what guards the proxy's requests now; None if nothing does."""
-    found = [each for each in _callbacks() if _is_guard(each)]
-    if not found:
+    """Return the callbacks that guard the proxy's requests now; None if there are none."""
+    callbacks = [each for each in _callbacks() if _is_guard(each)]
+    if not callbacks:
         return None
-    masking = tuple(each for each in found if _masks_logs(each))
-    unmasks = any(getattr(each, "output_parse_pii", False) for each in found)
+    masking = tuple(each for each in callbacks if _masks_logs(each))
+    unmasks = any(getattr(each, "output_parse_pii", False) for each in callbacks)
     return Guards(masking, unmasks)
 
 
-def observe(callbacks: tuple[Any, ...], add_inner_request: Callable[[Any, Any, Any], None]) -> None:
+def observe(callbacks: tuple[Any, ...], record_result: Callable[[Any, Any, Any], None]) -> None:
     """
-    Have `note` told what the logging hooks of these callbacks answer. Is idempotent.
+    Call `record_result` with each result of these callbacks' logging hooks. Is idempotent.
 
     Args:
         callbacks: LiteLLM's callbacks.
-        note: Is given a callback, the details that it got, and what it answered.
+        record_result: Takes a callback, the details that it got, and its result.
     """
 
     async def observed(wrapped: Any, callback: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-        answered = await wrapped(*args, **kwargs)
-        add_inner_request(callback, kwargs.get("kwargs") or next(iter(args), None), answered)
-        return answered
+        result = await wrapped(*args, **kwargs)
+        record_result(callback, kwargs.get("kwargs") or next(iter(args), None), result)
+        return result
 
     for callback in callbacks:
         holder = next(each for each in type(callback).__mro__ if _LOGGING[0] in vars(each))
@@ -111,7 +111,7 @@ def _masks_logs(callback: Any) -> bool:
     if not any(_overrides(type(callback), hook) for hook in _LOGGING):
         return False
     event = getattr(callback, "event_hook", None)
-    # One without a mode runs in each.
+    # A guardrail without a mode runs in each mode.
     return event is None or "logging_only" in str(event)
 
 

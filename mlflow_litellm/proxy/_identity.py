@@ -1,4 +1,4 @@
-"""Who made a request to the gateway: what LiteLLM knows of the key."""
+"""Record who made a request to LiteLLM Proxy, from LiteLLM's data of the key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from mlflow_litellm._payloads.metadata import redacts_key_info
 
-# Span attributes by LiteLLM's name of the key's field, as its own logs have them. Not the key's
+# Span attributes by the name of the key's field. LiteLLM's logs use the same names. Not the key's
 # hash. https://docs.litellm.ai/docs/proxy/logging_spec#standardlogginguserapikeymetadata
 _ATTRIBUTES = {
     "key_alias": "user_api_key_alias",
@@ -16,30 +16,30 @@ _ATTRIBUTES = {
     "org_id": "user_api_key_org_id",
     "end_user_id": "user_api_key_end_user_id",
 }
-# By which gateways are searched.
+# The attributes by which the traces of a proxy are searched.
 _TAGS = ("user_api_key_alias", "user_api_key_team_alias", "user_api_key_team_id")
-# What LiteLLM calls the user of the master key, who is nobody.
+# LiteLLM's name for the user of the master key, who is no real user.
 _NOBODY = "default_user_id"
 
 
 def attributes(key: Any) -> dict[str, str]:
-    """Return the span attributes that tell who asked, from a ``UserAPIKeyAuth``."""
+    """Return the span attributes of the key of a request, a ``UserAPIKeyAuth``."""
     # https://docs.litellm.ai/docs/proxy/logging#redact-userapikeyinfo
     if redacts_key_info():
         return {}
-    known = {fields: getattr(key, name, None) for name, fields in _ATTRIBUTES.items()}
+    fields = {attribute: getattr(key, name, None) for name, attribute in _ATTRIBUTES.items()}
     return {
         name: value
-        for name, value in known.items()
+        for name, value in fields.items()
         if isinstance(value, str) and value not in {"", _NOBODY}
     }
 
 
 def tags(fields: dict[str, str]) -> dict[str, str]:
-    """Return those of the attributes that are tags of the trace as well."""
+    """Return the attributes that are also tags of the trace."""
     return {name: fields[name] for name in _TAGS if name in fields}
 
 
 def user(fields: dict[str, str]) -> str | None:
-    """Return whom the request was made for: the customer, or else the key's user."""
+    """Return the user of the request: the customer, or else the key's user."""
     return fields.get("user_api_key_end_user_id") or fields.get("user_api_key_user_id")

@@ -1,4 +1,4 @@
-"""Traces each request to the gateway, around all that LiteLLM does for it."""
+"""Trace each request to LiteLLM Proxy, from its first message to its last."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _current: ContextVar[ProxiedRequest | None] = ContextVar("mlflow_litellm_proxied
 
 
 def current() -> ProxiedRequest | None:
-    """Return the request to the gateway that this code runs for, if it has yet to end."""
+    """Return the request to the proxy that this code runs for, or None if it has ended."""
     request = _current.get()
     return request if request is not None and request.is_open else None
 
@@ -38,19 +38,19 @@ class TracingMiddleware:
     ASGI middleware: https://www.starlette.io/middleware/#pure-asgi-middleware.
 
     Args:
-        app: What answers the requests.
+        app: The ASGI app that answers the requests.
     """
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer a request, in a span where it is one for a model."""
+        """Answer a request. If it is for a model, it gets a span."""
         target, is_sendable = None, True
         with guard("looking at a request"):
             target = _target_of(scope)
         if target is MCP:
-            # Which it is stands in the body alone.
+            # Only the body has the method of the request.
             message = await receive()
             receive = _again(message, receive)
             with guard("looking at a request to the MCP server"):
@@ -63,7 +63,7 @@ class TracingMiddleware:
         elif is_sendable:
             await self._traced(target, scope, receive, send)
         else:
-            # The calls that it leads to would be traces of their own.
+            # Otherwise, its calls would be traces of their own.
             with mlflow.tracing.context(enabled=False):
                 await self._app(scope, receive, send)
 
@@ -82,12 +82,12 @@ class TracingMiddleware:
             return message
 
         async def sent(message: Message) -> None:
-            with guard("looking for the client"):
+            with guard("checking for the client"):
                 if request.may_have_been_left and await _has_left(receive):
                     request.note_left()
-            # The client's first.
+            # The client gets the message before it is read here.
             await send(message)
-            with guard("reading an answer"):
+            with guard("reading a response"):
                 request.send(message)
 
         raised: BaseException | None = None
@@ -105,7 +105,7 @@ class TracingMiddleware:
 
 
 async def _has_left(receive: Receive) -> bool:
-    """Return whether the client of a request that has come whole is gone, without waiting for it."""
+    """Return whether the client of a completely received request has left. Does not wait."""
     import anyio
 
     with anyio.CancelScope() as scope:
@@ -115,7 +115,7 @@ async def _has_left(receive: Receive) -> bool:
 
 
 def _again(message: Message, receive: Receive) -> Receive:
-    """Return what gives a message that has been taken once more, and then those after it."""
+    """Return a `receive` that returns `message` again, and then the messages after it."""
     taken = [message]
 
     async def received() -> Message:
@@ -125,7 +125,7 @@ def _again(message: Message, receive: Receive) -> Receive:
 
 
 def install() -> None:
-    """Put the middleware around the running gateway's app. Is idempotent."""
+    """Put the middleware around the app of the running proxy. Is idempotent."""
     app = getattr(sys.modules.get("litellm.proxy.proxy_server"), "app", None)
     stack = getattr(app, "middleware_stack", None)
     if app is None or isinstance(stack, TracingMiddleware):
@@ -133,7 +133,7 @@ def install() -> None:
     if stack is None:
         app.add_middleware(TracingMiddleware)
     else:
-        # Starlette takes no middleware once it has started; LiteLLM reads its callbacks after.
+        # Starlette takes no middleware after its start, and LiteLLM reads its callbacks later.
         app.middleware_stack = TracingMiddleware(stack)
 
 
@@ -158,12 +158,12 @@ def _tell_of_mlflows() -> None:
     global _told
     if _told:
         return
-    # What was added since tracing was switched on.
+    # The callback may have been added since tracing was switched on.
     builtin_callback.take_out(sys.modules["litellm"])
     if builtin_callback.are_taken_out():
         _told = True
         logger.warning(
-            'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, as '
-            "each request would have two traces: mlflow_litellm traces it. Remove it from "
-            "litellm_settings to see this no more."
+            'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, '
+            "because each request would have two traces: mlflow_litellm traces it too. To stop "
+            "this warning, remove the callback from litellm_settings."
         )

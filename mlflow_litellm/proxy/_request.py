@@ -1,4 +1,4 @@
-"""One request to the gateway: the root of its trace, or a child of its caller's span."""
+"""Trace one request to LiteLLM Proxy: its span is a root, or a child of the caller's span."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 
 _FIRST_ERROR = 400
 _FIRST_SERVER_ERROR = 500
-# In bytes. Longer requests, such as those with files, are told by the call that they lead to.
+# In bytes. Of longer requests, such as those with files, only the LiteLLM call records the data.
 _LONGEST = 1_000_000
-# Clients that leave have waited: looking whether one has takes a turn of the event loop.
+# In seconds. Clients leave only after a wait; the check for it takes a turn of the event loop.
 _LONG_S = 0.5
 _OWN = frozenset({"gen_ai.tool.name", "mcp.method.name", "metadata", "model"})
 # https://docs.litellm.ai/docs/proxy/logging_spec#standardloggingguardrailinformation
@@ -49,19 +49,19 @@ _MODEL = re.compile(r"/models?/([^/:]+)")
 
 
 class RequestFailedError(Exception):
-    """What the gateway answered a request that it refused, or that failed."""
+    """The error response of the proxy to a request that it refused, or that failed."""
 
 
 class ProxiedRequest(CallContext):
     """
-    One request to the gateway, and the span that ends with the last of its answer.
+    One request to LiteLLM Proxy, and its span, which ends with the last message of the response.
 
     Args:
-        scope: What ASGI says of the request; of the route, which it does later.
-        door: What kind of call it is.
+        scope: The request's scope of ASGI; its route is added later.
+        target: The kind of call.
 
     Attributes:
-        answer: What the gateway answers.
+        response: The response of the proxy.
     """
 
     __slots__ = (
@@ -89,7 +89,7 @@ class ProxiedRequest(CallContext):
         super().__init__(self._start(), target)
         self._allowed: Content | None = None
         self._verdict = self._guarded()
-        # What steps give is not held.
+        # The results of inner calls are not held.
         self.resolve_outcome(None)
         self.response = ProxyResponse()
         self._identity: dict[str, Any] = {}
@@ -106,7 +106,7 @@ class ProxiedRequest(CallContext):
         name = f"{self._scope['method']} {self._scope['path']}"
         if self._remote is None:
             return CallSpan(name, SpanType.CHAIN).start()
-        with guard("joining a caller's trace"):
+        with guard("continuing a caller's trace"):
             self._remote.join()
         with self._remote.active():
             return CallSpan(name, SpanType.CHAIN).start()
@@ -119,26 +119,26 @@ class ProxiedRequest(CallContext):
             verdict = Verdict(guards)
             self.span.withheld = verdict.withheld
             return verdict
-        # What cannot be known must be taken for the worst.
+        # If the guardrails cannot be read, no content may be recorded.
         self.span.content = Content.REDACTED
         return None
 
     def add_inner_request(self, target: Target, request: Request) -> None:
-        """Note what is asked for in a call that is made for this one: what came of the request."""
+        """Record the request of an inner call: LiteLLM made it from the client's request."""
         super().add_inner_request(target, request)
-        # Of LiteLLM's own; before it, a guardrail may have asked a model.
+        # Only an inner call by LiteLLM itself counts: a guardrail may have called a model before.
         if self.inner_targets and not self._is_composite:
             self._is_composite = True
             self._asked = request
             self._body.clear()
 
     def add_guardrail(self, name: str, mode: str, status: str) -> None:
-        """Note the verdict of a guardrail, by which traces are searched."""
+        """Record the verdict of a guardrail, by which traces are searched."""
         super().add_guardrail(name, mode, status)
         self._verdicts.append(status)
 
     def record_late(self, status: str, record: Callable[[], None]) -> None:
-        """Record a guardrail's run below the request, which may wait for what LiteLLM logs."""
+        """Record a guardrail's run below the request, whose span may wait for LiteLLM's log."""
         self._verdicts.append(status)
         if self.is_open:
             with self.active():
@@ -147,54 +147,54 @@ class ProxiedRequest(CallContext):
             self._verdict.record_late(record, _worst(self._verdicts))
 
     def add_lost_stream(self, error: BaseException) -> None:
-        """Note that the model's stream broke: a guardrail may end the client's as if it had not."""
+        """Record that the model's stream broke: a guardrail may end the client's normally."""
         if not isinstance(error, CancelledError):
             self._lost = error
 
     @property
     def may_have_been_left(self) -> bool:
-        """Whether the client has waited long, for an answer to a request that has come whole."""
+        """Whether the request is received, and the client has waited long for a response."""
         waited = time.perf_counter() - self.span.started_at
         return self._is_received and self.response.status is None and waited > _LONG_S
 
     def note_left(self) -> None:
-        """Note that the client has gone before it was answered."""
+        """Record that the client has left before the end of the response."""
         if not self.response.is_complete:
             self._identity["client_disconnected"] = True
             self.cancelled_by = self.cancelled_by or "the client left"
 
     def identify(self, key: Any, call_type: str | None = None) -> None:
         """
-        Note who asked, and for what.
+        Record the key and the call type of the request.
 
         Args:
             key: LiteLLM's ``UserAPIKeyAuth``.
-            call_type: LiteLLM's name of what the request leads to, such as ``"acompletion"``.
+            call_type: LiteLLM's name of the call that the request makes, such as ``"acompletion"``.
         """
         self._identity.update(_identity.attributes(key))
         if call_type is not None:
             self._identity["call_type"] = str(getattr(call_type, "value", call_type))
 
     def note_data(self, data: Mapping[str, Any]) -> None:
-        """Note what LiteLLM made of the request: what hides its content, and what it is called."""
+        """Record the switches for content and the call id from LiteLLM's data of the request."""
         self._allowed = privacy.allowed(data)
-        # The second of a request that is passed through.
+        # The id of a request that is passed through.
         logged = getattr(data.get("litellm_logging_obj"), "litellm_call_id", None)
         call_id = data.get("litellm_call_id") or logged
         if isinstance(call_id, str):
-            # An error's answer has no header with it.
+            # An error response has no header with the id.
             self._identity["litellm_call_id"] = call_id
             if self._verdict is not None:
                 self._verdict.expect(call_id, data)
 
     def note_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
-        """Note why the request failed, and what had become of it by then."""
+        """Record why the request failed, and LiteLLM's data of it at that time."""
         self._error = error
         self.note_data(data)
         self._asked = self._asked or self.target.payload.request({**self._known(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
-        """Take a message of ASGI's from the client."""
+        """Read an ASGI message from the client."""
         if message["type"] == "http.disconnect":
             self.note_left()
             return
@@ -205,7 +205,7 @@ class ProxiedRequest(CallContext):
                 self._body.append(message.get("body") or b"")
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Take a message of ASGI's to the client; the last one ends the span."""
+        """Read an ASGI message to the client. The last message ends the span."""
         if message["type"] == "http.response.start":
             self._start_response(message)
         elif message["type"] == "http.response.body":
@@ -214,28 +214,28 @@ class ProxiedRequest(CallContext):
             self.end()
 
     def _start_response(self, message: Mapping[str, Any]) -> None:
-        known = {} if self._is_composite else self._known()
+        arguments = {} if self._is_composite else self._known()
         if not self._is_composite:
-            self.target = target_passed_through(self.target, known)
+            self.target = target_passed_through(self.target, arguments)
         is_priced = not self._is_composite
-        self.response.start(message, self.target.payload, known, is_priced=is_priced)
+        self.response.start(message, self.target.payload, arguments, is_priced=is_priced)
 
     def end(self, error: BaseException | None = None) -> None:
-        """End the span; `error` is what was raised instead of an answer. Only the first counts."""
+        """End the span. `error` was raised instead of a response. Only the first call counts."""
         if not self.is_open:
             return
         self.is_open = False
         response = None
         self._obey_switches()
         if isinstance(error, Exception) and self.response.status is None:
-            # What every server of ASGI answers.
+            # Each ASGI server responds with this status.
             self.response.status = 500
         with guard("reading why a request failed"):
             error = error or self._failure()
         if self.span.recording:
-            with guard("reading what the gateway was asked"):
+            with guard("reading a request to the proxy"):
                 self.span.record(self._request())
-            with guard("reading what the gateway answered"):
+            with guard("reading a response of the proxy"):
                 response = self._answered(error)
                 error = error or response.error
         if error is not None:
@@ -273,7 +273,7 @@ class ProxiedRequest(CallContext):
         """Return how much may be recorded of a request that LiteLLM has not read."""
         body = self._read_body()
         metadata = body.get("metadata")
-        # Who is not known yet can hide content, and not show what the operator hides.
+        # The key is not checked yet, so the client may hide content, but not show hidden content.
         headers = {key: self._headers[key] for key in ENABLE if key in self._headers}
         metadata = {**(metadata if isinstance(metadata, dict) else {}), "headers": headers}
         return min(
@@ -283,14 +283,14 @@ class ProxiedRequest(CallContext):
         )
 
     def _says_why(self) -> bool:
-        """Return whether the request's error may be recorded: a verdict is, and not a fault."""
+        """Return whether the request's error may be recorded: if it is a verdict, not a fault."""
         status = self.response.status or 0
         if _FIRST_SERVER_ERROR > status >= _FIRST_ERROR:
             return True
         return type(self._error).__module__.startswith("litellm.")
 
     def _forget(self) -> None:
-        """Let go of what was said: tasks that outlive the request have it in their context."""
+        """Drop the content: tasks that live longer than the request have it in their context."""
         self.response = ProxyResponse()
         self._asked = self._error = self._lost = None
         self._body.clear()
@@ -304,7 +304,7 @@ class ProxiedRequest(CallContext):
         http = {"http.request.method": self._scope["method"], "http.route": path}
         return replace(
             fields,
-            # Files are told once, by the call that they lead to.
+            # The LiteLLM call records files; they are not recorded twice.
             inputs=bounded(fields.inputs),
             has_media=False,
             attributes={**_own(fields.attributes), **http, **self._identity, **verdict},
@@ -318,7 +318,7 @@ class ProxiedRequest(CallContext):
             fields.outputs = self._without_secrets(fields.outputs)
         elif self.response.status is not None and not self._is_composite:
             self.span.set_type(self.target.span_type)
-            # Those that LiteLLM is configured with, which need not be where this went.
+            # LiteLLM's configured address may differ from the address of this request.
             fields.attributes.pop("api_base", None)
         fields.attributes.update(self.response.attributes(self.span.started_at, error))
         return fields
@@ -334,15 +334,15 @@ class ProxiedRequest(CallContext):
         return self.response.error or self._lost
 
     def _known(self) -> dict[str, Any]:
-        """Return the arguments of the call that the gateway passes on, as far as it is told."""
-        known = self._read_body()
+        """Return the arguments of the call that the proxy passes on, from its body and path."""
+        arguments = self._read_body()
         first = self._scope["path"].strip("/").partition("/")[0]
-        if (found := _MODEL.search(self._scope["path"])) is not None:
-            known.setdefault("model", found[1])
+        if (model := _MODEL.search(self._scope["path"])) is not None:
+            arguments.setdefault("model", model[1])
         providers = getattr(sys.modules.get("litellm"), "provider_list", ())
         if (name := first.replace("-", "_")) in providers:
-            known.setdefault("custom_llm_provider", name)
-        return known
+            arguments.setdefault("custom_llm_provider", name)
+        return arguments
 
     def _read_body(self) -> dict[str, Any]:
         try:
@@ -362,21 +362,21 @@ class ProxiedRequest(CallContext):
         secret = {name: value for name, value in self._headers.items() if is_secret_name(name)}
         keys = [value.split()[-1] for value in secret.values() if value.strip()]
         master_key = getattr(sys.modules.get("litellm.proxy.proxy_server"), "master_key", None)
-        given = {"headers": secret, "api_key": keys, "master_key": master_key}
-        return Redaction(given, frozenset(), self.redactions)
+        secrets = {"headers": secret, "api_key": keys, "master_key": master_key}
+        return Redaction(secrets, frozenset(), self.redactions)
 
 
 def _worst(statuses: list[str]) -> dict[str, str]:
-    """Return the worst verdict of a request's guardrails by its name; nothing if none ran."""
+    """Return the worst verdict of a request's guardrails by attribute name; empty if none ran."""
     worst = next((status for status in _WORST_FIRST if status in statuses), None)
     return {"guardrail_status": worst} if worst else {}
 
 
 def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is the request's own, of the attributes of the call that it led to."""
+    """Return the attributes of the LiteLLM call that also belong to the request."""
     return {key: value for key, value in attributes.items() if key in _OWN}
 
 
 def _decoded(headers: Any) -> dict[str, str]:
-    """Return headers as ASGI has them by lower-case name."""
+    """Return ASGI's headers by lower-case name."""
     return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}

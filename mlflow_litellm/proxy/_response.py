@@ -1,4 +1,4 @@
-"""Reads what the gateway answers, from the bytes that it sends."""
+"""Read the proxy's response from the bytes that it sends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Payload
 
-# In bytes. Of longer answers, such as videos and vectors by the thousand, the size is recorded.
+# In bytes. Of longer responses, such as videos and thousands of vectors, only the size is recorded.
 _LONGEST = 4_000_000
 _FAILED = 400
-# One of these tells an event of a kind that knows errors from an error instead of an event.
+# An event with an error and one of these fields is read by its kind; without, it is only an error.
 _OF_AN_EVENT = frozenset({"choices", "event_type", "type"})
 
 
 class ProxyResponse:
     """
-    One answer of the gateway's, as it is sent. Is not thread-safe.
+    One response of LiteLLM Proxy, while it is sent. Is not thread-safe.
 
     Attributes:
-        status: The HTTP status; None before there is one.
-        is_complete: Whether the last of it has been sent.
+        status: The HTTP status; None until it is sent.
+        is_complete: Whether the last message has been sent.
     """
 
     def __init__(self) -> None:
@@ -48,12 +48,12 @@ class ProxyResponse:
 
     @property
     def has_failed(self) -> bool:
-        """Whether its status is that of an error."""
+        """Whether the status is the status of an error."""
         return self.status is not None and self.status >= _FAILED
 
     @property
     def error(self) -> Exception | None:
-        """What a stream says went wrong after it had begun."""
+        """The error that a stream reported after its begin, or None."""
         return getattr(self._accumulator, "error", None)
 
     def start(
@@ -65,13 +65,13 @@ class ProxyResponse:
         is_priced: bool,
     ) -> None:
         """
-        Take the first message of the answer.
+        Read the first message of the response.
 
         Args:
-            message: ASGI's: https://asgi.readthedocs.io/en/latest/specs/www.html.
-            payload: What kind of call it answers.
+            message: The ASGI message: https://asgi.readthedocs.io/en/latest/specs/www.html.
+            payload: The kind of call.
             known: The arguments of the call.
-            is_priced: Whether its tokens and their cost are wanted.
+            is_priced: Whether to record its tokens and their cost.
         """
         self.status, self._payload, self._known = message["status"], payload, known
         self._headers = {name.lower(): value for name, value in message.get("headers") or ()}
@@ -80,7 +80,7 @@ class ProxyResponse:
             self._accumulator = self._payload.Accumulator(known, None if is_priced else _UNPRICED)
 
     def add(self, message: Mapping[str, Any]) -> None:
-        """Take the next piece of the body."""
+        """Read the next part of the body."""
         piece = message.get("body") or b""
         if piece and self._first_sent_at is None:
             self._first_sent_at = time.perf_counter()
@@ -99,7 +99,7 @@ class ProxyResponse:
             self._accumulator.add(_chunk(event) if "choices" in event else event)
 
     def read(self) -> Response:
-        """Return what was answered so far."""
+        """Return the response so far."""
         if self._accumulator is not None:
             fields: Response = self._accumulator.response()
         elif self._is_priced and not self.has_failed and isinstance(body := self.body(), dict):
@@ -109,7 +109,7 @@ class ProxyResponse:
         return fields if self._is_priced else Response(bounded(fields.outputs))
 
     def body(self) -> Any:
-        """Return the body of an answer that came whole: JSON as data, all else described."""
+        """Return the body of a response that is no stream: parsed if it is JSON, else its size."""
         body = b"".join(self._pieces)
         try:
             if self._headers.get(b"content-encoding") == b"gzip":
@@ -122,11 +122,11 @@ class ProxyResponse:
 
     def attributes(self, asked_at: float, error: BaseException | None) -> dict[str, Any]:
         """
-        Return the span attributes of the answer.
+        Return the span attributes of the response.
 
         Args:
             asked_at: When the request came, by ``time.perf_counter()``.
-            error: Why it failed, if it did.
+            error: The error of the request, or None.
         """
         fields: dict[str, Any] = {"http.response.status_code": self.status}
         if call_id := self._headers.get(b"x-litellm-call-id"):
@@ -144,7 +144,7 @@ class ProxyResponse:
 
 
 def message_of(body: Any) -> str:
-    """Return what an error's body says: OpenAI's form, Anthropic's, or FastAPI's."""
+    """Return the message in an error's body: in OpenAI's, Anthropic's or FastAPI's form."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
         error = error.get("message") or error.get("detail") or error
@@ -157,7 +157,7 @@ def _stream_error(error: Any) -> StreamError:
 
 
 class _Fields:
-    """A part of a chunk, which accumulators take as LiteLLM's objects: fields, and no extras."""
+    """A part of a chunk, with attributes as LiteLLM's objects have them, without extra fields."""
 
     __pydantic_extra__ = model_extra = None
 
@@ -165,7 +165,7 @@ class _Fields:
         self.__dict__ = fields
 
 
-# Calls below have the tokens and their prices: of a cache hit none is looked up.
+# Inner calls have the tokens and their prices. For a cache hit, no price is looked up.
 _UNPRICED = _Fields({"_hidden_params": {"cache_hit": True, "custom_llm_provider": "litellm_proxy"}})
 
 

@@ -1,4 +1,4 @@
-"""Which requests to the gateway are for a model, and what kind of call each is."""
+"""Find the requests to LiteLLM Proxy that are for a model, and the kind of call of each."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from mlflow_litellm._payloads.kinds import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# By what their paths end with, under whatever prefix: a version, a provider, an engine. The first
-# that fits is it.
+# The kind of call by the end of the path. Any prefix is allowed: a version, a provider, an engine.
+# The first match counts.
 # https://docs.litellm.ai/docs/supported_endpoints
 _KINDS = (
     ("/chat/completions", SpanType.LLM, chat),
@@ -66,14 +66,14 @@ _TARGETS = [
     (re.compile(f"{ending}/?$"), Target(ending, span_type, payload, is_composite=True))
     for ending, span_type, payload in _KINDS
 ]
-# MCP's own transport, by JSON-RPC, and LiteLLM's route for a tool.
+# MCP's own transport, by JSON-RPC, and LiteLLM's path for a tool call.
 MCP = Target("/mcp", SpanType.CHAIN, mcp, is_composite=True)
 _MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
 _MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
-# What opens, counts or ends a call, which LiteLLM answers itself also where it passes others on.
+# Requests that open, count or end a call. LiteLLM answers them itself, also if it passes others on.
 _ABOUT_A_CALL = re.compile(r"^/openai/v1/(?:realtime/|responses/(?:input_tokens|[^/]+/cancel))")
 _PASSED_THROUGH = Target("pass-through", SpanType.LLM, other, is_composite=True)
-# By a field of theirs, where a path of the gateway's own says nothing.
+# The kind of call by a field of the body, if the path does not show it.
 _FIELDS = {
     "messages": Target("messages", SpanType.LLM, chat, is_composite=True),
     "contents": Target("contents", SpanType.LLM, generate_content, is_composite=True),
@@ -82,32 +82,32 @@ _FIELDS = {
 
 def target_of(path: str) -> Target | None:
     """
-    Return what kind of call a request is: a door of the gateway's own, which makes further calls.
+    Return the kind of call of a request, as a composite target.
 
     Args:
-        path: The path of a POST, below the gateway's root.
+        path: The path of a POST, below the proxy's root path.
 
     Returns:
-        Its span type is that of a call that the gateway passes through, without LiteLLM's
-        functions. None of a request for no model, such as one for a key.
+        The target; None if the request is for no model, such as one for a key. Its span type is
+        used if the proxy passes the call through, without LiteLLM's functions.
     """
     if _ABOUT_A_CALL.search(path):
         return None
-    found = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
-    if found is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
+    target = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
+    if target is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
         return MCP
-    return found
+    return target
 
 
 def asks_a_server(path: str, body: bytes) -> bool:
     """
-    Return whether a request to the MCP server is one for a tool, a prompt or a resource.
+    Return whether a request to the MCP server is for a tool, a prompt or a resource.
 
-    The others open a session, keep it up, or answer what the server asked.
+    Other requests open a session, keep it open, or answer a request of the server.
 
     Args:
-        path: The request's.
-        body: What has come of it so far; what cannot be read may be such a request.
+        path: The path of the request.
+        body: The received part of the body. If it cannot be read, the result is True.
     """
     if not _MCP_PATHS.match(path):
         return True
@@ -120,18 +120,18 @@ def asks_a_server(path: str, body: bytes) -> bool:
 
 
 def target_passed_through(target: Target, body: Mapping[str, Any]) -> Target:
-    """Return what kind of call a passed-through request is, by its body too where need be."""
+    """Return the kind of call of a request that is passed through, if needed by its body."""
     if target is not _PASSED_THROUGH:
         return target
-    return next((found for field, found in _FIELDS.items() if field in body), target)
+    return next((each for field, each in _FIELDS.items() if field in body), target)
 
 
 @lru_cache(maxsize=1024)
 def _known(path: str) -> Target | None:
-    found = next((target for pattern, target in _TARGETS if pattern.search(path)), None)
-    # LiteLLM does not count its queue among the routes for models.
+    match = next((target for pattern, target in _TARGETS if pattern.search(path)), None)
+    # LiteLLM does not count its queue among the paths for models.
     is_queued = path.startswith("/queue/")
-    return found if is_queued or (found and _is_reached(path)) else None
+    return match if is_queued or (match and _is_reached(path)) else None
 
 
 def _is_reached(path: str) -> bool:
@@ -151,8 +151,8 @@ def _is_passed_through(path: str) -> bool:
 
 
 def _ask(module: str, name: str, path: str) -> bool:
-    """Ask one of LiteLLM's functions about a path; without it the answer is no."""
-    found: Any = sys.modules.get(module)
+    """Return the result of a function of LiteLLM's for a path; False without the function."""
+    function: Any = sys.modules.get(module)
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return bool(found and found(path))
+        function = getattr(function, part, None)
+    return bool(function and function(path))

@@ -1,4 +1,4 @@
-"""What may be recorded of a request with guardrails: what LiteLLM gives its callbacks."""
+"""Decide which content of a guarded request is recorded: only the content that LiteLLM logs."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from mlflow_litellm._tracing.span_end import SpanEnd
     from mlflow_litellm.proxy._guardrails import Guards
 
-# Has the answers of providers recorded that a guardrail changed or stopped.
+# If set, responses of providers are recorded that a guardrail changed or blocked.
 RAW_ANSWERS = "MLFLOW_LITELLM_LOG_RAW_ANSWERS"
 
-# LiteLLM logs a call shortly after its answer has been sent.
+# LiteLLM logs a call shortly after its response has been sent.
 WAIT_S = 10.0
 _REDACTED = "[REDACTED]"
-# Fields of requests and answers that are no content, and differ between the client's answer, the
-# provider's and LiteLLM's payload.
+# Fields of requests and responses that are no content. They differ between the client's response,
+# the provider's response and LiteLLM's payload.
 _NO_CONTENT = frozenset({
     "created_at", "finish_reason", "id", "item_id", "model", "object", "previous_response_id",
     "role", "service_tier", "status", "stop_reason", "system_fingerprint", "tool_call_id", "type",
 })  # fmt: skip
-# An id of a response may hold which deployment made it, encrypted.
+# An id of a response may contain its deployment, encrypted, so it may be long.
 _LONGEST_NO_CONTENT = 1000
-# Texts that are looked for within others; more of them cost too much.
+# The most searches for a text within other texts: more take too long.
 _MOST_SEARCHES = 100
 
-# What JSON of more than one text begins with.
+# JSON that may have several texts begins with one of these.
 _OPENINGS = ("{", "[")
 
 _known: WeakValueDictionary[str, Verdict] = WeakValueDictionary()
@@ -51,13 +51,13 @@ _waiting: set[Verdict] = set()
 
 class Verdict:
     """
-    The verdict on one request, given once it is known how the request ended, and its payload.
+    The verdict on one request, given when the request's end and LiteLLM's payload are known.
 
     Args:
-        guards: What guards the request.
+        guards: The callbacks that guard the request.
 
     Attributes:
-        withheld: The spans that wait for it.
+        withheld: The spans that wait for the verdict.
     """
 
     def __init__(self, guards: Guards) -> None:
@@ -75,22 +75,22 @@ class Verdict:
         _guardrails.observe(guards.masking, note_masked)
 
     def expect(self, call_id: str, data: Mapping[str, Any]) -> None:
-        """Have the payload of a call be this request's, of which LiteLLM has made this data."""
+        """Use the payload of a call for this request. `data` is LiteLLM's data of the request."""
         self._is_expected = True
         self._data = data
         _known[call_id] = self
 
-    def note_masked(self, callback: Any, answered: Any) -> None:
-        """Note what a logging hook made of request and answer."""
-        if not isinstance(answered, tuple):
-            # LiteLLM goes on without it, and so do callbacks, with all that was said.
+    def note_masked(self, callback: Any, masked: Any) -> None:
+        """Record the request and the response as a logging hook has masked them."""
+        if not isinstance(masked, tuple):
+            # LiteLLM and its callbacks then go on with the unmasked content.
             return
-        details, result = answered
+        details, result = masked
         self._masked = (to_jsonable(details["messages"]), to_jsonable(result))
         self._ran.add(id(callback))
 
     def take(self, details: Mapping[str, Any]) -> None:
-        """Take what LiteLLM logs of the call."""
+        """Read LiteLLM's log of the call."""
         expected = self._guards.expected(details)
         if not expected:
             self._masked = None
@@ -104,12 +104,12 @@ class Verdict:
             self.release()
 
     def end(self, root: SpanEnd, place: RootEnd) -> None:
-        """Take the end of the request's own span, and give the verdict as soon as may be."""
+        """Keep the end of the request's own span, and give the verdict as soon as possible."""
         self._root, self._place = root, place
-        # LiteLLM gives its callbacks nothing of a request that must not be logged.
+        # LiteLLM passes nothing to its callbacks for a request that must not be logged.
         is_logged = self._is_expected and root.content > Content.NOTHING
         if root.failure is None and self._payload is None and is_logged:
-            with guard("waiting for what LiteLLM logs"):
+            with guard("waiting for LiteLLM's log"):
                 asyncio.get_running_loop().call_later(WAIT_S, self.release)
                 _waiting.add(self)
                 return
@@ -117,11 +117,11 @@ class Verdict:
 
     def record_late(self, record: Callable[[], None], verdict: Mapping[str, str]) -> None:
         """
-        Record a guardrail that ran for logs, if the request still waits.
+        Record a guardrail that ran for logs, if the request's span still waits.
 
         Args:
             record: Makes a span below the current one.
-            verdict: The worst verdict of the request's guardrails by its name.
+            verdict: The worst verdict of the request's guardrails, by attribute name.
         """
         root = self._root
         if root is None:
@@ -131,11 +131,11 @@ class Verdict:
             tags = {**root.request.tags, **verdict}
             root.request = replace(root.request, attributes=attributes, tags=tags)
             root.tags_trace = True
-        # In a context of its own, which need not be left.
+        # In a copy of the context, so the span need not be made inactive again.
         copy_context().run(_record_below, root, record)
 
     def release(self) -> None:
-        """Write all spans by what is known now. Does nothing the second time."""
+        """Write all spans by the data that has come so far. A second call does nothing."""
         _waiting.discard(self)
         root, self._root = self._root, None
         place, self._place = self._place, None
@@ -150,10 +150,10 @@ class Verdict:
         if root.failure is not None:
             return lambda end: self._decide_failed(end, place, is_root=end is root)
         if self._guards.unmasks:
-            # Of what the client got, what the provider had said before masks were undone.
+            # The client got the texts without masks; the providers' responses still have the masks.
             ends = [end for end in self.withheld.waiting() if end is not root]
-            said = Texts([end.response.outputs for end in ends if end.response is not None])
-            return lambda end: self._decide(end, said)
+            masked = Texts([end.response.outputs for end in ends if end.response is not None])
+            return lambda end: self._decide(end, masked)
         served = Texts(root.response and root.response.outputs)
         return lambda end: self._decide(end, None if end is root else served)
 
@@ -180,7 +180,7 @@ class Verdict:
             return
         if self._masked is not None:
             outputs = end.response.outputs
-            # The hook's answer lacks fields that are empty.
+            # The result of the hook lacks empty fields.
             if payload.only(outputs) != outputs:
                 outputs = _masked_outputs(outputs, self._masked[1])
         elif shown is None:
@@ -209,13 +209,13 @@ class Verdict:
 
 class RootEnd:
     """
-    Gives the end of a request's own span to the verdict on all spans of the request.
+    Pass the end of a request's own span to the verdict on all spans of the request.
 
     Args:
         verdict: The verdict.
         on_release: Called after all spans have ended.
-        is_routed: Whether the request came past the guards before the call.
-        shows_error: Whether its error may be recorded, and not its type alone.
+        is_composite: Whether LiteLLM made a call for the request, which the guards let pass.
+        shows_error: Whether the text of its error may be recorded, not only the type.
     """
 
     def __init__(
@@ -232,17 +232,17 @@ class RootEnd:
         self.shows_error = shows_error
 
     def hold(self, end: SpanEnd) -> None:
-        """Take the end."""
+        """Keep the end until the verdict."""
         self._verdict.withheld.hold(end)
         self._verdict.end(end, self)
 
 
 class Texts:
     """
-    The texts of plain data.
+    The set of texts in data of JSON types.
 
     Args:
-        data: What they stand in.
+        data: The data; converted to JSON types if it has others.
     """
 
     def __init__(self, data: Any) -> None:
@@ -261,7 +261,7 @@ class Texts:
         return text in self._merged
 
     def only(self, data: Any) -> Any:
-        """Return plain data with the texts alone that stand here too."""
+        """Return `data` with each text that is not in this set redacted."""
         if isinstance(data, dict):
             return {key: self._field(key, value) for key, value in data.items()}
         if isinstance(data, list):
@@ -282,7 +282,7 @@ def _texts(data: Any) -> Iterator[str]:
     if isinstance(data, str):
         yield data
         if data[:1] in _OPENINGS:
-            # What is passed through is logged as it was sent.
+            # LiteLLM logs the body of a request that it passes through as one text.
             yield from _texts_of_json(data)
     elif isinstance(data, dict):
         for value in data.values():
@@ -298,16 +298,16 @@ def _texts_of_json(text: str) -> Iterator[str]:
 
 
 def _originals(*sources: Mapping[str, Any]) -> dict[str, str]:
-    """Return the masks by what they stand for, as LiteLLM's guardrails keep them in metadata."""
-    found: dict[str, str] = {}
+    """Return the masks by their original texts, which LiteLLM's guardrails keep in metadata."""
+    masks: dict[str, str] = {}
     for source, name in product(sources, ("metadata", "litellm_metadata")):
         tokens = (source.get(name) or {}).get("pii_tokens") or {}
-        found.update({original: token for token, original in tokens.items() if original})
-    return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
+        masks.update({original: token for token, original in tokens.items() if original})
+    return dict(sorted(masks.items(), key=lambda pair: -len(pair[0])))
 
 
 def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
-    """Return plain data with masks in the place of what was masked."""
+    """Return data with each original text replaced by its mask."""
     if not originals:
         return data
     data = to_jsonable(data)
@@ -322,7 +322,7 @@ def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
 
 
 def _masked_outputs(outputs: Any, masked: Any) -> Any:
-    """Return an answer with the choices that a logging hook made of it."""
+    """Return a response with the contents that a logging hook has masked."""
     if isinstance(outputs, dict) and isinstance(masked, dict):
         return {**outputs, **{key: masked[key] for key in _ANSWERS if key in masked}}
     return None
@@ -331,23 +331,23 @@ def _masked_outputs(outputs: Any, masked: Any) -> Any:
 _ANSWERS = ("choices", "content", "output")
 
 
-def note_masked(callback: Any, details: Any, answered: Any) -> None:
-    """Note what a logging hook of LiteLLM's callbacks answered."""
-    with guard("noting what a guardrail masked"):
+def note_masked(callback: Any, details: Any, masked: Any) -> None:
+    """Record the result of a logging hook of one of LiteLLM's callbacks."""
+    with guard("recording the masks of a guardrail"):
         if (verdict := _known.get(details.get("litellm_call_id"))) is not None:
-            verdict.note_masked(callback, answered)
+            verdict.note_masked(callback, masked)
 
 
 def take(details: Mapping[str, Any]) -> None:
-    """Take what LiteLLM logs of a call."""
-    with guard("reading what LiteLLM logs"):
+    """Read LiteLLM's log of a call."""
+    with guard("reading LiteLLM's log"):
         call_id: Any = details.get("litellm_call_id")
         if (verdict := _known.get(call_id)) is not None:
             verdict.take(details)
 
 
 def release_all() -> None:
-    """Give all verdicts that wait for a payload, as the proxy stops."""
+    """Give all verdicts that wait for a payload, because the proxy stops."""
     for verdict in tuple(_waiting):
         with guard("ending a request as the proxy stops"):
             verdict.release()
