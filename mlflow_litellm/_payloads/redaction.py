@@ -111,6 +111,6 @@ def _any_form(backslashes: str, character: str) -> str:
         return f"{escapes}{character}" if backslashes else character
     encoded = "".join(f"%(?:25)*{byte:02x}" for byte in character.encode("utf-8", "replace"))
     forms = {character, html.escape(character), {" ": "+", "\n": "n", "\t": "t"}.get(character, "")}
-    plain = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True) if form)
+    unencoded = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True) if form)
     in_json = r"\\{1,8}".join(f"u{unit}" for unit in _utf16(character))
-    return rf"{escapes}(?:{plain}|(?i:{encoded}|{in_json}))"
+    return rf"{escapes}(?:{unencoded}|(?i:{encoded}|{in_json}))"

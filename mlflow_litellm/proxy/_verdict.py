@@ -169,7 +169,7 @@ class Verdict:
         if end.response is not None and not keeps:
             end.response = response_of(end.response, Content.REDACTED)
 
-    def _decide(self, end: SpanEnd, shown: Texts | None) -> None:
+    def _decide(self, end: SpanEnd, allowed: Texts | None) -> None:
         payload = self._payload
         if payload is None:
             return
@@ -183,12 +183,12 @@ class Verdict:
             # The result of the hook lacks empty fields.
             if payload.only(outputs) != outputs:
                 outputs = _masked_outputs(outputs, self._masked[1])
-        elif shown is None:
+        elif allowed is None:
             outputs = end.response.outputs
         elif self._keeps_raw and not self._guards.unmasks:
             return
         else:
-            outputs = shown.only(_masked_again(end.response.outputs, self._originals))
+            outputs = allowed.only(_masked_again(end.response.outputs, self._originals))
         end.response = replace(end.response, outputs=payload.only(outputs))
 
     def _request(self, request: Request, payload: Texts) -> Request:

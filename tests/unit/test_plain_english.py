@@ -1,0 +1,68 @@
+"""
+The prose is plain English, and the names are the field's.
+
+Two words show sentences that are hard to read: "what" instead of a noun, and "where" instead of
+"if" or "when". Well-known libraries have each at most once in 1,000 words.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = sorted((ROOT / "mlflow_litellm").rglob("*.py"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# For 1,000 words.
+LIMIT = 1.0
+CODE = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)|^#[^\n]*$", re.MULTILINE | re.DOTALL)
+WORD = re.compile(r"[A-Za-z']+")
+# Names that only this package had for things that MLflow, LiteLLM and OpenTelemetry have names for.
+OWN_NAMES = {
+    "Answer", "DOORS", "Door", "Enclosing", "GatewayAnswer", "become", "bridges", "cleaned", "door",
+    "doors", "enclosing", "given_base", "has_place", "hidden", "is_late", "is_on", "is_plumbing",
+    "is_route", "joined", "offer", "owner", "plain", "plumbing", "renew", "settle", "shown",
+    "tell_losses", "told",
+}  # fmt: skip
+
+
+def prose_of_page(page: Path) -> str:
+    """Return a page without code, headings and addresses."""
+    return CODE.sub(" ", page.read_text(encoding="utf-8"))
+
+
+def prose_of_module(file: Path) -> str:
+    """Return the docstrings and comments of a module."""
+    source = file.read_text(encoding="utf-8")
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, kinds)]
+    comments = [text for kind, text in tokens(source) if kind == tokenize.COMMENT]
+    prose = "\n".join([*(ast.get_docstring(node) or "" for node in nodes), *comments])
+    return re.sub(r"``[^`]*``|`[^`]*`", " ", prose)
+
+
+def tokens(source: str) -> list[tuple[int, str]]:
+    """Return the kind and the text of each token."""
+    return [token[:2] for token in tokenize.generate_tokens(io.StringIO(source).readline)]
+
+
+@pytest.mark.parametrize("word", ["what", "where"])
+@pytest.mark.parametrize("area", ["docs", "package"])
+def test_sentences_name_their_subject(area: str, word: str) -> None:
+    """In the documentation, and in docstrings and comments."""
+    pages, modules = (PAGES, []) if area == "docs" else ([], PACKAGE)
+    texts = [*map(prose_of_page, pages), *map(prose_of_module, modules)]
+    words = [found.lower() for text in texts for found in WORD.findall(text)]
+    assert words.count(word) * 1000 / len(words) <= LIMIT
+
+
+@pytest.mark.parametrize("file", PACKAGE, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_names_are_the_fields(file: Path) -> None:
+    """So that a reader who knows the three libraries has to look none up."""
+    names = {text for kind, text in tokens(file.read_text("utf-8")) if kind == tokenize.NAME}
+    assert names & OWN_NAMES == set()
