@@ -40,8 +40,8 @@ class Health:
             did not take them. None if unknown, as with Databricks and OpenTelemetry collectors.
         calls_lost: Calls without a trace, because MLflow could not start their span. Maps the type
             of the error to the number of calls. They do not count in `calls`.
-        calls_not_traced: Calls that are not traced on purpose. Maps the reason, a text of
-            :class:`Reason`, to the number of calls. They do not count in `calls`.
+        calls_not_traced: Calls that are not traced on purpose. Maps the reason, such as
+            ``"tracing is off"``, to the number of calls. They do not count in `calls`.
     """
 
     calls: int
