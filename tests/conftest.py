@@ -1,11 +1,11 @@
-"""Fixtures: a loopback provider, a real MLflow store, tracing on and off again."""
+"""Fixtures: a loopback provider, a real MLflow store, and tracing for the time of a test."""
 
 from __future__ import annotations
 
 import os
 
-# Before MLflow and LiteLLM are imported, which read them then. Export is synchronous so that a
-# test reads what it wrote at once; tests of the default export run in processes of their own.
+# MLflow and LiteLLM read these variables when they are imported. Export is synchronous so that a
+# test can read its traces at once; tests of the default export run in processes of their own.
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 os.environ["MLFLOW_AUTOLOGGING_TESTING"] = "true"
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Keep the traces of all tests in one SQLite store, as its tables take seconds to make."""
+    """Keep the traces of all tests in one SQLite store: its tables take seconds to create."""
     import mlflow
     import sqlalchemy
 
-    # What is imported by now is passed over by the collection after each test.
+    # The collection after each test skips the objects that exist by now.
     gc.freeze()
     sqlalchemy.event.listen(sqlalchemy.Engine, "connect", _never_wait_for_the_disk)
     uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
@@ -43,14 +43,14 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def _never_wait_for_the_disk(connection: Any, _: object) -> None:
-    """Have SQLite write no journal to disk: no store of these tests outlives a power cut."""
+    """Make SQLite write no journal to disk: no store of these tests has to survive a power cut."""
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA journal_mode = MEMORY")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _store_of_calls(request: pytest.FixtureRequest) -> None:
-    """Have calls that nobody reads back go to the store as well."""
+    """Send the traces of calls that no test reads back to the store as well."""
     if "litellm" in sys.modules:
         request.getfixturevalue("_store")
 
@@ -86,7 +86,7 @@ def tracking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrackingServe
 
 @pytest.fixture
 def traces(tmp_path: Path, _store: str) -> Traces:
-    """Give each test an experiment of its own, to read traces back from."""
+    """Give each test an experiment of its own, and return a reader of its traces."""
     import mlflow
     from traces import Traces
 
@@ -96,7 +96,7 @@ def traces(tmp_path: Path, _store: str) -> Traces:
 
 @pytest.fixture
 def tracing(traces: Traces) -> Iterator[Traces]:
-    """Switch tracing on for a test, and off after it; gives what reads the traces back."""
+    """Switch tracing on for a test and off after it; return a reader of the traces."""
     import mlflow
 
     mlflow.litellm.autolog()
@@ -106,7 +106,7 @@ def tracing(traces: Traces) -> Iterator[Traces]:
 
 @pytest.fixture(params=["sync", "async"])
 def caller(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Caller:
-    """Call LiteLLM both ways from one test."""
+    """Call LiteLLM synchronously and asynchronously from one test."""
     from callers import AsyncCaller, SyncCaller
 
     return SyncCaller(provider) if request.param == "sync" else AsyncCaller(provider)
@@ -114,7 +114,7 @@ def caller(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Caller
 
 @pytest.fixture
 def litellm_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have LiteLLM cache what is asked with ``caching=True``."""
+    """Make LiteLLM cache the responses to calls with ``caching=True``."""
     import litellm
 
     monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
@@ -122,14 +122,14 @@ def litellm_cache(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def production(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have errors of tracing swallowed, as they are outside tests."""
+    """Suppress errors of tracing, as outside tests."""
     monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
 
 
 @pytest.fixture(autouse=True)
 def _clean_slate() -> Iterator[None]:
-    """Begin with nothing configured; fail a test that leaves a span current, or LiteLLM changed."""
-    # Tests of pure functions import neither LiteLLM nor MLflow, which takes seconds.
+    """Begin unconfigured; fail a test that leaves a span current or LiteLLM changed."""
+    # Tests of pure functions import neither LiteLLM nor MLflow: each import takes seconds.
     if "litellm" not in sys.modules:
         yield
         return

@@ -1,4 +1,4 @@
-"""Calls that LiteLLM answers by several: fallbacks, retries, batches; in threads as well."""
+"""Calls for which LiteLLM makes several: fallbacks, retries and batches, also in threads."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
 NOWHERE = "http://127.0.0.1:9/v1"
 OTHER = "openai/gpt-4o"
-# Up to some 1.7x, LiteLLM's function has what tries sync calls again.
+# Up to about 1.7x, LiteLLM's function contains the retries of sync calls.
 RETRIES_ASYNC = "AsyncRetrying" in inspect.getsource(litellm.acompletion_with_retries)
 
 
 @pytest.fixture
 def known(provider: LoopbackProvider) -> dict[str, Any]:
-    """Return how to reach the provider."""
+    """Return the arguments with which a call reaches the provider."""
     return {"api_base": provider.openai_base, "api_key": "sk-very-secret", "max_retries": 0}
 
 
 def call_and_steps(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the span of the user's call, and those of the calls that were made for it."""
+    """Return the span of the user's call, and the spans of its inner calls."""
     call, *steps = traces.calls()
     assert {step.parent_id for step in steps} == {call.span_id}
     return call, steps
 
 
 def states(spans: list[Span]) -> list[SpanStatusCode]:
-    """Return the spans' status codes."""
+    """Return the status codes of the spans."""
     return [span.status.status_code for span in spans]
 
 
 def skip_untried(caller: Caller) -> None:
-    """Skip a test of retries where this version of LiteLLM makes none of async calls."""
+    """Skip a test of retries if this version of LiteLLM does not retry async calls."""
     if isinstance(caller, AsyncCaller) and not RETRIES_ASYNC:
         pytest.skip("LiteLLM tries no async call again")
 
@@ -58,7 +58,7 @@ def total(traces: Traces) -> int:
 
 
 def check_fallback(traces: Traces, name: str, tokens: int) -> None:
-    """Check the trace of a call whose first attempt failed, and whose second was answered."""
+    """Check the trace of a call whose first attempt failed and whose second succeeded."""
     call, attempts = call_and_steps(traces)
     assert call.name == name
     assert states([call, *attempts]) == [OK, ERROR, OK]
@@ -70,12 +70,12 @@ def check_fallback(traces: Traces, name: str, tokens: int) -> None:
 
 
 def test_fallbacks_are_attempts(tracing: Traces, caller: Caller, known: dict[str, Any]) -> None:
-    """The call is the chain of them, and they have the tokens."""
+    """The attempts are children of the call's span, and only they have token counts."""
     backup = {"model": MODEL, **known}
     asked = {"model": "openai/broken", "api_base": NOWHERE, "fallbacks": [backup]}
     response = caller.complete("hello", **asked)
     check_fallback(tracing, caller.span_name, response.usage.total_tokens)
-    # Older versions of LiteLLM do not tell.
+    # Older versions of LiteLLM do not report the number of fallbacks.
     told = response._hidden_params["additional_headers"].get("x-litellm-attempted-fallbacks")
     assert tracing.calls()[0].attributes.get("attempted_fallbacks") == told
 
@@ -83,7 +83,7 @@ def test_fallbacks_are_attempts(tracing: Traces, caller: Caller, known: dict[str
 def test_fallbacks_of_a_stream_are_attempts(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:
-    """Async; from a sync call LiteLLM gives a stream that only an event loop could read."""
+    """This test is async: for a sync call, LiteLLM returns a stream that needs an event loop."""
     caller = AsyncCaller(provider)
     asked = {"model": "openai/broken", "api_base": NOWHERE}
     more = {"fallbacks": [{"model": MODEL, **known}], "stream_options": {"include_usage": True}}
@@ -93,7 +93,7 @@ def test_fallbacks_of_a_stream_are_attempts(
 
 
 def test_fallbacks_in_a_running_loop_nest(tracing: Traces, known: dict[str, Any]) -> None:
-    """A sync call there makes its attempts in a thread without context."""
+    """In a running loop, the attempts of a sync call run in a thread and are still children."""
 
     async def main() -> None:
         with mlflow.start_span("agent"):
@@ -106,8 +106,8 @@ def test_fallbacks_in_a_running_loop_nest(tracing: Traces, known: dict[str, Any]
 
 
 def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
-    """The first of them, which LiteLLM makes as the call itself, among them."""
-    # In the first, the provider's own client tries as often as LiteLLM is to.
+    """Each attempt has a span, also the first, which LiteLLM makes as the call itself."""
+    # In the first call, the provider's own client makes as many attempts as LiteLLM is to make.
     skip_untried(caller)
     response = caller.complete(f"/flaky 4 {uuid4()}", num_retries=2)
     call, attempts = call_and_steps(tracing)
@@ -124,7 +124,7 @@ def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
 
 
 def test_exhausted_retries_raise_as_they_do_untraced(tracing: Traces, caller: Caller) -> None:
-    """With each attempt's own reason."""
+    """The exception is LiteLLM's own, and each attempt has the error of its own."""
     skip_untried(caller)
     with pytest.raises(SERVER_ERROR):
         caller.complete("/error 500", num_retries=2)
@@ -138,7 +138,7 @@ def test_exhausted_retries_raise_as_they_do_untraced(tracing: Traces, caller: Ca
 def test_call_made_while_handling_an_error_has_no_attempt_of_that(
     tracing: Traces, caller: Caller
 ) -> None:
-    """The user's own exception is not the first attempt's."""
+    """An exception that the user handles is not recorded as the error of a first attempt."""
     try:
         int("none")
     except ValueError:
@@ -147,7 +147,7 @@ def test_call_made_while_handling_an_error_has_no_attempt_of_that(
 
 
 def test_completion_with_retries_is_a_chain(tracing: Traces, known: dict[str, Any]) -> None:
-    """Positional arguments are recorded by their names."""
+    """``completion_with_retries`` is a chain; positional arguments are recorded by name."""
     litellm.completion_with_retries(MODEL, user(f"/flaky 1 {uuid4()}"), num_retries=2, **known)
     call, attempts = call_and_steps(tracing)
     assert call.name == "litellm-completion_with_retries"
@@ -159,7 +159,7 @@ def test_completion_with_retries_is_a_chain(tracing: Traces, known: dict[str, An
 def test_acompletion_with_retries_is_a_chain(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:
-    """LiteLLM's deprecated one wants to be told what to call."""
+    """LiteLLM's deprecated function takes the function to call as an argument."""
     AsyncCaller(provider).run(
         lambda: litellm.acompletion_with_retries(
             model=MODEL,
@@ -174,7 +174,7 @@ def test_acompletion_with_retries_is_a_chain(
 
 
 def test_completion_with_fallbacks_is_a_chain(tracing: Traces, known: dict[str, Any]) -> None:
-    """As LiteLLM has it in its namespace, its arguments within ``kwargs``."""
+    """``completion_with_fallbacks`` takes its arguments in ``kwargs``, and is a chain."""
     more = {"kwargs": {"fallbacks": [OTHER]}}
     litellm.completion_with_fallbacks(model=MODEL, messages=user("hello"), **more, **known)
     call, [attempt] = call_and_steps(tracing)
@@ -185,7 +185,7 @@ def test_completion_with_fallbacks_is_a_chain(tracing: Traces, known: dict[str, 
 def test_async_completion_with_fallbacks_is_a_chain(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:
-    """Its twin."""
+    """``async_completion_with_fallbacks`` is a chain as well."""
     asked = {"model": "openai/x", "messages": user("/error 400"), "kwargs": {"fallbacks": [MODEL]}}
     with pytest.raises(Exception, match="All fallback attempts failed"):
         AsyncCaller(provider).run(lambda: litellm.async_completion_with_fallbacks(**asked, **known))
@@ -195,7 +195,7 @@ def test_async_completion_with_fallbacks_is_a_chain(
 
 
 def test_batch_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]) -> None:
-    """LiteLLM makes them in threads; what failed stands in the answer as the exception."""
+    """A batch's calls run in threads; a failed one is an exception in the batch's response."""
     asked = [user("one"), user("/error 400"), user("three")]
     with mlflow.start_span("agent"):
         results = litellm.batch_completion(MODEL, asked, **known)
@@ -214,7 +214,7 @@ def test_batch_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]) -> No
 
 
 def test_pictures_in_a_batch_are_attachments(tracing: Traces, known: dict[str, Any]) -> None:
-    """Not part of the span, neither of the batch's nor of the calls'."""
+    """The images of a batch are in no span, neither the batch's nor those of its calls."""
     picture = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{'A' * 8000}"}}
     asked = [[{"role": "user", "content": [{"type": "text", "text": "hello"}, picture]}]] * 2
     litellm.batch_completion(MODEL, asked, **known)
@@ -224,7 +224,7 @@ def test_pictures_in_a_batch_are_attachments(tracing: Traces, known: dict[str, A
 
 
 def test_batch_models_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]) -> None:
-    """The first answer is the answer."""
+    """The first response is the response of the call."""
     asked = {"models": [MODEL, OTHER], "messages": user("hello"), **known}
     result = litellm.batch_completion_models(**asked)
     call, steps = call_and_steps(tracing)
@@ -237,7 +237,7 @@ def test_batch_models_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]
 def test_batch_models_all_responses_is_a_chain_of_calls(
     tracing: Traces, known: dict[str, Any]
 ) -> None:
-    """All answers are the answer."""
+    """The responses of all calls are the response of the composite call."""
     asked = {"models": [MODEL, OTHER], "messages": user("hello"), **known}
     assert len(litellm.batch_completion_models_all_responses(**asked)) == 2
     call, steps = call_and_steps(tracing)
@@ -246,7 +246,7 @@ def test_batch_models_all_responses_is_a_chain_of_calls(
 
 
 def test_model_list_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]) -> None:
-    """LiteLLM asks all deployments of the model at once."""
+    """LiteLLM calls all deployments of the model at once."""
     deployments = [
         {"model_name": MODEL, "litellm_params": {"model": model, **known}}
         for model in (MODEL, OTHER)
@@ -260,7 +260,7 @@ def test_model_list_is_a_chain_of_calls(tracing: Traces, known: dict[str, Any]) 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvider) -> None:
-    """``litellm.LiteLLM()`` reaches what is below the public function."""
+    """``litellm.LiteLLM()`` calls the function below the public one, and is traced."""
     client = litellm.LiteLLM(api_key="sk-very-secret", base_url=provider.openai_base)
     result = client.chat.completions.create(user("hello"), MODEL, stream=stream)
     if stream:
@@ -277,7 +277,7 @@ def test_client_is_traced(stream: bool, tracing: Traces, provider: LoopbackProvi
     reason="LiteLLM asks Hugging Face where the model is, whatever address it is given",
 )
 def test_prompts_in_tokens_are_one_call(tracing: Traces, known: dict[str, Any]) -> None:
-    """LiteLLM asks for each in a thread of its own, by a bridge; what it counts it keeps."""
+    """LiteLLM makes an internal call in a thread for each prompt, and returns one response."""
     with mlflow.start_span("agent"):
         asked = {"model": "huggingface/gpt2", "prompt": [[15496, 995], [15496]]}
         litellm.text_completion(**asked, **known)
@@ -289,7 +289,7 @@ def test_prompts_in_tokens_are_one_call(tracing: Traces, known: dict[str, Any]) 
 def test_function_below_the_public_one_is_traced(
     tracing: Traces, provider: LoopbackProvider, known: dict[str, Any]
 ) -> None:
-    """``litellm.main``'s, which some libraries import from there; once, and by the usual name."""
+    """Calls of ``litellm.main``'s functions have one span each, with the usual name."""
     litellm.main.completion(MODEL, user("hello"), **known)
     AsyncCaller(provider).run(
         lambda: litellm.main.acompletion(model=MODEL, messages=user("hello"), **known)
@@ -300,7 +300,7 @@ def test_function_below_the_public_one_is_traced(
 def test_threads_of_the_users_have_the_context_that_they_have(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """An executor is the user's own where LiteLLM did not fill it."""
+    """A call in the user's own executor has no parent, because the thread has no context."""
     caller = SyncCaller(provider)
     with mlflow.start_span("agent"), ThreadPoolExecutor(1) as executor:
         executor.submit(caller.complete, "hello").result()
@@ -308,7 +308,7 @@ def test_threads_of_the_users_have_the_context_that_they_have(
 
 
 def test_executor_is_python_s_own_again() -> None:
-    """After tracing is switched off."""
+    """``ThreadPoolExecutor.submit`` is the original again after tracing is switched off."""
     submit = ThreadPoolExecutor.submit
     mlflow.litellm.autolog()
     assert ThreadPoolExecutor.submit is not submit

@@ -1,4 +1,4 @@
-"""What a trace belongs to: the run, the prompt, the model and the experiment that are active."""
+"""The run, the prompt, the model and the experiment that a trace belongs to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SOURCE_RUN = "mlflow.sourceRun"
 def experiment(
     request: pytest.FixtureRequest, traces: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Have the program choose the experiment, or the environment by id or by name."""
+    """Choose the experiment in the program, or in the environment by id or by name."""
     if request.param == "program":
         return
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
@@ -42,25 +42,25 @@ def experiment(
 
 @pytest.fixture
 def prompt(tracing: Traces) -> PromptVersion:
-    """Register a prompt of this test's own."""
+    """Register a prompt for this test."""
     name = f"greeting-{tracing.experiment_id}"
     return mlflow.genai.register_prompt(name=name, template="Greet {{name}}")
 
 
 @pytest.fixture
 def model(tracing: Traces) -> Iterator[str]:
-    """Have a model active, and return its id."""
+    """Set an active model, and return its id."""
     yield mlflow.set_active_model(name="agent").model_id
     mlflow.clear_active_model()
 
 
 def ask(caller: Caller, text: str = "hello", *, stream: bool = False) -> None:
-    """Make one call and read its answer to the end."""
+    """Make one call and read its response to the end."""
     (caller.stream if stream else caller.complete)(text)
 
 
 def of_run(run_id: str) -> list[Trace]:
-    """Return a run's traces, as MLflow searches them."""
+    """Return a run's traces by MLflow's search."""
     mlflow.flush_trace_async_logging()
     return mlflow.search_traces(run_id=run_id, return_type="list")
 
@@ -72,7 +72,7 @@ def linked(trace: Trace) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_trace_belongs_to_the_active_run(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """And to its experiment; one made after it does not."""
+    """A trace belongs to the active run and to its experiment; a later trace does not."""
     with mlflow.start_run() as run:
         ask(caller, stream=stream)
     ask(caller, "after")
@@ -84,7 +84,7 @@ def test_trace_belongs_to_the_active_run(stream: bool, tracing: Traces, caller: 
 
 
 def test_stream_read_after_its_run_belongs_to_it(tracing: Traces, caller: Caller) -> None:
-    """The call was made there."""
+    """The run that is active at the call counts, not the one at the stream's end."""
     with mlflow.start_run() as run:
         stream = caller.complete("hello", stream=True)
     caller.read(stream)
@@ -93,9 +93,9 @@ def test_stream_read_after_its_run_belongs_to_it(tracing: Traces, caller: Caller
 
 
 def test_trace_belongs_to_the_nested_run(tracing: Traces, caller: Caller) -> None:
-    """While that one is active, and to the outer one again after it."""
+    """A trace belongs to the nested run while that is active, and after it to the outer one."""
     with mlflow.start_run() as outer:
-        # MLflow tells the latest run by its start, in milliseconds.
+        # MLflow finds the latest run by its start, in milliseconds.
         later = outer.info.start_time + 1
         with mlflow.start_run(nested=True) as inner:
             inner.info._start_time = later
@@ -109,7 +109,7 @@ def test_trace_belongs_to_the_nested_run(tracing: Traces, caller: Caller) -> Non
 def test_call_in_another_thread_belongs_to_the_run(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """By MLflow's rule: a run of any thread, as a worker has none of its own."""
+    """A worker has no run of its own, and MLflow takes the active run of another thread."""
     with mlflow.start_run() as run:
         worker = threading.Thread(target=SyncCaller(provider).complete, args=["hello"])
         worker.start()
@@ -118,7 +118,7 @@ def test_call_in_another_thread_belongs_to_the_run(
 
 
 def test_call_inside_the_users_trace_belongs_to_its_run(tracing: Traces, caller: Caller) -> None:
-    """The run of the trace's start counts."""
+    """The run that is active when the trace starts counts."""
     with mlflow.start_run() as run, mlflow.start_span("agent"):
         caller.complete("hello")
     [trace] = of_run(run.info.run_id)
@@ -128,7 +128,7 @@ def test_call_inside_the_users_trace_belongs_to_its_run(tracing: Traces, caller:
 def test_prompt_loaded_in_the_traced_function_is_linked(
     tracing: Traces, prompt: PromptVersion, caller: Caller
 ) -> None:
-    """The call that it is for changes nothing about that."""
+    """A call in a traced function does not change the link to a prompt loaded there."""
 
     @mlflow.trace
     def greet() -> None:
@@ -144,7 +144,7 @@ def test_prompt_loaded_in_the_traced_function_is_linked(
 def test_prompt_loaded_during_the_call_is_linked(
     tracing: Traces, prompt: PromptVersion, caller: Caller
 ) -> None:
-    """Here from LiteLLM's own logger, while the call's span is the root and current."""
+    """LiteLLM's logger loads the prompt here, while the call's span is the current root."""
 
     def note(_: dict[str, Any]) -> None:
         mlflow.genai.load_prompt(f"prompts:/{prompt.name}/{prompt.version}")
@@ -157,7 +157,7 @@ def test_prompt_loaded_during_the_call_is_linked(
 def test_prompt_loaded_before_a_root_call_is_not_linked(
     tracing: Traces, prompt: PromptVersion, caller: Caller
 ) -> None:
-    """By MLflow's rule: there was no trace to link it to."""
+    """MLflow links a prompt only to a trace that exists when the prompt is loaded."""
     loaded = mlflow.genai.load_prompt(f"prompts:/{prompt.name}/{prompt.version}")
     caller.complete(loaded.format(name="Ada"))
     assert linked(tracing.one()) == []
@@ -165,7 +165,7 @@ def test_prompt_loaded_before_a_root_call_is_not_linked(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_active_model_is_linked(stream: bool, model: str, tracing: Traces, caller: Caller) -> None:
-    """Until it is cleared; MLflow finds the trace by it."""
+    """Calls are linked to the active model until it is cleared, and MLflow finds them by it."""
     ask(caller, stream=stream)
     mlflow.clear_active_model()
     ask(caller)
@@ -181,7 +181,7 @@ def test_active_model_is_linked(stream: bool, model: str, tracing: Traces, calle
 def test_all_at_once(
     model: str, tracing: Traces, prompt: PromptVersion, provider: LoopbackProvider
 ) -> None:
-    """A run, a model, a context and a call's own tags do not stand in each other's way."""
+    """A run, a model, a context and a call's own tags do not interfere."""
     asked = {"metadata": {"tags": ["jobID:42"], "trace_user_id": "ada"}}
     with mlflow.start_run() as run, mlflow.tracing.context(session_id="s", tags={"team": "a"}):
         AsyncCaller(provider).complete("hello", **asked)

@@ -1,4 +1,4 @@
-"""LiteLLM answers some kinds of call by another: that is one call, of the kind it was made as."""
+"""LiteLLM makes some kinds of call through another: the trace has one span, of the outer kind."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ COUNTED = {"stream_options": {"include_usage": True}}
 @dataclass(frozen=True)
 class Bridge:
     """
-    One kind of call, and a model that lacks it.
+    One kind of call, and a model that has no API for it.
 
     Attributes:
         name: The sync function of the pair.
         model: The model.
-        said: The argument that the text goes in, by name and shape.
-        holder: Where the function stands below ``litellm``.
-        path: Where the provider is asked in the end.
-        streaming: What the function needs to stream, or its name where that is another.
-        counts: Whether its stream tells the tokens.
+        said: Returns the argument with the text, by name and in its shape.
+        holder: The object below ``litellm`` that has the function.
+        path: The path of the request to the provider.
+        streaming: The arguments for a stream, or the name of the function for streams.
+        counts: Whether the stream reports the tokens.
     """
 
     name: str
@@ -123,19 +123,19 @@ BRIDGES = {
 
 @pytest.fixture(params=BRIDGES.values(), ids=BRIDGES)
 def bridge(request: pytest.FixtureRequest) -> Bridge:
-    """Make calls of each kind that LiteLLM answers by another."""
+    """Return each kind of call that LiteLLM makes through another."""
     return request.param
 
 
 def read(caller: Caller, stream: Any, most: int | None = None) -> list[Any]:
-    """Read a stream; LiteLLM gives async ones to some sync calls."""
+    """Read a stream; LiteLLM returns async streams for some sync calls."""
     is_sync = hasattr(type(stream), "__next__")
     reader = caller if is_sync or is_async(caller) else AsyncCaller(caller.provider)
     return reader.read(stream, most)
 
 
 def said(span: Span) -> str:
-    """Return the text that a span says was answered, in whatever shape."""
+    """Return the text of the response that a span records, in any of the shapes."""
     outputs = span.outputs
     if "output" in outputs:
         return outputs["output"][0]["content"][0]["text"]
@@ -151,7 +151,7 @@ def said(span: Span) -> str:
 def test_bridged_call_is_one_span(
     stream: bool, bridge: Bridge, tracing: Traces, caller: Caller
 ) -> None:
-    """Of the outer kind, and its tokens are counted once."""
+    """The span has the outer kind, and its tokens are counted once."""
     result = bridge.call(caller, "one two", stream=stream)
     if stream:
         read(caller, result)
@@ -172,7 +172,7 @@ def test_bridged_call_is_one_span(
 def test_bridged_cost_is_the_same_streamed_and_whole(
     bridge: Bridge, tracing: Traces, caller: Caller
 ) -> None:
-    """Where the stream tells its tokens."""
+    """The cost is the same if the stream reports its tokens."""
     bridge.call(caller, "one two", stream=False)
     read(caller, bridge.call(caller, "one two", stream=True))
     costs = [span.attributes.get("mlflow.llm.cost") for span in tracing.calls()]
@@ -183,7 +183,7 @@ def test_bridged_cost_is_the_same_streamed_and_whole(
 def test_bridged_call_that_fails_is_one_span(
     bridge: Bridge, tracing: Traces, caller: Caller
 ) -> None:
-    """With LiteLLM's own exception."""
+    """The exception is LiteLLM's own, and the one span has the error."""
     with pytest.raises(Exception, match="slow down"):
         bridge.call(caller, "/error 429 slow down", stream=False)
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
@@ -192,6 +192,6 @@ def test_bridged_call_that_fails_is_one_span(
 def test_bridged_stream_that_is_left_is_one_span(
     bridge: Bridge, tracing: Traces, caller: Caller
 ) -> None:
-    """What it is read through ends with it."""
+    """A stream that is not read to its end leaves one span, which is marked as abandoned."""
     read(caller, bridge.call(caller, "/long 20", stream=True), most=2)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)

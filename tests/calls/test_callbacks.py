@@ -1,4 +1,4 @@
-"""MLflow's own callback and flavor beside this package: one call, one trace."""
+"""MLflow's own callback and flavor together with this package: one call makes one trace."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTS = ("callbacks", "success_callback", "failure_callback")
 
 @pytest.fixture(autouse=True)
 def _restore_lists() -> Iterator[None]:
-    """Leave LiteLLM's lists as they were."""
+    """Restore LiteLLM's lists."""
     before = {name: list(getattr(litellm, name)) for name in builtin_callback.LISTS}
     yield
     mlflow.litellm.autolog(disable=True)
@@ -39,14 +39,14 @@ def call(text: str = "hi") -> Any:
 
 
 def in_lists() -> int:
-    """Count how often MLflow's callback stands in LiteLLM's lists."""
+    """Count the entries of MLflow's callback in LiteLLM's lists."""
     callbacks = [callback for name in builtin_callback.LISTS for callback in getattr(litellm, name)]
     return sum(map(builtin_callback.is_mlflow, callbacks))
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_callback_in_a_list_makes_no_second_trace(name: str, traces: Traces) -> None:
-    """It is taken out while tracing is on, and put back where it stood."""
+    """The callback is removed while tracing is on, and then put back at its position."""
     callbacks = ["mlflow"]
     setattr(litellm, name, callbacks)
     mlflow.litellm.autolog()
@@ -55,13 +55,13 @@ def test_callback_in_a_list_makes_no_second_trace(name: str, traces: Traces) -> 
     assert len(traces.all()) == 2
     mlflow.litellm.autolog(disable=True)
     assert getattr(litellm, name) is callbacks
-    # Some versions of LiteLLM add one of their own.
+    # Some versions of LiteLLM add an entry of their own.
     assert callbacks[0] == "mlflow"
     assert callbacks.count("mlflow") == 1
 
 
 def test_other_callbacks_keep_their_place() -> None:
-    """Only MLflow's is moved, and goes back between its neighbours."""
+    """Only MLflow's callback is removed, and returns to its position between the others."""
 
     def first(*_: Any) -> None: ...
     def last(*_: Any) -> None: ...
@@ -74,16 +74,16 @@ def test_other_callbacks_keep_their_place() -> None:
 
 
 def test_callback_added_while_on_makes_no_second_trace(tracing: Traces) -> None:
-    """LiteLLM's page offers it as an alternative; some programs do both."""
+    """LiteLLM's documentation offers the callback as an alternative; some programs use both."""
     litellm.callbacks = ["mlflow"]
     call()
-    # Its traces come later, from LiteLLM's threads: that none will is seen by the lists alone.
+    # The callback's traces come later, from LiteLLM's threads. Only the lists show that none will.
     assert in_lists() == 0
     assert len(tracing.all()) == 2
 
 
 def test_logger_made_of_the_name_is_taken_out_too(traces: Traces) -> None:
-    """After its first call LiteLLM holds an object in the place of the string, and more lists."""
+    """After its first call, LiteLLM has an object instead of the string, in more lists."""
     litellm.callbacks = ["mlflow"]
     call("before")
     assert any(map(builtin_callback.is_mlflow, litellm._async_success_callback))
@@ -94,7 +94,7 @@ def test_logger_made_of_the_name_is_taken_out_too(traces: Traces) -> None:
 
 
 def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> None:
-    """It is set aside while ours is on, and on again afterwards."""
+    """MLflow's flavor is off while this package traces, and on again afterwards."""
     mlflow_flavor = builtin_flavor.builtin_autolog()
     mlflow_flavor()
     try:
@@ -108,7 +108,7 @@ def test_flavor_of_mlflow_already_on_makes_no_second_trace(traces: Traces) -> No
 
 
 def test_disabling_ends_the_flavor_of_mlflow_as_well() -> None:
-    """Where only MLflow's own was on, the switch that has taken its place ends it."""
+    """``autolog(disable=True)`` switches MLflow's flavor off if only that was on."""
     builtin_flavor.builtin_autolog()()
     mlflow.litellm.autolog(disable=True)
     assert not any(map(builtin_callback.is_mlflow, litellm.success_callback))
@@ -116,5 +116,5 @@ def test_disabling_ends_the_flavor_of_mlflow_as_well() -> None:
 
 @pytest.mark.parametrize("name", builtin_callback.LISTS)
 def test_list_is_where_litellm_keeps_it(name: str) -> None:
-    """Fails loudly when LiteLLM renames one of its lists."""
+    """This test fails when LiteLLM renames one of its lists."""
     assert isinstance(getattr(litellm, name), list)

@@ -1,4 +1,4 @@
-"""What one call leaves behind: a span with the request, the answer, tokens, cost; or the error."""
+"""The span of one call: the request, the response, tokens and cost, or the error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WEATHER_TOOL = {
 
 
 def test_call_leaves_one_chat_span(tracing: Traces, caller: Caller) -> None:
-    """Named and typed as searches expect, a root, OK."""
+    """The span has the documented name and type, is a root, and has the status OK."""
     response = caller.complete("hello")
     span = tracing.span()
     assert (span.name, span.span_type) == (caller.span_name, "LLM")
@@ -34,13 +34,13 @@ def test_call_leaves_one_chat_span(tracing: Traces, caller: Caller) -> None:
 
 
 def test_span_ends_before_the_call_returns(tracing: Traces, caller: Caller) -> None:
-    """``get_last_active_trace_id()`` is right on the next line."""
+    """``get_last_active_trace_id()`` is right directly after the call."""
     caller.complete("hello")
     assert mlflow.get_last_active_trace_id() == tracing.one().info.trace_id
 
 
 def test_request_is_recorded_as_sent(tracing: Traces, caller: Caller) -> None:
-    """Every parameter that shapes the answer, by name; what was not given is absent."""
+    """Every parameter that shapes the response is recorded by name; others are absent."""
     parameters: dict[str, Any] = {
         "temperature": 0.2,
         "top_p": 0.9,
@@ -60,7 +60,7 @@ def test_request_is_recorded_as_sent(tracing: Traces, caller: Caller) -> None:
 
 
 def test_none_is_absent(tracing: Traces, caller: Caller) -> None:
-    """Any argument may be None, and says nothing then."""
+    """An argument that is None is not recorded."""
     names = ("temperature", "tools", "n", "stream", "stream_options", "user", "metadata", "stop")
     caller.complete("hello", **dict.fromkeys(names))
     assert set(tracing.span().inputs) == {"model", "messages"}
@@ -83,7 +83,7 @@ def test_positional_arguments_get_their_own_names(
 
 
 def test_messages_are_recorded_as_they_were_at_the_call(tracing: Traces, caller: Caller) -> None:
-    """What the caller does to them afterwards does not reach the trace."""
+    """Changes that the caller makes to the messages afterwards are not recorded."""
     messages = user("hello")
     caller.complete("", messages=messages)
     messages[0]["content"] = "changed"
@@ -92,7 +92,7 @@ def test_messages_are_recorded_as_they_were_at_the_call(tracing: Traces, caller:
 
 
 def test_arguments_are_handed_on_untouched(tracing: Traces, caller: Caller) -> None:
-    """Nothing is added to what goes to the provider, and the caller's objects stay as they are."""
+    """The request to the provider has nothing added, and the caller's objects do not change."""
     messages, tools = user("hello"), [WEATHER_TOOL]
     caller.complete("", messages=messages, tools=tools, temperature=0.2)
     body = caller.provider.requests[-1].body
@@ -107,13 +107,13 @@ def test_arguments_are_handed_on_untouched(tracing: Traces, caller: Caller) -> N
 
 
 def test_result_is_the_very_object_that_litellm_returned(tracing: Traces, caller: Caller) -> None:
-    """Nothing wraps or copies a response."""
+    """The response is neither wrapped nor copied."""
     response = caller.complete("hello")
     assert type(response) is litellm.ModelResponse
 
 
 def test_answer_is_recorded_as_a_chat_completion(tracing: Traces, caller: Caller) -> None:
-    """Id, model, choices and usage, in OpenAI's shape."""
+    """The response's id, model, choices and usage are recorded in OpenAI's format."""
     response = caller.complete("hello")
     outputs = tracing.span().outputs
     assert outputs["object"] == "chat.completion"
@@ -129,7 +129,7 @@ def test_answer_is_recorded_as_a_chat_completion(tracing: Traces, caller: Caller
 
 
 def test_tokens_and_cost_are_litellms_own(tracing: Traces, caller: Caller) -> None:
-    """Counts by MLflow's keys; three costs that sum to LiteLLM's figure."""
+    """The token counts have MLflow's keys, and the costs sum to LiteLLM's figure."""
     response = caller.complete("one two three")
     span = tracing.span()
     cost = span.attributes["mlflow.llm.cost"]
@@ -148,7 +148,7 @@ def test_tokens_and_cost_are_litellms_own(tracing: Traces, caller: Caller) -> No
 def test_cached_tokens_are_counted_once_and_priced(
     model: str, tracing: Traces, caller: Caller
 ) -> None:
-    """They are among the input tokens, and the cost is LiteLLM's, not the full price."""
+    """Cached tokens are among the input tokens, and the cost is LiteLLM's, not the full price."""
     response = caller.complete("/cached", model=model)
     span = tracing.span()
     usage = span.attributes["mlflow.chat.tokenUsage"]
@@ -163,7 +163,7 @@ def test_cached_tokens_are_counted_once_and_priced(
 def test_model_provider_and_endpoint_are_recorded(
     model: str, provider_name: str, tracing: Traces, caller: Caller
 ) -> None:
-    """The requested model and the one that answered, LiteLLM's provider, where it was sent."""
+    """The span has the requested model, the response's model, the provider and the endpoint."""
     response = caller.complete("hello", model=model)
     attributes = tracing.span().attributes
     assert attributes["model"] == model
@@ -177,7 +177,7 @@ def test_model_provider_and_endpoint_are_recorded(
 
 
 def test_tool_calls_and_definitions_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """Definitions where the UI's tools panel looks, calls in the answer."""
+    """Tool definitions are in the attribute that MLflow's UI shows, calls in the response."""
     caller.complete("/tools 2", tools=[WEATHER_TOOL])
     span = tracing.span()
     calls = span.outputs["choices"][0]["message"]["tool_calls"]
@@ -190,7 +190,7 @@ def test_tool_calls_and_definitions_are_recorded(tracing: Traces, caller: Caller
 def test_cache_hit_is_flagged_and_costs_nothing(
     tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
-    """LiteLLM repeats the first answer's price on a hit."""
+    """LiteLLM repeats the first response's price on a hit, but the span's cost is 0."""
     for _ in range(2):
         caller.complete("hello again", caching=True)
     first, second = tracing.calls()
@@ -215,7 +215,7 @@ def test_failed_call_is_an_error_span_and_the_same_exception(
     tracing: Traces,
     caller: Caller,
 ) -> None:
-    """An exception event with type, message and stack trace; the request is kept."""
+    """The span has an exception event with type, message and stack trace, and the request."""
     with pytest.raises(error_type) as raised:
         caller.complete(f"/error {status} out of luck")
     span = tracing.span()
@@ -229,14 +229,14 @@ def test_failed_call_is_an_error_span_and_the_same_exception(
 
 
 def test_wrong_arguments_raise_litellms_own_error(tracing: Traces) -> None:
-    """The call is traced as a failed one; nothing of ours stands in the message."""
+    """The call is traced as failed, and the message is LiteLLM's own."""
     with pytest.raises(Exception, match="model"):
         litellm.completion()
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
 def test_exception_is_the_same_object(tracing: Traces) -> None:
-    """What LiteLLM raises is what the caller catches."""
+    """The caller catches the exception that LiteLLM raises."""
     boom = litellm.RateLimitError("slow down", llm_provider="openai", model=MODEL)
     with pytest.raises(litellm.RateLimitError) as raised:
         litellm.completion(model=MODEL, messages=user("hi"), mock_response=boom)
@@ -245,7 +245,7 @@ def test_exception_is_the_same_object(tracing: Traces) -> None:
 
 
 def test_no_secret_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """Neither keys nor headers nor cookies, wherever they came from."""
+    """Keys, headers and cookies from any argument are absent."""
     caller.complete(
         "hello",
         extra_headers={"Authorization": "Bearer very-secret"},
@@ -257,13 +257,13 @@ def test_no_secret_is_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_prompt_is_recorded_once(tracing: Traces, caller: Caller) -> None:
-    """In the inputs, not in attributes beside them."""
+    """Two attributes have the text: the inputs with the prompt, and the outputs."""
     caller.complete("/say | short" + " " * 50 + "needle")
-    assert sum("needle" in str(v) for v in tracing.span().attributes.values()) == 2  # and answer
+    assert sum("needle" in str(v) for v in tracing.span().attributes.values()) == 2
 
 
 def test_unusual_arguments_cost_neither_call_nor_trace(tracing: Traces, caller: Caller) -> None:
-    """Lone surrogates, LiteLLM's message objects, pydantic classes, locks."""
+    """Lone surrogates, LiteLLM's message objects, pydantic classes and locks are recorded."""
 
     class Colour(pydantic.BaseModel):
         name: str

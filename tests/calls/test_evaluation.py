@@ -1,4 +1,4 @@
-"""MLflow's evaluation of functions that call LiteLLM: one trace a row, and all as before after."""
+"""MLflow's evaluation of functions that call LiteLLM: one trace a row, and no change afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FUNCTIONS = ("completion", "acompletion", "responses", "embedding")
 
 @pytest.fixture(autouse=True)
 def _environment(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Direct LiteLLM to the provider where a call says nothing of it."""
+    """Direct LiteLLM to the provider for calls that name no address."""
     monkeypatch.setenv("OPENAI_API_BASE", provider.openai_base)
     monkeypatch.setenv("HOSTED_VLLM_API_BASE", provider.openai_base)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
@@ -38,25 +38,25 @@ def _environment(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def sync(question: str) -> str:
-    """Answer."""
+    """Return the response of a sync call."""
     return litellm.completion(model=MODEL, messages=user(question)).choices[0].message.content
 
 
 async def asynchronous(question: str) -> str:
-    """Answer."""
+    """Return the response of an async call."""
     answer = await litellm.acompletion(model=MODEL, messages=user(question))
     return answer.choices[0].message.content
 
 
 def streaming(question: str) -> str:
-    """Answer with what a stream said."""
+    """Return the text of a stream."""
     counted = {"stream_options": {"include_usage": True}}
     stream = litellm.completion(model=MODEL, messages=user(question), stream=True, **counted)
     return "".join(chunk.choices[0].delta.content or "" for chunk in stream if chunk.choices)
 
 
 async def streaming_async(question: str) -> str:
-    """Answer with what a stream said."""
+    """Return the text of an async stream."""
     counted = {"stream_options": {"include_usage": True}}
     stream = await litellm.acompletion(model=MODEL, messages=user(question), stream=True, **counted)
     said = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
@@ -64,7 +64,7 @@ async def streaming_async(question: str) -> str:
 
 
 def in_a_thread(question: str) -> str:
-    """Answer from a thread of its own, with the context of this one."""
+    """Return the response of a call in a new thread that has the context of this one."""
     import contextvars
 
     said: list[str] = []
@@ -77,7 +77,7 @@ def in_a_thread(question: str) -> str:
 
 @mlflow.trace
 def agent(question: str) -> str:
-    """Answer, with a span of its own."""
+    """Return the response of a call, below a span of the function."""
     return sync(question)
 
 
@@ -85,25 +85,25 @@ PREDICTORS = [sync, asynchronous, streaming, streaming_async, in_a_thread, agent
 
 
 def of_litellm(trace: Trace) -> list[Span]:
-    """Return the spans of LiteLLM: while MLflow evaluates, OpenAI's SDK has spans below them."""
+    """Return LiteLLM's spans; while MLflow evaluates, OpenAI's SDK has spans below them."""
     return [span for span in trace.data.spans if span.name.startswith("litellm-")]
 
 
 @scorers.scorer
 def calls(trace: Trace) -> int:
-    """Count the calls of LiteLLM."""
+    """Count LiteLLM's calls."""
     return len(of_litellm(trace))
 
 
 @scorers.scorer
 def tokens(trace: Trace) -> int:
-    """Tell how many tokens a row took."""
+    """Return the number of tokens of a row."""
     return trace.info.token_usage["total_tokens"]
 
 
 @scorers.scorer
 def heard(inputs: dict[str, Any], outputs: str, trace: Trace) -> bool:
-    """Tell whether the call was asked the row's question, and its answer is the row's."""
+    """Return whether the span has the row's question and the row's response."""
     [call] = of_litellm(trace)
     asked = call.inputs["messages"][-1]["content"]
     told = call.outputs["choices"][0]["message"]["content"]
@@ -112,21 +112,21 @@ def heard(inputs: dict[str, Any], outputs: str, trace: Trace) -> bool:
 
 @scorers.scorer
 def answered(outputs: str) -> bool:
-    """Tell whether there was an answer."""
+    """Return whether there was a response."""
     return bool(outputs)
 
 
 def evaluate(predict: Callable[..., Any], *by: Any, rows: Any = ROWS) -> Any:
-    """Evaluate a function, by some scorers."""
+    """Evaluate a function with scorers."""
     return mlflow.genai.evaluate(data=rows, predict_fn=predict, scorers=list(by))
 
 
 @pytest.mark.parametrize("predict", PREDICTORS, ids=lambda predict: predict.__name__)
 def test_row_has_one_trace_with_its_call(predict: Any, tracing: Traces) -> None:
     """
-    And not one trace more; scorers read it.
+    Each row has one trace, and scorers can read it.
 
-    MLflow puts a span of the function's around those functions alone that make none.
+    MLflow adds a span only around functions that make none.
     """
     result = evaluate(predict, calls, tokens, heard)
     traces = tracing.all()
@@ -143,7 +143,7 @@ def test_row_has_one_trace_with_its_call(predict: Any, tracing: Traces) -> None:
 
 
 def test_failing_row_has_its_trace(tracing: Traces) -> None:
-    """With the call's error; the others are evaluated."""
+    """The row's trace has the call's error, and the other rows are evaluated."""
     rows = [*ROWS[:1], {"inputs": {"question": "/error 400"}}]
     evaluate(sync, calls, rows=rows)
     states = {trace.info.request_preview: trace.info.state for trace in tracing.all()}
@@ -155,7 +155,7 @@ def test_failing_row_has_its_trace(tracing: Traces) -> None:
 def test_judge_leaves_no_trace_beside_the_rows(
     tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is asked through LiteLLM as well, by MLflow, which traces its scorers here."""
+    """MLflow calls the judge through LiteLLM too, and traces its scorers here."""
     monkeypatch.setenv("MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING", "true")
     before = len(provider.requests)
     evaluate(sync, scorers.RelevanceToQuery(model="hosted_vllm:/judge"))
@@ -166,7 +166,7 @@ def test_judge_leaves_no_trace_beside_the_rows(
 
 
 def test_older_evaluation_traces_its_calls(tracing: Traces) -> None:
-    """That of ``mlflow.models``, whose functions take a table; its state is as before after."""
+    """``mlflow.models.evaluate`` passes a table to the function, and restores all state."""
     before = state()
     data = pd.DataFrame({"question": ["one", "two"]})
     length = mlflow.metrics.make_metric(
@@ -191,25 +191,25 @@ WEATHER = {
 
 
 def by_chat(_: str) -> None:
-    """Offer a tool in a chat."""
+    """Pass a tool to a chat."""
     tools = [{"type": "function", "function": WEATHER}]
     litellm.completion(model=MODEL, messages=user("/tools 1"), tools=tools)
 
 
 def by_chat_stream(_: str) -> None:
-    """Offer a tool in a streamed chat."""
+    """Pass a tool to a streamed chat."""
     tools = [{"type": "function", "function": WEATHER}]
     list(litellm.completion(model=MODEL, messages=user("/tools 1"), tools=tools, stream=True))
 
 
 def by_responses(_: str) -> None:
-    """Offer a tool by OpenAI's responses."""
+    """Pass a tool to OpenAI's Responses API."""
     tools = [{"type": "function", **WEATHER}]
     litellm.responses(model=MODEL, input="/tools 1", tools=tools)
 
 
 def by_messages(base: str) -> None:
-    """Offer a tool by Anthropic's messages."""
+    """Pass a tool to Anthropic's Messages API."""
     schema = {"input_schema": WEATHER["parameters"]}
     tool = {**{key: WEATHER[key] for key in ("name", "description")}, **schema}
     known = {"model": ANTHROPIC, "max_tokens": 50, "api_base": base, "api_key": "x"}
@@ -217,7 +217,7 @@ def by_messages(base: str) -> None:
 
 
 def by_generate_content(base: str) -> None:
-    """Offer a tool by Google's own function."""
+    """Pass a tool to Google's own function."""
     known = {"model": "gemini/gemini-2.5-flash", "api_base": f"{base}/v1beta", "api_key": "x"}
     contents = [{"role": "user", "parts": [{"text": "/tools 1"}]}]
     tools = [{"functionDeclarations": [WEATHER]}]
@@ -230,7 +230,7 @@ def by_generate_content(base: str) -> None:
 def test_tools_that_were_offered_are_found(
     offer: Callable[[str], None], tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """By MLflow's judges of tool calls, which look at spans of models alone, and ask nobody."""
+    """MLflow's judges of tool calls find the tools in the spans of models without any request."""
     offer(provider.anthropic_base)
     before = len(provider.requests)
     [tool] = extract_available_tools_from_trace(tracing.one())
@@ -241,7 +241,7 @@ def test_tools_that_were_offered_are_found(
 
 
 def state() -> tuple[dict[str, Any], list[Any]]:
-    """Return the flavor's configuration, and what stands under LiteLLM's names."""
+    """Return the flavor's configuration, and the functions under LiteLLM's names."""
     config = dict(AUTOLOGGING_INTEGRATIONS.get("litellm") or {})
     return config, [vars(litellm)[name] for name in FUNCTIONS]
 
@@ -252,7 +252,7 @@ def state() -> tuple[dict[str, Any], list[Any]]:
     ids=str,
 )
 def test_configuration_is_as_before(config: dict[str, Any], traces: Traces) -> None:
-    """Whatever it was that autolog() was told."""
+    """An evaluation restores every configuration of autolog()."""
     mlflow.litellm.autolog(**config)
     before = state()
     evaluate(sync, heard if not config else answered)
@@ -261,7 +261,7 @@ def test_configuration_is_as_before(config: dict[str, Any], traces: Traces) -> N
 
 
 def test_without_content_rows_have_none(traces: Traces) -> None:
-    """Evaluated or not, before and after."""
+    """With content off, spans have no content during an evaluation and after it."""
     mlflow.litellm.autolog(log_content=False)
     evaluate(sync, calls)
     sync("later")
@@ -270,7 +270,7 @@ def test_without_content_rows_have_none(traces: Traces) -> None:
 
 
 def test_what_was_off_stays_off(traces: Traces) -> None:
-    """Rows have no span of LiteLLM's, whose functions are its own during and after."""
+    """Rows have no span of LiteLLM's, whose functions are the originals during and after."""
     before = state()
     seen: list[bool] = []
 
@@ -287,7 +287,7 @@ def test_what_was_off_stays_off(traces: Traces) -> None:
 
 
 def test_switched_on_after_an_evaluation_traces(traces: Traces) -> None:
-    """And off again, the next leaves nothing of LiteLLM's."""
+    """After tracing is switched off again, an evaluation makes no spans of LiteLLM's."""
     evaluate(sync, calls)
     mlflow.litellm.autolog()
     evaluate(sync, heard)
@@ -298,7 +298,7 @@ def test_switched_on_after_an_evaluation_traces(traces: Traces) -> None:
 
 
 def test_traces_are_found(tracing: Traces) -> None:
-    """By tag, session, model and status, each alone."""
+    """MLflow's search finds a trace by its tag, session, model, status, span name and span type."""
     tracing_of = {"tags": ["jobID:42"], "session_id": "chat-7"}
     litellm.completion(model=MODEL, messages=user("tagged"), metadata=tracing_of)
     litellm.completion(model="openai/deepseek-chat", messages=user("other model"))

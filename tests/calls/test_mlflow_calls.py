@@ -1,4 +1,4 @@
-"""What MLflow asks LiteLLM for its own ends leaves no trace; what the user's code asks does."""
+"""Calls that MLflow makes for itself leave no trace; calls of the user's code do."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-# MLflow asks a provider itself where it can; this is one that it leaves to LiteLLM.
+# MLflow calls most providers itself; this is one for which it uses LiteLLM.
 JUDGE = "hosted_vllm:/judge"
 
 
 @pytest.fixture(autouse=True)
 def _environment(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Direct LiteLLM to the provider where a call says nothing of it, as MLflow's do not."""
+    """Direct LiteLLM to the provider for calls that name no address, as MLflow's do."""
     monkeypatch.setenv("HOSTED_VLLM_API_BASE", provider.openai_base)
     monkeypatch.setenv("OPENAI_API_BASE", provider.openai_base)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
@@ -40,7 +40,7 @@ def _environment(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture
 def asked(provider: LoopbackProvider) -> Callable[[str], int]:
-    """Count a test's requests of a model."""
+    """Count a test's requests for a model."""
     before = len(provider.requests)
 
     def count(model: str) -> int:
@@ -50,12 +50,12 @@ def asked(provider: LoopbackProvider) -> Callable[[str], int]:
 
 
 def ask(question: str) -> str:
-    """Answer, as a user's function does that is evaluated."""
+    """Return the response of a call, as a user's function under evaluation does."""
     return litellm.completion(model=MODEL, messages=user(question)).choices[0].message.content
 
 
 def test_judge_leaves_no_trace(tracing: Traces, asked: Callable[[str], int]) -> None:
-    """Its verdict is there, and nothing else."""
+    """The judge returns its verdict, and there is no trace."""
     judge = make_judge(name="good", instructions="Is {{ outputs }} good?", model=JUDGE)
     assert judge(outputs="hello").value == "yes"
     assert asked("judge") == 1
@@ -63,7 +63,7 @@ def test_judge_leaves_no_trace(tracing: Traces, asked: Callable[[str], int]) -> 
 
 
 def test_judge_adds_no_span_to_the_users_trace(tracing: Traces) -> None:
-    """The user's code calls the judge, but the judge calls LiteLLM."""
+    """The user's code calls the judge, and the judge calls LiteLLM."""
     with mlflow.start_span("users"):
         verdict = judges.meets_guidelines(
             guidelines="Be nice.", context={"response": "hello"}, model=JUDGE
@@ -91,7 +91,7 @@ def test_judge_that_falls_back_leaves_no_trace(
 def test_evaluation_traces_what_is_evaluated_and_no_judge(
     tracing: Traces, asked: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One trace a row; a scorer of the user's own has its calls traced where scorers are."""
+    """Each row has one trace; calls of a user's scorer are traced if scorers are traced."""
     monkeypatch.setenv("MLFLOW_GENAI_EVAL_ENABLE_SCORER_TRACING", "true")
 
     @scorers.scorer
@@ -116,7 +116,7 @@ def test_evaluation_traces_what_is_evaluated_and_no_judge(
 
 
 def test_evaluated_function_of_litellms_own_is_traced(tracing: Traces) -> None:
-    """MLflow calls it with none of the user's code between, but for the user."""
+    """MLflow calls LiteLLM's function directly, but for the user."""
     mlflow.genai.evaluate(
         data=[{"inputs": {"messages": user("hello")}}],
         predict_fn=functools.partial(litellm.completion, model=MODEL),
@@ -127,13 +127,13 @@ def test_evaluated_function_of_litellms_own_is_traced(tracing: Traces) -> None:
 
 
 def test_traced_function_has_its_calls_traced(tracing: Traces) -> None:
-    """MLflow's decorator calls it."""
+    """A call in a function under MLflow's decorator is traced."""
     mlflow.trace(ask)("hello")
     assert [span.name for span in tracing.one().data.spans] == ["ask", "litellm-completion"]
 
 
 def test_model_has_its_calls_traced(tracing: Traces, tmp_path: Path) -> None:
-    """MLflow's wrapper of it calls it."""
+    """A call in a model that MLflow's wrapper runs is traced."""
 
     class Model(mlflow.pyfunc.PythonModel):
         def predict(self, model_input: list[str]) -> list[str]:
@@ -147,7 +147,7 @@ def test_model_has_its_calls_traced(tracing: Traces, tmp_path: Path) -> None:
 def test_simulated_user_leaves_no_trace_and_the_conversation_does(
     tracing: Traces, asked: Callable[[str], int]
 ) -> None:
-    """What plays the user is MLflow's; what answers is the user's."""
+    """The calls of the simulated user are MLflow's; the calls of the agent are the user's."""
 
     def answer(input: list[dict[str, Any]], **_: Any) -> str:  # noqa: A002
         return ask(input[-1]["content"])
@@ -163,7 +163,7 @@ def test_simulated_user_leaves_no_trace_and_the_conversation_does(
 def test_optimizer_leaves_traces_of_what_it_optimizes_alone(
     tracing: Traces, asked: Callable[[str], int]
 ) -> None:
-    """Its own questions are asked by another library."""
+    """Another library makes the optimizer's own calls, and they leave no trace."""
     pytest.importorskip("gepa")
     prompt = mlflow.genai.register_prompt(name="question", template="Answer {{ question }}")
 
@@ -203,7 +203,7 @@ def test_optimizer_leaves_traces_of_what_it_optimizes_alone(
     ids=["judge", "carried", "async", "user", "program", "scorer", "deep", "nameless"],
 )
 def test_nearest_code_that_carries_no_calls_decides(stack: list[str | None], own: bool) -> None:
-    """Modules that call one another, innermost first; some of them are not installed here."""
+    """The stack has modules that call one another, innermost first; some are not installed here."""
 
     def told() -> bool:
         return is_mlflows_own()
@@ -220,7 +220,7 @@ def test_nearest_code_that_carries_no_calls_decides(stack: list[str | None], own
 def test_judge_is_told_with_either_build_of_wrapt(
     extensions: str, provider: LoopbackProvider, tmp_path: Path
 ) -> None:
-    """The one in Python stands on the stack itself."""
+    """wrapt's build in Python has frames of its own on the stack."""
     environment = {"WRAPT_DISABLE_EXTENSIONS": extensions} if extensions else {}
     said = succeed(
         f"""
@@ -242,7 +242,7 @@ def test_judge_is_told_with_either_build_of_wrapt(
 
 
 def test_call_that_a_thread_begins_with_is_nobody_elses() -> None:
-    """There is no frame of a caller then."""
+    """A call that is a thread's first function has no frame of a caller."""
     done = threading.Event()
     told: list[bool] = []
 
@@ -256,7 +256,7 @@ def test_call_that_a_thread_begins_with_is_nobody_elses() -> None:
 
 
 def test_python_without_a_stack_to_read_hides_nothing(tmp_path: Path) -> None:
-    """Then a call too many is traced rather than one too few."""
+    """If the stack cannot be read, the call is traced."""
     said = succeed(
         """
         import sys

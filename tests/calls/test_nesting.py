@@ -1,4 +1,4 @@
-"""Where the span stands in its trace: parents, siblings, threads, other integrations."""
+"""The span's position in its trace: parents, siblings, threads and other integrations."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def openai_autolog() -> Iterator[None]:
-    """Have MLflow trace the OpenAI SDK, which LiteLLM calls for such models."""
-    # LiteLLM keeps clients, and a client keeps the methods it was first called through.
+    """Make MLflow trace the OpenAI SDK, which LiteLLM calls for such models."""
+    # LiteLLM caches clients, and a client keeps the methods of its first call.
     litellm.in_memory_llm_clients_cache.flush_cache()
     mlflow.openai.autolog()
     yield
@@ -45,7 +45,7 @@ def total_tokens(trace: Trace) -> int:
 
 
 def test_call_is_a_child_of_the_active_span(tracing: Traces, caller: Caller) -> None:
-    """It starts after its parent and ends before it."""
+    """The call starts after its parent and ends before it."""
     with mlflow.start_span("parent"):
         caller.complete("hello")
     parent, call = tracing.one().data.spans
@@ -54,7 +54,7 @@ def test_call_is_a_child_of_the_active_span(tracing: Traces, caller: Caller) -> 
 
 
 def test_call_inside_a_traced_function_is_its_child(tracing: Traces, caller: Caller) -> None:
-    """One trace of the application's code and LiteLLM's calls, as their page shows."""
+    """The application's spans and LiteLLM's calls are one trace, as the documentation shows."""
 
     @mlflow.trace(span_type="AGENT")
     def agent() -> None:
@@ -72,7 +72,7 @@ def test_call_inside_a_traced_function_is_its_child(tracing: Traces, caller: Cal
 
 
 def test_calls_one_after_the_other_are_traces_of_their_own(tracing: Traces, caller: Caller) -> None:
-    """None is left current for the next to hang under."""
+    """No call leaves its span current for the next call."""
     for _ in range(3):
         caller.complete("hello")
     assert [len(trace.data.spans) for trace in tracing.all()] == [1, 1, 1]
@@ -86,7 +86,7 @@ def test_calls_one_after_the_other_are_traces_of_their_own(tracing: Traces, call
 def test_span_of_the_providers_sdk_is_a_child_and_counted_once(
     stream: bool, tracing: Traces, caller: Caller, openai_autolog: None
 ) -> None:
-    """One trace with ``mlflow.openai.autolog()`` on as well; the tokens are not doubled."""
+    """With ``mlflow.openai.autolog()`` on, there is one trace, and tokens are counted once."""
     asked = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     result = caller.complete("hello", **asked)
     if stream:
@@ -126,7 +126,7 @@ def test_fifty_concurrent_calls_are_fifty_children(
 def test_failing_calls_cost_concurrent_ones_no_trace(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """MLflow's own patching layer goes blind here: its session is the whole process's."""
+    """MLflow's own patching layer loses such traces: its session is the whole process's."""
     caller = AsyncCaller(provider)
     provider.arrived.clear()
     provider.release.clear()
@@ -147,7 +147,7 @@ def test_failing_calls_cost_concurrent_ones_no_trace(
 def test_threads_without_context_make_traces_of_their_own(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """A plain pool carries no context, and none is invented; no call is lost."""
+    """A plain pool carries no context, so each call is a root, and none is lost."""
     caller = SyncCaller(provider)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(caller.complete, [f"call {i}" for i in range(20)]))
@@ -166,7 +166,7 @@ def test_thread_with_the_callers_context_nests(tracing: Traces, provider: Loopba
 def test_coroutine_takes_its_parent_where_it_is_awaited(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """As everything else in it happens there; unawaited, it leaves nothing."""
+    """The parent is the span that is current at the await; an unawaited coroutine leaves none."""
     caller = AsyncCaller(provider)
 
     async def late() -> None:
@@ -181,18 +181,18 @@ def test_coroutine_takes_its_parent_where_it_is_awaited(
 
 
 def by_decorator(work: Callable[[], Any]) -> Any:
-    """Do work in a traced function."""
+    """Run work in a traced function."""
     return mlflow.trace(name="parent")(work)()
 
 
 def by_hand(work: Callable[[], Any]) -> Any:
-    """Do work below a span that is started by hand."""
+    """Run work below a span that is started by hand."""
     with mlflow.start_span("parent"):
         return work()
 
 
 def by_call(work: Callable[[], Any]) -> Any:
-    """Do work in a callback of LiteLLM's, in a call."""
+    """Run work in a callback of LiteLLM's, during a call."""
     results: list[Any] = []
     asked = {"model": MODEL, "messages": user("parent"), "mock_response": "hello"}
     litellm.completion(**asked, logger_fn=lambda _: results.append(work()))
@@ -203,7 +203,7 @@ def by_call(work: Callable[[], Any]) -> Any:
 def test_work_that_outlives_its_trace_has_traces_that_say_so(
     below: Callable[[Callable[[], Any]], Any], tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """MLflow has sent the trace by then, and starts no span below a span of it."""
+    """MLflow has sent the trace, and a call below its span starts a trace that names that span."""
     context = below(contextvars.copy_context)
     [parent] = tracing.one().data.spans
     caller = SyncCaller(provider)
@@ -223,7 +223,7 @@ def test_work_that_outlives_its_trace_has_traces_that_say_so(
 def test_task_that_outlives_its_endpoint_is_traced(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """A background task of a server, which makes its first call after the answer."""
+    """A server's background task that makes its first call after the response is traced."""
     caller = AsyncCaller(provider)
 
     async def serve() -> None:
@@ -248,7 +248,7 @@ def test_task_that_outlives_its_endpoint_is_traced(
 
 
 def test_context_of_late_work_is_kept(tracing: Traces, provider: LoopbackProvider) -> None:
-    """All but the span: here tracing is switched off in it."""
+    """Only the span leaves the context: tracing stays off if the context switches it off."""
 
     def work() -> Any:
         with mlflow.tracing.context(enabled=False):
@@ -261,7 +261,7 @@ def test_context_of_late_work_is_kept(tracing: Traces, provider: LoopbackProvide
 
 
 def test_span_is_active_during_the_call(tracing: Traces, caller: Caller) -> None:
-    """What runs inside nests below it: here a logger of the user's, around the request."""
+    """A span that starts during the call, here in the user's logger, is a child of the call's."""
 
     @mlflow.trace
     def note(details: dict[str, Any]) -> None: ...
@@ -274,7 +274,7 @@ def test_span_is_active_during_the_call(tracing: Traces, caller: Caller) -> None
 def test_responses_bridge_accepts_the_traced_stream(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """LiteLLM asks ``isinstance(…, CustomStreamWrapper)`` there, and raises for anything else."""
+    """LiteLLM's bridge raises for a stream that is no ``CustomStreamWrapper``."""
     known = {k: v for k, v in SyncCaller(provider).arguments("").items() if k.startswith("api_")}
     stream = litellm.responses(model="groq/gemma2-9b-it", input="hello", stream=True, **known)
     assert "said" in str(list(stream))
@@ -283,7 +283,7 @@ def test_responses_bridge_accepts_the_traced_stream(
 
 @pytest.fixture
 def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None]:
-    """Put ``completion``'s wrapper on a function that gives a coroutine, ``litellm.ask``."""
+    """Put ``completion``'s wrapper on ``litellm.ask``, which returns a coroutine."""
 
     async def answer(**kwargs: Any) -> Any:
         return await autolog.target_patches()[1].original(**kwargs)
@@ -299,7 +299,7 @@ def coroutine_door(tracing: Traces, provider: LoopbackProvider) -> Iterator[None
 def test_call_that_gives_a_coroutine_is_traced_when_awaited(
     tracing: Traces, provider: LoopbackProvider, coroutine_door: None
 ) -> None:
-    """``completion`` with MCP tools returns one, though it is no coroutine function."""
+    """``completion`` with MCP tools returns a coroutine, though it is no coroutine function."""
     caller = AsyncCaller(provider)
     caller.run(lambda: litellm.ask(**caller.arguments("hello")))
     with pytest.raises(litellm.RateLimitError):
@@ -311,7 +311,7 @@ def test_call_that_gives_a_coroutine_is_traced_when_awaited(
 def test_coroutine_may_give_a_stream(
     tracing: Traces, provider: LoopbackProvider, coroutine_door: None
 ) -> None:
-    """Which outlives it: the span ends with the stream."""
+    """If the coroutine returns a stream, the span ends with the stream."""
     caller = AsyncCaller(provider)
     stream = caller.run(lambda: litellm.ask(**caller.arguments("hello", stream=True)))
     assert tracing.all() == []
@@ -323,7 +323,7 @@ def test_coroutine_may_give_a_stream(
 def test_coroutine_that_is_never_awaited_leaves_no_open_span(
     tracing: Traces, provider: LoopbackProvider, coroutine_door: None
 ) -> None:
-    """An open child would keep its whole trace back."""
+    """The coroutine leaves no open span, which would keep the parent's trace from export."""
     with mlflow.start_span("parent"):
         litellm.ask(**AsyncCaller(provider).arguments("hello"))
     assert len(tracing.one().data.spans) == 2

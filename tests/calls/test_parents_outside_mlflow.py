@@ -1,4 +1,4 @@
-"""A call below an OpenTelemetry span of which MLflow has no trace is the root of its own trace."""
+"""A call below an OpenTelemetry span that has no trace in MLflow is a root of its own trace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from children import succeed
 if TYPE_CHECKING:
     from pathlib import Path
 
-# One provider of tracers for OpenTelemetry and MLflow.
+# OpenTelemetry and MLflow share one provider of tracers.
 SHARED = {"MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false"}
 SPAN_ID = "b7ad6b7169203331"
 BEGIN = f"""
@@ -51,7 +51,7 @@ WITHIN = """
 
 
 def test_call_below_a_span_that_began_before_mlflow_has_a_trace(tmp_path: Path) -> None:
-    """It names the span that it is below; so does the next one."""
+    """Each root records the id of the OpenTelemetry span that is current at the call."""
     code = f"with start_span():{WITHIN}{REPORT}"
     span_id, health, *roots = succeed(BEGIN + code, tmp_path, **SHARED).splitlines()
     assert health == "2 {}"
@@ -60,7 +60,7 @@ def test_call_below_a_span_that_began_before_mlflow_has_a_trace(tmp_path: Path) 
 
 @pytest.mark.parametrize("span", ["start_span()", "nullcontext()"])
 def test_call_below_a_span_of_another_process_has_a_trace(span: str, tmp_path: Path) -> None:
-    """Also if a server has started a span below that one meanwhile."""
+    """The call is also traced if a server has started a span below the remote one."""
     code = f"receive_request()\nwith {span}:{WITHIN}{REPORT}"
     span_id, health, *roots = succeed(BEGIN + code, tmp_path, **SHARED).splitlines()
     assert health == "3 {}"
@@ -68,7 +68,7 @@ def test_call_below_a_span_of_another_process_has_a_trace(span: str, tmp_path: P
 
 
 def test_call_below_a_span_that_is_sampled_out_is_not_traced(tmp_path: Path) -> None:
-    """As OpenTelemetry means it."""
+    """The parent is sampled out, so its calls are not traced either."""
     off = "trace._TRACER_PROVIDER = TracerProvider(sampler=sampling.ALWAYS_OFF)\n"
     code = f"{off}with start_span():{WITHIN}{REPORT}"
     assert succeed(BEGIN + code, tmp_path, **SHARED).splitlines()[1:] == ["0 {}"]

@@ -1,4 +1,4 @@
-"""Without content: what was said is nowhere in the trace, what can be counted is."""
+"""Without content, a trace has no text of requests and responses, but all counts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
 def private(
     request: pytest.FixtureRequest, traces: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> Traces:
-    """Switch tracing on, and content off, either way."""
+    """Switch tracing on, and content off by argument or by variable."""
     if request.param == "variable":
         monkeypatch.setenv(VARIABLE, "false")
         mlflow.litellm.autolog()
@@ -43,7 +43,7 @@ def private(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_what_was_said_is_nowhere(stream: bool, private: Traces, caller: Caller) -> None:
-    """Neither prompt nor answer, tools nor metadata."""
+    """The prompt, the response, tools and metadata are absent."""
     asked: dict[str, Any] = {
         "tools": [TOOL],
         "stop": [f"{WORD} stop"],
@@ -75,13 +75,13 @@ def test_what_was_said_is_nowhere(stream: bool, private: Traces, caller: Caller)
     for name in ("chat.tokenUsage", "llm.cost", "llm.model", "llm.provider"):
         assert f"mlflow.{name}" in span.attributes
     assert span.attributes["finish_reasons"] == ["stop"]
-    # They were given for the trace's sake.
+    # The user passed these two for the trace.
     assert trace.info.tags["team"] == "red"
     assert trace.info.trace_metadata["mlflow.trace.session"] == "s-1"
 
 
 def test_arguments_of_tools_are_nowhere(private: Traces, caller: Caller) -> None:
-    """Nor the tools' names."""
+    """The arguments and the names of tools are absent."""
     caller.complete("/tools 2")
     text = private.one().to_json()
     assert "Paris" not in text
@@ -89,7 +89,7 @@ def test_arguments_of_tools_are_nowhere(private: Traces, caller: Caller) -> None
 
 
 def test_failed_call_tells_the_kind_of_its_error_alone(private: Traces, caller: Caller) -> None:
-    """The text, and the stack of it, may quote the prompt."""
+    """Only the error's type is recorded: its text and its stack trace may quote the prompt."""
     with pytest.raises(Exception, match=WORD):
         caller.complete(f"/error 400 {WORD}")
     trace = private.one()
@@ -101,7 +101,7 @@ def test_failed_call_tells_the_kind_of_its_error_alone(private: Traces, caller: 
 
 
 def test_broken_stream_tells_no_part_of_it(private: Traces, caller: Caller) -> None:
-    """What had come by then is content, too."""
+    """The chunks before the break are content, and are not recorded."""
     skip_hidden_break(caller)
     with pytest.raises(Exception, match="litellm"):
         caller.stream(f"/break 2 | {WORD} {WORD} {WORD} {WORD}")
@@ -136,7 +136,7 @@ def test_argument_counts_before_the_variable(
     caller: Caller,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And without either, content is recorded."""
+    """The argument wins over the variable; without either, content is recorded."""
     monkeypatch.delenv(VARIABLE, raising=False)
     if variable is not None:
         monkeypatch.setenv(VARIABLE, variable)
@@ -148,7 +148,7 @@ def test_argument_counts_before_the_variable(
 def test_word_that_is_not_understood_is_told(
     traces: Traces, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With what it is taken for, which is the private side."""
+    """The warning says that the word counts as false, so content is not recorded."""
     monkeypatch.setenv(VARIABLE, "flase")
     mlflow.litellm.autolog()
     assert f"{VARIABLE}='flase' is neither true nor false, and is taken for false" in caplog.text
@@ -156,14 +156,14 @@ def test_word_that_is_not_understood_is_told(
 
 @pytest.mark.parametrize("name", ["log_traces", "disable", "silent", "log_content"])
 def test_argument_of_another_type_is_refused(name: str, traces: Traces) -> None:
-    """The text "false" is true to Python."""
+    """Python treats the text "false" as true, so the argument must be a bool."""
     with pytest.raises(TypeError, match=f"{name} must be True or False"):
         mlflow.litellm.autolog(**{name: "false"})
     assert not state.is_enabled()
 
 
 def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> None:
-    """``mlflow.autolog()`` switches all flavors on, and knows nothing of this one's content."""
+    """``mlflow.autolog()`` switches all flavors on, and does not change the content setting."""
     mlflow.litellm.autolog(log_content=False)
     mlflow.autolog(exclude_flavors=["openai"])
     mlflow.litellm.autolog()
@@ -178,7 +178,7 @@ def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> 
 
 
 def test_switching_back_records_content_again(private: Traces, caller: Caller) -> None:
-    """From the next call on."""
+    """Content is recorded from the next call on."""
     caller.complete(WORD)
     mlflow.litellm.autolog(log_content=True)
     caller.complete(WORD)
@@ -189,7 +189,7 @@ def test_switching_back_records_content_again(private: Traces, caller: Caller) -
 
 @pytest.fixture
 def masking(tracing: Traces) -> Iterator[Traces]:
-    """Have one of MLflow's span processors mask what it finds in inputs and outputs."""
+    """Make one of MLflow's span processors mask inputs and outputs."""
 
     def mask(span: LiveSpan) -> None:
         span.set_inputs({"masked": True})
@@ -202,7 +202,7 @@ def masking(tracing: Traces) -> Iterator[Traces]:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_span_processor_can_mask_all(stream: bool, masking: Traces, caller: Caller) -> None:
-    """What was said stands in inputs and outputs alone, and the preview is made of them."""
+    """Content is only in inputs and outputs, and MLflow makes the preview of the masked ones."""
     if stream:
         caller.stream(WORD)
     else:
@@ -216,7 +216,7 @@ def test_span_processor_can_mask_all(stream: bool, masking: Traces, caller: Call
 def test_litellms_own_switch_leaves_content_out(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What keeps content out of LiteLLM's logs keeps it out of traces."""
+    """LiteLLM's switch that keeps content out of its logs keeps content out of traces."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", True)
     caller.complete(f"/say | {WORD}")
     assert WORD not in str(tracing.one().to_dict())
@@ -225,7 +225,7 @@ def test_litellms_own_switch_leaves_content_out(
 def test_asking_for_content_outdoes_litellms_switch(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is this package's own that was asked for."""
+    """An explicit ``log_content=True`` wins over LiteLLM's switch."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", True)
     mlflow.litellm.autolog(log_content=True)
     caller.complete(f"/say | {WORD}")

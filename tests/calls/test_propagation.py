@@ -1,4 +1,4 @@
-"""The header ``traceparent``: sent to a LiteLLM Proxy, and to nobody else unasked."""
+"""The header ``traceparent`` is sent to a LiteLLM Proxy, and to others only on request."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROXY = "litellm_proxy/gpt-4o-mini"
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 MESSAGE = {"messages": user("hello"), "max_tokens": 100}
-# What LiteLLM sends headers with, and what to ask of each, by the name of its sync function.
+# The functions with which LiteLLM may send headers, and the arguments of each.
 KINDS: dict[str, dict[str, Any]] = {
     "completion": {"messages": user("hello")},
     "text_completion": {"prompt": "hello"},
@@ -29,12 +29,12 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def sent(provider: LoopbackProvider) -> str | None:
-    """Return the `traceparent` of the last request."""
+    """Return the ``traceparent`` of the last request."""
     return provider.requests[-1].headers.get("traceparent")
 
 
 def told(provider: LoopbackProvider) -> str:
-    """Return the id of the trace and that of the span that the last request names."""
+    """Return the ids of the trace and of the span in the header of the last request."""
     version, trace_id, span_id, flags = (sent(provider) or "").split("-")
     # The lowest bit of the flags says that the trace is recorded.
     assert (version, int(flags, 16) & 1) == ("00", 1)
@@ -42,12 +42,12 @@ def told(provider: LoopbackProvider) -> str:
 
 
 def name_of(span: Span) -> str:
-    """Return what `told` says of a span."""
+    """Return a span's ids in the format that `told` returns."""
     return f"{span.trace_id}/{span.span_id}"
 
 
 def ask(kind: str, is_async: bool, **kwargs: Any) -> Any:
-    """Call one of LiteLLM's functions by its sync name, the sync or the async way."""
+    """Call one of LiteLLM's functions by its sync name, synchronously or asynchronously."""
     if not is_async:
         return getattr(litellm, kind)(**kwargs)
 
@@ -61,7 +61,7 @@ def ask(kind: str, is_async: bool, **kwargs: Any) -> Any:
 @pytest.mark.parametrize("model", [MODEL, ANTHROPIC])
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_vendor_is_told_nothing(model: str, stream: bool, tracing: Traces, caller: Caller) -> None:
-    """What a trace is called is the user's own affair."""
+    """A provider gets no header, because the ids of traces are private to the user."""
     with mlflow.start_span("agent"):
         result = caller.complete("hello", model=model, stream=stream)
         if stream:
@@ -73,7 +73,7 @@ def test_vendor_is_told_nothing(model: str, stream: bool, tracing: Traces, calle
 def test_vendor_is_told_where_that_is_asked_for(
     model: str, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By LiteLLM's own setting."""
+    """A provider gets the header if LiteLLM's own setting asks for it."""
     monkeypatch.setattr(litellm, "forward_traceparent_to_llm_provider", True)
     caller.complete("hello", model=model)
     assert told(caller.provider) == name_of(tracing.span())
@@ -89,7 +89,7 @@ def test_vendor_is_told_where_that_is_asked_for(
     ids=["model", "custom_llm_provider", "use_litellm_proxy"],
 )
 def test_proxy_is_told_the_span(way: dict[str, Any], tracing: Traces, caller: Caller) -> None:
-    """However a call says that it is for a proxy."""
+    """Each way to direct a call to a proxy sends the header."""
     caller.complete("hello", **way)
     assert told(caller.provider) == name_of(tracing.span())
 
@@ -97,7 +97,7 @@ def test_proxy_is_told_the_span(way: dict[str, Any], tracing: Traces, caller: Ca
 def test_proxy_for_every_call_is_told(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As LiteLLM's own switch has it."""
+    """LiteLLM's global switch directs each call to the proxy, and the header is sent."""
     monkeypatch.setattr(litellm, "use_litellm_proxy", True)
     caller.complete("hello", model="gpt-4o-mini")
     assert told(caller.provider) == name_of(tracing.span())
@@ -107,7 +107,7 @@ def test_proxy_for_every_call_is_told(
 def test_proxy_of_the_environment_is_told(
     value: str, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As LiteLLM reads it there."""
+    """The variable is read as LiteLLM reads it."""
     monkeypatch.setenv("USE_LITELLM_PROXY", value)
     caller.complete("hello", model="gpt-4o-mini")
     assert told(caller.provider) == name_of(tracing.span())
@@ -118,7 +118,7 @@ def test_proxy_of_the_environment_is_told(
 def test_every_kind_tells_its_span(
     kind: str, is_async: bool, tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """The last one made, where LiteLLM makes a call through another."""
+    """The header of each kind names the call's span, also if LiteLLM makes an inner call."""
     known = {"model": PROXY, "api_base": provider.openai_base, "api_key": "none"}
     ask(kind, is_async, **known, **KINDS[kind], extra_headers={"x-team": "blue"})
     if "x-team" not in provider.requests[-1].headers:
@@ -128,20 +128,20 @@ def test_every_kind_tells_its_span(
 
 @needs_all_messages
 def test_messages_tell_their_span(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Anthropic's format, too, where a proxy is asked in it."""
+    """Calls in Anthropic's format to a proxy send the header."""
     known = {"model": PROXY, "api_base": provider.openai_base, "api_key": "none"}
     asyncio.run(litellm.anthropic.messages.acreate(**known, **MESSAGE))
     assert told(provider) == name_of(tracing.span())
 
 
 def test_stream_tells_its_span(tracing: Traces, caller: Caller) -> None:
-    """The one that ends with it."""
+    """The header names the span that ends with the stream."""
     caller.stream("hello", model=PROXY)
     assert told(caller.provider) == name_of(tracing.span())
 
 
 def test_the_calls_span_is_told_not_its_parent(tracing: Traces, caller: Caller) -> None:
-    """What the proxy does is below the call."""
+    """The header names the call's span, because the proxy's spans are its children."""
     with mlflow.start_span("agent"):
         caller.complete("hello", model=PROXY)
     [span] = tracing.calls()
@@ -150,7 +150,7 @@ def test_the_calls_span_is_told_not_its_parent(tracing: Traces, caller: Caller) 
 
 
 def test_attempt_of_a_router_is_told(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Each its own, and not the route."""
+    """Each attempt's header names the attempt, not the route."""
     params = {"model": PROXY, "api_key": "none", "api_base": provider.openai_base}
     router = litellm.Router([{"model_name": "good", "litellm_params": params}], num_retries=0)
     router.completion("good", user("hello"))
@@ -163,7 +163,7 @@ def test_attempt_of_a_router_is_told(tracing: Traces, provider: LoopbackProvider
 def test_users_headers_are_sent_and_stay_as_they_are(
     name: str, tracing: Traces, caller: Caller
 ) -> None:
-    """The header is added to a copy."""
+    """The header is added to a copy of the user's headers."""
     headers = {"x-team": "blue"}
     caller.complete("hello", model=PROXY, **{name: headers})
     assert headers == {"x-team": "blue"}
@@ -176,13 +176,13 @@ def test_users_headers_are_sent_and_stay_as_they_are(
 def test_users_own_traceparent_stays(
     name: str, spelling: str, tracing: Traces, caller: Caller
 ) -> None:
-    """However it is spelled, and it alone."""
+    """The user's own header is the only one that is sent, in any spelling."""
     caller.complete("hello", model=PROXY, **{name: {spelling: GIVEN}})
     assert sent(caller.provider) == GIVEN
 
 
 def test_nothing_is_told_while_tracing_is_disabled(tracing: Traces, caller: Caller) -> None:
-    """There is no span to tell of."""
+    """Without a span, no header is sent."""
     mlflow.tracing.disable()
     try:
         caller.complete("hello", model=PROXY)
@@ -192,14 +192,14 @@ def test_nothing_is_told_while_tracing_is_disabled(tracing: Traces, caller: Call
 
 
 def test_nothing_is_told_where_tracing_is_off(traces: Traces, caller: Caller) -> None:
-    """Not even of a span that is the user's."""
+    """No header is sent, not even for a span of the user's."""
     with mlflow.start_span("agent"):
         caller.complete("hello", model=PROXY)
     assert sent(caller.provider) is None
 
 
 def test_proxied_call_is_as_any_other(tracing: Traces, caller: Caller) -> None:
-    """The header is no part of what is recorded."""
+    """The header is not recorded."""
     caller.complete("hello", model=PROXY)
     assert tracing.span().inputs == {"model": PROXY, "messages": user("hello")}
     assert "traceparent" not in tracing.one().to_json()

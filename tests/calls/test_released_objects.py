@@ -1,4 +1,4 @@
-"""A call keeps no object of the user's longer than it needs to."""
+"""A call keeps no object of the user's longer than necessary."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def state_of(stream: Any) -> Any:
 
 
 def test_request_is_not_read_if_nothing_is_recorded(traces: Traces) -> None:
-    """MLflow answers with a span that does nothing, and the request is left alone."""
+    """MLflow returns a span that does nothing, and the request is not read."""
     reads_of_a_call()
     untraced = reads_of_a_call()
     mlflow.litellm.autolog()
@@ -58,7 +58,7 @@ def test_request_is_not_read_if_nothing_is_recorded(traces: Traces) -> None:
 
 
 def test_open_stream_keeps_no_messages(tracing: Traces, provider: LoopbackProvider) -> None:
-    """A program may keep a stream for long."""
+    """A program may keep a stream for a long time."""
     stream = SyncCaller(provider).complete("/long 5", stream=True)
     arguments = state_of(stream)._accumulator._arguments
     assert arguments["model"] == MODEL
@@ -67,7 +67,7 @@ def test_open_stream_keeps_no_messages(tracing: Traces, provider: LoopbackProvid
 
 
 def test_ended_stream_keeps_no_further_chunks(tracing: Traces, provider: LoopbackProvider) -> None:
-    """A stream may be read on after its span has ended."""
+    """A program may read on after the stream's span has ended."""
     stream = SyncCaller(provider).complete("/long 5", stream=True)
     next(stream)
     state = state_of(stream)

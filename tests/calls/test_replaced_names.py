@@ -1,4 +1,4 @@
-"""Names that something else replaces for a while: the next ``autolog()`` traces, off restores."""
+"""Names that other code replaces for a time: the next ``autolog()`` traces, disabling restores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ASKED = {"model": MODEL, "messages": user("hi"), "mock_response": "hello"}
 
 
 def router() -> litellm.Router:
-    """Make a router of one group."""
+    """Create a router with one group."""
     params = {"model": MODEL, "api_key": "none", "mock_response": "hello"}
     return litellm.Router([{"model_name": "group", "litellm_params": params}])
 
@@ -38,7 +38,7 @@ CALLS: dict[str, Any] = {
 
 @contextmanager
 def closure(name: str) -> Iterator[None]:
-    """Put a wrapper that does not say what it wraps in the place of a function."""
+    """Replace a function by a wrapper without a reference to it."""
     seen = getattr(litellm, name)
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -57,7 +57,7 @@ REPLACED = [
 
 @pytest.mark.parametrize(("name", "replaced"), REPLACED, ids=[name for name, _ in REPLACED])
 def test_switched_on_while_a_name_is_replaced(name: str, replaced: Any, traces: Traces) -> None:
-    """As an application's start within a test does."""
+    """An application that starts within a test switches tracing on under such a replacement."""
     before = _patched_objects()
     with replaced():
         mlflow.litellm.autolog()
@@ -71,7 +71,7 @@ def test_switched_on_while_a_name_is_replaced(name: str, replaced: Any, traces: 
 
 @pytest.mark.parametrize(("name", "replaced"), REPLACED, ids=[name for name, _ in REPLACED])
 def test_switched_off_while_a_name_is_replaced(name: str, replaced: Any, traces: Traces) -> None:
-    """What is put back then is the wrapper, which does nothing until tracing is on again."""
+    """The replacement restores the wrapper, which does nothing until tracing is on again."""
     before = _patched_objects()
     mlflow.litellm.autolog()
     with replaced():
@@ -92,7 +92,7 @@ def _patched_objects() -> list[Any]:
 
 
 def test_name_that_is_not_patched_is_known_not_to_be(traces: Traces) -> None:
-    """Which the doctor asks."""
+    """The doctor reads this state."""
     with mock.patch("litellm.completion"):
         mlflow.litellm.autolog()
     [patch] = [each for each in autolog.target_patches() if each.full_name == "litellm.completion"]

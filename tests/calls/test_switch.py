@@ -32,18 +32,18 @@ if TYPE_CHECKING:
 NAMES = ("completion", "acompletion")
 ORIGINALS = {name: vars(litellm)[name] for name in NAMES}
 
-completion = litellm.completion  # Imported before tracing is on, as most user code does.
+completion = litellm.completion  # Imported before tracing is on, as in most user code.
 
 
 def call(function: Callable[..., Any] | None = None) -> Any:
-    """Make one mocked call, of ``litellm.completion`` as it is now or of `function`."""
+    """Make one mocked call, of the current ``litellm.completion`` or of `function`."""
     function = function or litellm.completion
     return function(model=MODEL, messages=user("hi"), mock_response="hello")
 
 
 @pytest.fixture(autouse=True)
 def _forget_mlflow_autolog() -> Iterator[None]:
-    """Take back what ``mlflow.autolog()`` switches on beside LiteLLM."""
+    """Switch off the flavors that ``mlflow.autolog()`` switches on in addition to LiteLLM."""
     yield
     mlflow.autolog(disable=True, silent=True)
 
@@ -58,7 +58,7 @@ def fake_module() -> Iterator[ModuleType]:
 
 
 def test_every_way_to_the_flavor_reaches_the_same_function() -> None:
-    """The attribute, the imports and MLflow's own lookup agree."""
+    """The attribute, the imports and MLflow's own lookup return the same function."""
     from mlflow import litellm as flavor
 
     assert mlflow.litellm.autolog is mlflow_litellm.autolog
@@ -81,7 +81,7 @@ def test_signature_of_autolog_is_mlflows() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_disabling_restores_the_original_object(name: str) -> None:
-    """What was there before is there again, the very object, any number of times."""
+    """The original object is restored, any number of times."""
     for _ in range(3):
         mlflow.litellm.autolog()
         mlflow.litellm.autolog()
@@ -92,13 +92,13 @@ def test_disabling_restores_the_original_object(name: str) -> None:
 
 
 def test_disabling_what_was_never_on_does_nothing() -> None:
-    """``disable=True`` comes first in some programs."""
+    """Some programs begin with ``disable=True``."""
     mlflow.litellm.autolog(disable=True)
     assert litellm.completion is ORIGINALS["completion"]
 
 
 def test_calls_are_traced_only_while_on(traces: Traces) -> None:
-    """Off, on, off, on: two of four calls leave a trace."""
+    """Off, on, off, on: two of the four calls make a trace."""
     call()
     mlflow.litellm.autolog()
     call()
@@ -110,7 +110,7 @@ def test_calls_are_traced_only_while_on(traces: Traces) -> None:
 
 
 def test_log_traces_false_leaves_the_functions_unpatched() -> None:
-    """Configured, but nothing to patch for; also when it was on before."""
+    """``log_traces=False`` removes the patches, and the flavor stays configured."""
     mlflow.litellm.autolog()
     mlflow.litellm.autolog(log_traces=False)
     assert litellm.completion is ORIGINALS["completion"]
@@ -118,7 +118,7 @@ def test_log_traces_false_leaves_the_functions_unpatched() -> None:
 
 
 def test_mlflow_autolog_switches_on_and_off() -> None:
-    """LiteLLM is imported already here; a process of its own tests the other order."""
+    """Here LiteLLM is imported before; a process of its own tests the other order."""
     mlflow.autolog(silent=True)
     assert litellm.completion is not ORIGINALS["completion"]
     mlflow.autolog(disable=True)
@@ -128,7 +128,7 @@ def test_mlflow_autolog_switches_on_and_off() -> None:
 
 
 def test_mlflow_autolog_disable_ends_what_was_enabled_by_name() -> None:
-    """MLflow's page promises it; its own flavor stays on."""
+    """MLflow documents that ``mlflow.autolog(disable=True)`` disables all flavors."""
     mlflow.litellm.autolog()
     mlflow.autolog(disable=True)
     assert litellm.completion is ORIGINALS["completion"]
@@ -136,7 +136,7 @@ def test_mlflow_autolog_disable_ends_what_was_enabled_by_name() -> None:
 
 @pytest.mark.parametrize("off", [{"disable": True}, {"log_traces": False}])
 def test_mlflow_autolog_does_not_undo_an_explicit_off(off: dict[str, bool]) -> None:
-    """What was said of this flavor by name outweighs what is said of all."""
+    """The setting for this flavor wins over the setting for all flavors."""
     mlflow.litellm.autolog(**off)
     mlflow.autolog(silent=True)
     assert litellm.completion is ORIGINALS["completion"]
@@ -152,7 +152,7 @@ def test_excluded_flavor_is_left_alone() -> None:
 
 
 def test_name_imported_before_enabling_is_traced(traces: Traces) -> None:
-    """``from litellm import completion`` at the top of a file is what LiteLLM's docs show."""
+    """LiteLLM's documentation imports with ``from litellm import completion``."""
     mlflow.litellm.autolog()
     call(completion)
     assert len(traces.all()) == 1
@@ -161,7 +161,7 @@ def test_name_imported_before_enabling_is_traced(traces: Traces) -> None:
 
 
 def test_name_imported_while_on_is_the_original_after_off(fake_module: ModuleType) -> None:
-    """Under whatever name the module holds it."""
+    """The module may have the function under any name."""
     mlflow.litellm.autolog()
     fake_module.llm = litellm.completion
     mlflow.litellm.autolog(disable=True)
@@ -169,7 +169,7 @@ def test_name_imported_while_on_is_the_original_after_off(fake_module: ModuleTyp
 
 
 def test_captured_wrapper_is_inert_while_off_and_live_when_on_again(traces: Traces) -> None:
-    """What an instance or a closure holds cannot be taken from it."""
+    """A wrapper in an instance or in a closure cannot be replaced, so it does nothing while off."""
     mlflow.litellm.autolog()
     captured = SimpleNamespace(llm=litellm.completion)
     mlflow.litellm.autolog(disable=True)
@@ -181,7 +181,7 @@ def test_captured_wrapper_is_inert_while_off_and_live_when_on_again(traces: Trac
 
 
 def wrap_on_top(seen: list[str]) -> Any:
-    """Wrap ``litellm.completion`` as another library would, and return the wrapper."""
+    """Wrap ``litellm.completion`` as another library does, and return the wrapper."""
 
     def other(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
         seen.append("other")
@@ -192,7 +192,7 @@ def wrap_on_top(seen: list[str]) -> Any:
 
 
 def test_wrapper_of_another_library_on_top_stays(traces: Traces) -> None:
-    """It works on, ours below is inert, and enabling again adds no second span."""
+    """Their wrapper works, ours below it does nothing, and enabling again adds no second span."""
     seen: list[str] = []
     try:
         mlflow.litellm.autolog()
@@ -211,7 +211,7 @@ def test_wrapper_of_another_library_on_top_stays(traces: Traces) -> None:
 
 
 def test_plain_closure_on_top_is_remembered_too(traces: Traces) -> None:
-    """A wrapper that does not say what it wraps is known by having been there at disable."""
+    """A wrapper without ``__wrapped__`` is recognised if it was on top at the disabling."""
     mlflow.litellm.autolog()
     ours = litellm.completion
     litellm.completion = lambda *args, **kwargs: ours(*args, **kwargs)  # noqa: PLW0108
@@ -226,7 +226,7 @@ def test_plain_closure_on_top_is_remembered_too(traces: Traces) -> None:
 
 
 def test_wrapper_of_another_library_below_stays(traces: Traces) -> None:
-    """Off puts back what was there before us, not what LiteLLM shipped."""
+    """Disabling restores the object before our patch, not LiteLLM's original."""
     seen: list[str] = []
     theirs = wrap_on_top(seen)
     try:
@@ -241,7 +241,7 @@ def test_wrapper_of_another_library_below_stays(traces: Traces) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_patched_function_looks_as_before(name: str, tracing: Traces) -> None:
-    """Name, signature, docstring and kind are what instructor and others decide by."""
+    """Libraries such as instructor read the name, signature, docstring and kind."""
     patched, original = getattr(litellm, name), ORIGINALS[name]
     assert patched.__name__ == original.__name__
     assert patched.__qualname__ == original.__qualname__
@@ -257,13 +257,13 @@ def test_patched_function_looks_as_before(name: str, tracing: Traces) -> None:
 def test_patched_function_copies_to_itself(
     duplicate: Callable[[Any], Any], name: str, tracing: Traces
 ) -> None:
-    """As functions do."""
+    """A copy of a function is the function itself."""
     assert duplicate(getattr(litellm, name)) is getattr(litellm, name)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_patched_function_pickles_by_name(protocol: int) -> None:
-    """What comes out is what stands under the name where it is unpickled."""
+    """Unpickling returns the object that has the name at that time."""
     mlflow.litellm.autolog()
     pickled = pickle.dumps(litellm.completion, protocol)
     assert pickle.loads(pickled) is litellm.completion
@@ -272,7 +272,7 @@ def test_patched_function_pickles_by_name(protocol: int) -> None:
 
 
 def test_partial_of_the_patched_function_works(tracing: Traces) -> None:
-    """``functools.partial`` and ``map`` take the wrapper as they take the function."""
+    """``functools.partial`` and ``map`` accept the wrapper like the function."""
     ask = functools.partial(litellm.completion, messages=user("hi"), mock_response="hello")
     [response] = map(ask, [MODEL])
     assert response.choices[0].message.content == "hello"
@@ -280,7 +280,7 @@ def test_partial_of_the_patched_function_works(tracing: Traces) -> None:
 
 
 def test_toggling_from_many_threads_under_load_breaks_no_call() -> None:
-    """Every answer is right, and the originals are back at the end."""
+    """Every response is right, and the originals are restored at the end."""
     answers: list[str] = []
 
     def ask() -> None:
@@ -303,7 +303,7 @@ def test_toggling_from_many_threads_under_load_breaks_no_call() -> None:
 def test_missing_name_is_skipped_and_told_once(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Other doors are patched all the same."""
+    """The other targets are patched all the same."""
     monkeypatch.delattr(litellm, "completion")
     for _ in range(2):
         mlflow.litellm.autolog()
@@ -314,7 +314,7 @@ def test_missing_name_is_skipped_and_told_once(
 
 
 def test_disabling_below_a_mock_is_made_good_by_disabling_again() -> None:
-    """``mock.patch`` puts back what it saw: our wrapper, inert by then."""
+    """``mock.patch`` restores the object that it saw: our wrapper, which does nothing by then."""
     mlflow.litellm.autolog()
     with mock.patch("litellm.completion"):
         mlflow.litellm.autolog(disable=True)
@@ -323,13 +323,13 @@ def test_disabling_below_a_mock_is_made_good_by_disabling_again() -> None:
 
 
 class Model(str):
-    """A model's name that can be seen to go."""
+    """A model's name that can be weakly referenced."""
 
     __slots__ = ("__weakref__",)
 
 
 def is_kept(make: type[Model], ask: Callable[..., Any]) -> bool:
-    """Tell whether a name that a call was given outlives the call."""
+    """Return whether the name of a model outlives the call that it was passed to."""
     model = make(MODEL)
     ask(model, user("hi"), mock_response="hello")
     alive = weakref.ref(model)
@@ -339,7 +339,7 @@ def is_kept(make: type[Model], ask: Callable[..., Any]) -> bool:
 
 
 def test_method_made_of_the_patched_function_is_not_kept_alive(tracing: Traces) -> None:
-    """Functions in a class bind; the arguments are still recorded by their names."""
+    """A function in a class is a method; the arguments are still recorded by their names."""
     if is_kept(Model, ORIGINALS["completion"]):
         pytest.skip("This version of LiteLLM keeps them itself.")
 

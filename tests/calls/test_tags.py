@@ -1,4 +1,4 @@
-"""Tags, session and user of a trace, out of a call's metadata, read back and searched for."""
+"""Tags, session and user of a trace from a call's metadata, read back and searched for."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def tags(trace: Trace) -> dict[str, str]:
 
 
 def belongs(trace: Trace) -> tuple[str | None, str | None]:
-    """Return a trace's session and user, as MLflow has them."""
+    """Return a trace's session and user from MLflow's metadata."""
     metadata = trace.info.trace_metadata
     return metadata.get(SESSION), metadata.get(USER)
 
 
 def ask(caller: Caller, text: str = "hello", *, stream: bool = False, **kwargs: Any) -> None:
-    """Make one call and read its answer to the end."""
+    """Make one call and read its response to the end."""
     if stream:
         caller.stream(text, **kwargs)
     else:
@@ -51,7 +51,7 @@ def ask(caller: Caller, text: str = "hello", *, stream: bool = False, **kwargs: 
 def test_roots_metadata_describes_its_trace(
     argument: str, stream: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """And stays on the span as well."""
+    """The metadata is also on the span."""
     ask(caller, stream=stream, **{argument: copy.deepcopy(METADATA)})
     assert tags(tracing.one()) == {"jobID": "42", "plain": ""}
     assert belongs(tracing.one()) == ("session-1", "ada")
@@ -59,7 +59,7 @@ def test_roots_metadata_describes_its_trace(
 
 
 def test_call_without_metadata_has_no_tags(tracing: Traces, caller: Caller) -> None:
-    """Unknown is absent."""
+    """Without metadata, the tags, the session and the user are absent."""
     caller.complete("hello")
     assert tags(tracing.one()) == {}
     assert belongs(tracing.one()) == (None, None)
@@ -68,7 +68,7 @@ def test_call_without_metadata_has_no_tags(tracing: Traces, caller: Caller) -> N
 
 
 def test_user_parameter_names_the_traces_user(tracing: Traces, caller: Caller) -> None:
-    """OpenAI's own, which the provider still gets."""
+    """OpenAI's parameter sets the trace's user, and the provider still gets it."""
     caller.complete("hello", user="ada", litellm_session_id="session-1")
     assert belongs(tracing.one()) == ("session-1", "ada")
     assert tracing.span().inputs["user"] == "ada"
@@ -76,7 +76,7 @@ def test_user_parameter_names_the_traces_user(tracing: Traces, caller: Caller) -
 
 
 def test_langfuses_keys_are_tags(tracing: Traces, caller: Caller) -> None:
-    """Those of a trace."""
+    """Langfuse's keys for a trace become tags."""
     said = {"trace_name": "checkout", "trace_version": "3", "trace_metadata": {"plan": "pro"}}
     caller.complete("hello", metadata=dict(said))
     assert tags(tracing.one()) == {"trace_name": "checkout", "trace_version": "3", "plan": "pro"}
@@ -92,7 +92,7 @@ def test_langfuses_keys_are_tags(tracing: Traces, caller: Caller) -> None:
     ],
 )
 def test_trace_is_found_by_them(query: str, tracing: Traces, caller: Caller) -> None:
-    """As MLflow's documentation searches; another trace is not."""
+    """MLflow's documented queries find the trace, and no other trace."""
     caller.complete("found", metadata=copy.deepcopy(METADATA))
     caller.complete("other", metadata={"tags": ["jobID:43"], "session_id": "2"}, user="bob")
     [trace] = mlflow.search_traces(
@@ -105,7 +105,7 @@ def test_trace_is_found_by_them(query: str, tracing: Traces, caller: Caller) -> 
 def test_trace_of_the_users_own_is_left_alone(
     stream: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """A call inside of it has no say; what it was given stands on its span."""
+    """A call inside the user's trace does not change it; the metadata is on the call's span."""
 
     @mlflow.trace
     def agent() -> None:
@@ -119,7 +119,7 @@ def test_trace_of_the_users_own_is_left_alone(
 
 
 def test_tags_that_mlflow_refuses_cost_no_trace(tracing: Traces, caller: Caller) -> None:
-    """Nor the tags beside them."""
+    """The other tags are stored."""
     stored = {"a__b": "1", "___up": "1", "it_s": "1", "_": "🔥", "n" * 250: "", "long": "v" * 8000}
     refused = ["a//b:1", "../up:1", "it's:1", "🔥:🔥", "n" * 300, "long:" + "v" * 10_000]
     unknown = ["mlflow.artifactLocation:/nowhere", ":nameless", None, object()]
@@ -129,13 +129,13 @@ def test_tags_that_mlflow_refuses_cost_no_trace(tracing: Traces, caller: Caller)
 
 
 def test_long_session_and_user_cost_no_trace(tracing: Traces, caller: Caller) -> None:
-    """MLflow's store refuses both the spans and the trace for a session over 250 characters."""
+    """MLflow's store refuses the spans and the trace for a session over 250 characters."""
     caller.complete("hello", metadata={"session_id": "s" * 300, "trace_user_id": "u" * 9000})
     assert belongs(tracing.one()) == ("s" * 250, "u" * 250)
 
 
 def test_failed_call_has_its_tags(tracing: Traces, caller: Caller) -> None:
-    """They are wanted most there."""
+    """A failed call's trace has the tags, the session and the user."""
     with pytest.raises(litellm.RateLimitError):
         caller.complete("/error 429", metadata=copy.deepcopy(METADATA))
     assert tags(tracing.one()) == {"jobID": "42", "plain": ""}
@@ -143,7 +143,7 @@ def test_failed_call_has_its_tags(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tracing_context_stays(tracing: Traces, caller: Caller) -> None:
-    """What the program tells MLflow itself comes before what it tells LiteLLM."""
+    """Settings of MLflow's context win over the metadata for LiteLLM."""
     with mlflow.tracing.context(
         tags={"jobID": "mlflow's", "team": "a"}, session_id="outer", metadata={"version": "1"}
     ):
@@ -156,14 +156,14 @@ def test_tracing_context_stays(tracing: Traces, caller: Caller) -> None:
 
 
 def test_context_without_tracing_leaves_none(tracing: Traces, caller: Caller) -> None:
-    """And no trouble with tags of a trace that is not there."""
+    """With tracing off in the context, there is no trace to set tags on, and no error."""
     with mlflow.tracing.context(enabled=False):
         caller.complete("hello", metadata=copy.deepcopy(METADATA))
     assert tracing.all() == []
 
 
 def test_updates_of_the_users_own_trace_stay(tracing: Traces, caller: Caller) -> None:
-    """Those before the call and those after it."""
+    """Updates before the call and after it both stay."""
     with mlflow.start_span("agent"):
         mlflow.update_current_trace(tags={"jobID": "7"}, session_id="mine")
         caller.complete("hello", metadata=copy.deepcopy(METADATA))
@@ -173,7 +173,7 @@ def test_updates_of_the_users_own_trace_stay(tracing: Traces, caller: Caller) ->
 
 
 def test_update_during_the_call_comes_last(tracing: Traces, caller: Caller) -> None:
-    """Here from LiteLLM's own logger, while the call's span is the current one."""
+    """LiteLLM's logger updates the trace here, while the call's span is the current one."""
 
     def note(_: dict[str, Any]) -> None:
         mlflow.update_current_trace(tags={"jobID": "7", "during": "1"}, user="me")
@@ -184,7 +184,7 @@ def test_update_during_the_call_comes_last(tracing: Traces, caller: Caller) -> N
 
 
 def test_concurrent_calls_have_their_own(tracing: Traces, provider: LoopbackProvider) -> None:
-    """None gets its neighbour's."""
+    """Each trace has the tags of its own call."""
     caller = AsyncCaller(provider)
 
     def ask_one(i: int) -> Any:
@@ -199,7 +199,7 @@ def test_concurrent_calls_have_their_own(tracing: Traces, provider: LoopbackProv
 
 
 def seen_by_litellm(caller: Caller) -> tuple[set[str], set[str], Any]:
-    """Make a call; return the keys that LiteLLM and the caller then have, and what was sent."""
+    """Make a call; return the metadata keys of LiteLLM and of the caller, and the request body."""
     seen: list[dict[str, Any]] = []
 
     def note(details: dict[str, Any]) -> None:
@@ -208,19 +208,19 @@ def seen_by_litellm(caller: Caller) -> tuple[set[str], set[str], Any]:
     metadata = copy.deepcopy(METADATA)
     caller.complete("hello", logger_fn=note, metadata=metadata)
     assert seen[0].items() >= METADATA.items() <= metadata.items()
-    # LiteLLM adds that one after the call, in a thread.
+    # LiteLLM adds this key after the call, in a thread.
     return set(seen[0]), metadata.keys() - {"hidden_params"}, caller.provider.requests[-1].body
 
 
 def test_litellm_and_provider_get_the_callers_metadata(tracing: Traces, caller: Caller) -> None:
-    """The same as untraced: nothing of it is changed, and nothing of ours is in it."""
+    """The metadata is the same as untraced, without changes or additions."""
     traced = seen_by_litellm(caller)
     mlflow.litellm.autolog(disable=True)
     assert traced == seen_by_litellm(caller)
 
 
 def test_routers_calls_have_their_tags(tracing: Traces, caller: Caller) -> None:
-    """The deployment's among them; what Router notes is attributes, and not metadata."""
+    """Router's own metadata becomes attributes, and is not in the recorded metadata."""
     known = {k: v for k, v in caller.arguments("").items() if k.startswith("api_")}
     deployment = {
         "model_name": "fast",
@@ -242,7 +242,7 @@ def test_routers_calls_have_their_tags(tracing: Traces, caller: Caller) -> None:
 
 
 def test_fallbacks_describe_the_trace_once(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM hands its attempts the metadata on; the call around them has spoken."""
+    """LiteLLM passes the metadata on to its attempts; the outer call sets the tags."""
     backup = {"model": MODEL, **{k: caller.arguments("")[k] for k in ("api_base", "api_key")}}
     caller.complete(
         "hello", model="openai/broken", api_base="http://127.0.0.1:9/v1", fallbacks=[backup],
@@ -255,7 +255,7 @@ def test_fallbacks_describe_the_trace_once(tracing: Traces, caller: Caller) -> N
 
 @pytest.mark.parametrize("odd", [0, "text", ["list"], {"tags": object()}, {"session_id": {}}])
 def test_odd_metadata_costs_no_trace(odd: Any, tracing: Traces, caller: Caller) -> None:
-    """Whatever LiteLLM itself makes of it."""
+    """A call with any metadata is traced, even if LiteLLM fails on it."""
     with suppress(Exception):
         caller.complete("hello", metadata=odd)
     assert tracing.span().inputs["messages"] == user("hello")

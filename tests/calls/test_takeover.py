@@ -1,4 +1,4 @@
-"""Installation alone makes ``mlflow.litellm.autolog`` this package's."""
+"""The installation alone makes ``mlflow.litellm.autolog`` this package's function."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ WHOSE = """
     ],
 )
 def test_fresh_process_finds_this_package(imports: str, function: str, tmp_path: Path) -> None:
-    """Whatever is imported first; litellm is not imported by looking."""
+    """The order of imports does not matter, and the lookup does not import litellm."""
     out = succeed(WHOSE.format(imports=imports, function=function), tmp_path)
     assert out.split() == ["mlflow_litellm._instrumentation.autolog", "False"]
 
 
 @pytest.mark.parametrize("value", ["false", "0", "False", "no", "OFF"])
 def test_environment_variable_leaves_mlflows_own(value: str, tmp_path: Path) -> None:
-    """And this package's is still there under its own name."""
+    """This package's function is still available under its own name."""
     code = "import mlflow, mlflow_litellm; print(mlflow.litellm.autolog.__module__); "
     code += "print(mlflow_litellm.autolog.__module__)"
     out = succeed(code, tmp_path, MLFLOW_LITELLM_TAKEOVER=value)
@@ -49,7 +49,7 @@ def test_environment_variable_leaves_mlflows_own(value: str, tmp_path: Path) -> 
 
 
 def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:
-    """A package that is imported, but not installed, comes after MLflow."""
+    """A package that is not installed may be imported after MLflow."""
     code = """
         import os, mlflow.litellm as flavor
         own = flavor.autolog
@@ -65,7 +65,7 @@ def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_configuration_of_the_flavor_survives_the_takeover(tmp_path: Path) -> None:
-    """Where it was on, it is set aside by the switch, not forgotten by an import."""
+    """If MLflow's flavor is on, ``autolog()`` switches it off and restores it later."""
     code = """
         import os, litellm, mlflow
         mlflow.litellm.autolog()
@@ -83,7 +83,7 @@ def test_configuration_of_the_flavor_survives_the_takeover(tmp_path: Path) -> No
     "first", ["mlflow.autolog(); import litellm", "import litellm; mlflow.autolog()"]
 )
 def test_mlflow_autolog_enables_it_in_either_order(first: str, tmp_path: Path) -> None:
-    """Before ``import litellm`` by MLflow's import hook, or at once."""
+    """MLflow's import hook enables it, or ``mlflow.autolog()`` itself after ``import litellm``."""
     code = f"""
         import mlflow
         {first}
@@ -95,7 +95,7 @@ def test_mlflow_autolog_enables_it_in_either_order(first: str, tmp_path: Path) -
 
 
 def test_main_module_that_imported_the_name_first_is_traced(tmp_path: Path) -> None:
-    """``from litellm import completion`` in a script or a notebook, before ``autolog()``."""
+    """A script or a notebook may import ``completion`` before ``autolog()``."""
     code = """
         from litellm import completion
         original = completion
@@ -113,7 +113,7 @@ def test_main_module_that_imported_the_name_first_is_traced(tmp_path: Path) -> N
 def test_installed_and_unused_it_costs_mlflow_no_millisecond(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is loaded while MLflow is, measured in a fresh process, the median of nine."""
+    """The import time is the median of nine, measured in a fresh process."""
     code = """
         import importlib, json, sys, time
         import importlib.metadata
@@ -135,14 +135,14 @@ def test_installed_and_unused_it_costs_mlflow_no_millisecond(
     """
     for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
         monkeypatch.delenv(name)
-    # Byte code is kept, as it is where users install.
+    # Byte code is kept, as in a user's installation.
     milliseconds, loaded = json.loads(succeed(code, tmp_path, PYTHONDONTWRITEBYTECODE=""))
     assert loaded == []
     assert milliseconds < 1
 
 
 def test_litellm_imported_anew_is_patched_anew(tmp_path: Path) -> None:
-    """Some test suites and notebooks throw a package out and import it again."""
+    """Some test suites and notebooks remove a package and import it again."""
     code = """
         import sys, litellm, mlflow
         mlflow.litellm.autolog()

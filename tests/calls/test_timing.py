@@ -1,4 +1,4 @@
-"""How long it took, how often it was tried, and what the provider says may still be asked."""
+"""The duration, the number of attempts, and the provider's remaining rate limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def answered(caller: Caller, text: str, *, stream: bool, **kwargs: Any) -> None:
 
 
 def seconds(span: Span) -> float:
-    """Return how long a span lasted."""
+    """Return a span's duration in seconds."""
     return (span.end_time_ns - span.start_time_ns) / 1e9
 
 
@@ -39,7 +39,7 @@ def seconds(span: Span) -> float:
 def test_what_may_still_be_asked_is_recorded(
     model: str, stream: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """As counts, of the headers that tell it; no other header is."""
+    """The rate limits are recorded as counts, and no other header is recorded."""
     answered(caller, "hello", stream=stream, model=model)
     attributes = tracing.span().attributes
     assert REMAINING.items() <= attributes.items()
@@ -55,14 +55,14 @@ def test_what_may_still_be_asked_is_recorded(
 def test_each_provider_names_it_in_its_own_way(
     exchange: Exchange, tracing: Traces, caller: Caller
 ) -> None:
-    """The names of the attributes are the same."""
+    """The names of the attributes are the same for each provider."""
     exchange.complete(caller)
     attributes = tracing.span().attributes
     assert all(isinstance(attributes[name], int) for name in REMAINING)
 
 
 def test_failed_call_tells_it_too(tracing: Traces, caller: Caller) -> None:
-    """There one wants to know it most."""
+    """The span of a failed call has the rate limits as well."""
     with pytest.raises(litellm.RateLimitError):
         caller.complete("/error 429")
     attributes = tracing.span().attributes
@@ -71,7 +71,7 @@ def test_failed_call_tells_it_too(tracing: Traces, caller: Caller) -> None:
 
 
 def test_failed_call_tells_how_often_it_was_tried_again(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM says so of the exception, of async calls alone."""
+    """LiteLLM sets the count on the exception, and only for async calls."""
     with pytest.raises(SERVER_ERROR):
         caller.complete("/error 500", num_retries=1)
     call, *_ = tracing.calls()
@@ -80,7 +80,7 @@ def test_failed_call_tells_how_often_it_was_tried_again(tracing: Traces, caller:
 
 
 def test_setting_of_a_deployment_is_no_count_of_attempts(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM hangs it on the exception all the same."""
+    """LiteLLM sets the deployment's ``num_retries`` on the exception even without a retry."""
     arguments = caller.arguments("", num_retries=3)
     del arguments["messages"]
     router = litellm.Router(
@@ -97,7 +97,7 @@ def test_setting_of_a_deployment_is_no_count_of_attempts(tracing: Traces, caller
 
 
 def test_router_tells_the_attempt_and_the_deployment(tracing: Traces, caller: Caller) -> None:
-    """One span an attempt, each with what Router noted before it, the failed one too."""
+    """Each attempt has a span with Router's metadata, also the failed one."""
     arguments = caller.arguments("")
     del arguments["messages"]
     deployment = {
@@ -121,7 +121,7 @@ def test_router_tells_the_attempt_and_the_deployment(tracing: Traces, caller: Ca
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_litellms_own_time_is_recorded(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """What it takes beside the provider, in ms."""
+    """The time that LiteLLM itself takes is recorded in ms."""
     answered(caller, "hello", stream=stream)
     span = tracing.span()
     assert 0 < span.attributes["litellm_overhead_time_ms"] <= seconds(span) * 1000
@@ -129,7 +129,7 @@ def test_litellms_own_time_is_recorded(stream: bool, tracing: Traces, caller: Ca
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_speed_is_recorded(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """Tokens of the answer for each second of the call."""
+    """The speed is the output tokens for each second of the call."""
     answered(caller, "one two three four", stream=stream)
     span = tracing.span()
     said = span.attributes["mlflow.chat.tokenUsage"]["output_tokens"]
@@ -138,7 +138,7 @@ def test_speed_is_recorded(stream: bool, tracing: Traces, caller: Caller) -> Non
 
 
 def test_speed_of_a_cache_is_not(tracing: Traces, caller: Caller, litellm_cache: None) -> None:
-    """It says nothing of the model."""
+    """The speed of a cached response does not measure the model."""
     for _ in range(2):
         caller.complete("timed", caching=True)
     first, second = tracing.calls()
@@ -147,7 +147,7 @@ def test_speed_of_a_cache_is_not(tracing: Traces, caller: Caller, litellm_cache:
 
 
 def test_content_comes_after_reasoning(tracing: Traces, caller: Caller) -> None:
-    """So a stream has two times to wait for: anything at all, and the answer."""
+    """A stream has two times: to the first chunk of any kind, and to the first content."""
     caller.stream("/reason")
     caller.stream("/say | hello", model=ANTHROPIC)
     reasoned, to_jsonable = tracing.calls()
@@ -159,13 +159,13 @@ def test_content_comes_after_reasoning(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tool_call_is_content(tracing: Traces, caller: Caller) -> None:
-    """An agent waits for that."""
+    """A tool call counts as content, because an agent waits for it."""
     caller.stream("/tools")
     assert tracing.span().attributes["time_to_first_content_ms"] > 0
 
 
 def test_stream_of_reasoning_alone_has_no_time_to_content(tracing: Traces, caller: Caller) -> None:
-    """It was left before."""
+    """A stream that is closed before its content has no time to the first content."""
     stream = caller.complete("/reason", stream=True)
     caller.next(stream)
     caller.close(stream)
@@ -175,7 +175,7 @@ def test_stream_of_reasoning_alone_has_no_time_to_content(tracing: Traces, calle
 
 
 def test_longest_gap_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """In ms, between two chunks; of a single chunk there is none."""
+    """The longest time between two chunks is recorded in ms."""
     provider = caller.provider
     provider.arrived.clear()
     provider.release.clear()
@@ -192,7 +192,7 @@ def test_longest_gap_is_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_single_chunk_has_no_gap(tracing: Traces, caller: Caller) -> None:
-    """Unknown is absent."""
+    """After a single chunk the attribute is absent."""
     stream = caller.complete("hello", stream=True)
     caller.next(stream)
     caller.close(stream)
@@ -201,7 +201,7 @@ def test_single_chunk_has_no_gap(tracing: Traces, caller: Caller) -> None:
 
 @pytest.mark.parametrize("value", ["many", "", None, True, "1.5", "-1", b"1"])
 def test_header_that_holds_no_count_is_left_out(value: Any) -> None:
-    """Providers send what they like."""
+    """A header whose value is not a count is not recorded."""
     headers = {"x-ratelimit-remaining-requests": value, "x-ratelimit-remaining-tokens": 7}
     told = call_attributes({"additional_headers": headers})
     assert told == {"cache_hit": False, "ratelimit_remaining_tokens": 7}
@@ -209,7 +209,7 @@ def test_header_that_holds_no_count_is_left_out(value: Any) -> None:
 
 @pytest.mark.parametrize("headers", [None, "text", 5, []])
 def test_headers_of_another_type_tell_nothing(headers: Any) -> None:
-    """And cost nothing."""
+    """Headers of another type are ignored."""
     assert call_attributes({"additional_headers": headers}) == {"cache_hit": False}
     error = ValueError()
     error.litellm_response_headers = headers  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Tool loops: an agent's span, with a child for each of its calls, and for what its tools do."""
+"""Tool loops: an agent's span, with a child for each call and for each span of its tools."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": PA
 
 
 def run(caller: Caller, tool: Callable[[], str], text: str = "hello", **kwargs: Any) -> Any:
-    """Run a loop whose first call asks for a tool, and whose second answers."""
+    """Run a loop whose first call requests a tool, and whose second returns the text."""
 
     def execute(asked: Any) -> dict[str, Any]:
         return {"role": "tool", "tool_call_id": asked.id, "content": tool()}
@@ -42,7 +42,7 @@ def run(caller: Caller, tool: Callable[[], str], text: str = "hello", **kwargs: 
 
 
 def loop_and_calls(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the loop's span, which is the root of the only trace, and those of its calls."""
+    """Return the loop's span, which is the root of the only trace, and the spans of its calls."""
     loop, *calls = traces.calls()
     assert loop.parent_id is None
     assert {each.parent_id for each in calls} == {loop.span_id}
@@ -50,7 +50,7 @@ def loop_and_calls(traces: Traces) -> tuple[Span, list[Span]]:
 
 
 def test_loop_is_an_agent_of_calls(tracing: Traces, caller: Caller) -> None:
-    """What it was given, and the text that it ends with."""
+    """The span is an agent's, with the arguments and the final text."""
     answer = run(caller, lambda: "sunny", max_rounds=3)
     loop, [asked, answered] = loop_and_calls(tracing)
     prefix = "a" if is_async(caller) else ""
@@ -74,7 +74,7 @@ def test_loop_is_an_agent_of_calls(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tokens_are_counted_once(tracing: Traces, caller: Caller) -> None:
-    """By the calls."""
+    """Only the calls have token counts."""
     run(caller, lambda: "sunny")
     loop, calls = loop_and_calls(tracing)
     assert loop.attributes["inner_calls"] == len(calls) == 2
@@ -84,7 +84,7 @@ def test_tokens_are_counted_once(tracing: Traces, caller: Caller) -> None:
 
 
 def test_what_a_tool_does_is_below_the_loop(tracing: Traces, caller: Caller) -> None:
-    """Spans of the user's, and calls, between those of the loop."""
+    """Spans and calls of the user's tool are children of the loop."""
 
     @mlflow.trace(name="get_weather", span_type="TOOL")
     def tool() -> str:
@@ -100,7 +100,7 @@ def test_what_a_tool_does_is_below_the_loop(tracing: Traces, caller: Caller) -> 
 
 
 def test_tool_that_fails_fails_the_loop(tracing: Traces, caller: Caller) -> None:
-    """With the user's own exception."""
+    """The exception is the user's own."""
 
     def tool() -> str:
         msg = "no weather today"
@@ -115,7 +115,7 @@ def test_tool_that_fails_fails_the_loop(tracing: Traces, caller: Caller) -> None
 
 
 def test_call_that_fails_fails_the_loop(tracing: Traces, caller: Caller) -> None:
-    """Both tell why."""
+    """Both spans have the error."""
     with pytest.raises(litellm.RateLimitError):
         run(caller, lambda: "sunny", "/error 429 slow down")
     loop, [failed] = loop_and_calls(tracing)
@@ -126,7 +126,7 @@ def test_call_that_fails_fails_the_loop(tracing: Traces, caller: Caller) -> None
 
 
 def test_loop_without_an_end_is_an_error(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM gives up after so many rounds."""
+    """LiteLLM raises after the maximum of rounds."""
     with pytest.raises(litellm.ToolLoopMaxRoundsExceeded):
         run(caller, lambda: "sunny", "/tools 1", max_rounds=2)
     loop, calls = loop_and_calls(tracing)

@@ -1,4 +1,4 @@
-"""LiteLLM's functions for a session with an MCP server: one span each, under any of their names."""
+"""LiteLLM's functions for a session with an MCP server: one span each, under any name."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ ASKED: dict[str, Any] = {"id": "call_1", "type": "function", "function": CALL}
 
 
 class Session:
-    """Answers as a session with a server does."""
+    """A session with a server."""
 
     async def call_tool(self, **_: Any) -> Any:
         return {"content": [{"type": "text", "text": "sunny"}]}
 
 
 def call() -> Any:
-    """Call a tool as a model asked for it."""
+    """Call a tool in the format of a model's tool call."""
     return asyncio.run(experimental_mcp_client.call_openai_tool(Session(), ASKED))
 
 
-# Switched on before LiteLLM imports what calls tools.
+# Tracing is on before LiteLLM imports the module that calls tools.
 EARLY = """
     import asyncio
     import mlflow
@@ -53,12 +53,12 @@ EARLY = """
 
 
 def test_tracing_before_the_import_gives_one_span_as_well(tmp_path: Path) -> None:
-    """In LiteLLM's versions that have the function under an old and a new name."""
+    """Some versions of LiteLLM have the function under an old and a new name."""
     assert "['tools/call get_weather']" in succeed(EARLY, tmp_path)
 
 
 def test_call_is_one_span(tracing: Traces) -> None:
-    """With the tool, and what it was asked."""
+    """The span has the tool's name and arguments."""
     assert call() == {"content": [{"type": "text", "text": "sunny"}]}
     span = tracing.span()
     assert (span.name, span.span_type) == ("tools/call get_weather", "TOOL")
@@ -66,7 +66,7 @@ def test_call_is_one_span(tracing: Traces) -> None:
 
 
 def test_call_is_one_span_after_tracing_was_off(tracing: Traces) -> None:
-    """And none while it is."""
+    """While tracing is off, there is no span."""
     mlflow.litellm.autolog(disable=True)
     call()
     assert tracing.all() == []

@@ -1,4 +1,4 @@
-"""LiteLLM's inner calls are recognised under wrappers that other libraries put on top of ours."""
+"""LiteLLM's inner calls are recognised under other libraries' wrappers on top of ours."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TOGETHER = "together_ai/mistralai/Mixtral-8x7B-Instruct-v0.1"
 
 
 def as_function(function: Any) -> Any:
-    """Return a wrapper that says nothing of what it wraps."""
+    """Return a wrapper without a reference to the function."""
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
@@ -33,7 +33,7 @@ def as_function(function: Any) -> Any:
 
 
 def as_coroutine_function(function: Any) -> Any:
-    """Return a wrapper that is async where the function is."""
+    """Return a wrapper that is async if the function is."""
 
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -62,7 +62,7 @@ def by_contextlib(function: Any) -> Any:
 
 
 def twice(function: Any) -> Any:
-    """Return one wrapper on another."""
+    """Return one wrapper on top of another."""
     return as_function(by_wrapt(function))
 
 
@@ -70,7 +70,7 @@ def twice(function: Any) -> Any:
 def wrap(
     request: pytest.FixtureRequest, tracing: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Any, str], None]:
-    """Put a wrapper on a name that is traced already."""
+    """Return a function that puts a wrapper on a traced name."""
 
     def wrap(holder: Any, name: str) -> None:
         monkeypatch.setattr(holder, name, request.param(vars(holder)[name]))
@@ -84,7 +84,7 @@ def names(spans: list[Span]) -> list[str]:
 
 
 def test_batch_is_one_trace(tracing: Traces, wrap: Callable[[Any, str], None]) -> None:
-    """With the method wrapped that gives its calls to threads, and the function that it calls."""
+    """The thread pool's method and the called function are both wrapped."""
     wrap(ThreadPoolExecutor, "submit")
     wrap(litellm, "completion")
     litellm.batch_completion(MODEL, [user("one"), user("two")], mock_response="hello")
@@ -97,7 +97,7 @@ def test_batch_is_one_trace(tracing: Traces, wrap: Callable[[Any, str], None]) -
 def test_fallback_in_a_running_loop_is_one_trace(
     tracing: Traces, wrap: Callable[[Any, str], None]
 ) -> None:
-    """LiteLLM makes its attempts in a thread."""
+    """LiteLLM makes the attempts in a thread."""
     wrap(ThreadPoolExecutor, "submit")
     wrap(litellm, "acompletion")
 
@@ -114,7 +114,7 @@ def test_fallback_in_a_running_loop_is_one_trace(
 def test_bridged_call_is_one_span(
     tracing: Traces, wrap: Callable[[Any, str], None], provider: LoopbackProvider
 ) -> None:
-    """Sync and async."""
+    """The sync call and the async call have one span each."""
     wrap(litellm, "completion")
     wrap(litellm, "acompletion")
     known = {"api_base": provider.openai_base, "api_key": "sk-very-secret"}
@@ -125,7 +125,7 @@ def test_bridged_call_is_one_span(
 
 
 def test_retried_call_has_its_attempts(tracing: Traces, wrap: Callable[[Any, str], None]) -> None:
-    """LiteLLM has another library call the function."""
+    """Another library calls the function for LiteLLM."""
     wrap(litellm.main, "completion")
     asked = {"num_retries": 2, "mock_response": "hello"}
     litellm.completion_with_retries(MODEL, user("hello"), **asked)
@@ -135,7 +135,7 @@ def test_retried_call_has_its_attempts(tracing: Traces, wrap: Callable[[Any, str
 
 
 class Asking(litellm.CustomLLM):
-    """A user's provider that asks another model, in its own thread too."""
+    """A user's provider that calls another model, also in a thread of its own."""
 
     def completion(self, *_: Any, **__: Any) -> Any:
         asked = {"model": MODEL, "messages": user("inner"), "mock_response": "hello"}
@@ -147,7 +147,7 @@ class Asking(litellm.CustomLLM):
 def test_call_of_a_users_callback_stays_the_users(
     tracing: Traces, wrap: Callable[[Any, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has a span of its own; one in a thread without context has a trace of its own."""
+    """The call has a span; one in a thread without context has a trace of its own."""
     handlers = [{"provider": "asking", "custom_handler": Asking()}]
     monkeypatch.setattr(litellm, "custom_provider_map", handlers)
     litellm.utils.custom_llm_setup()

@@ -1,4 +1,4 @@
-"""What speech to text and back leave behind: the text, and the recording in an attachment."""
+"""Speech to text and text to speech: the text, and the recording as an attachment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WAV = b"RIFF" + bytes(100_000)
 
 
 def test_what_was_heard_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """Text, language and segments, and how long the recording is."""
+    """The text, the language, the segments and the recording's length are recorded."""
     response = TRANSCRIPTION.call(caller, response_format="verbose_json")
     span = tracing.span()
     assert span.outputs["text"] == response.text == HEARD
@@ -36,7 +36,7 @@ def test_what_was_heard_is_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tokens_of_a_recording_are_counted(tracing: Traces, caller: Caller) -> None:
-    """By the models that are billed by them."""
+    """Token counts are recorded for models that are billed by tokens."""
     response = TRANSCRIPTION.call(caller, model="openai/gpt-4o-transcribe")
     span = tracing.span()
     cost = span.attributes["mlflow.llm.cost"]
@@ -51,7 +51,7 @@ def test_tokens_of_a_recording_are_counted(tracing: Traces, caller: Caller) -> N
 
 
 def test_subtitles_are_recorded_as_text(tracing: Traces, caller: Caller) -> None:
-    """There is nothing else in the answer."""
+    """The response has only the text of the subtitles."""
     response = TRANSCRIPTION.call(caller, response_format="srt", language="en")
     span = tracing.span()
     assert span.outputs["text"] == response.text
@@ -67,7 +67,7 @@ def test_subtitles_are_recorded_as_text(tracing: Traces, caller: Caller) -> None
     ],
 )
 def test_recording_is_described(file: Any, recorded: Any, tracing: Traces, caller: Caller) -> None:
-    """Name and size alone; the provider gets it whole."""
+    """The span has only the name and the size; the provider gets the whole file."""
     TRANSCRIPTION.call(caller, file=file)
     assert tracing.span().inputs["file"] == recorded
     assert WAV in caller.provider.requests[-1].raw
@@ -75,7 +75,7 @@ def test_recording_is_described(file: Any, recorded: Any, tracing: Traces, calle
 
 
 def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) -> None:
-    """It is where the caller left it."""
+    """The file is not read, and its position does not change."""
     path = tmp_path / "talk.wav"
     path.write_bytes(b"skipped" + WAV)
     with path.open("rb") as file:
@@ -88,7 +88,7 @@ def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) 
 
 
 def test_speech_is_an_attachment(tracing: Traces, caller: Caller) -> None:
-    """The caller has it whole, and may write it to a file."""
+    """The caller gets the whole response, and the span has the audio as an attachment."""
     response = SPEECH.call(caller, speed=2, response_format="mp3")
     span = tracing.span()
     assert type(response) is HttpxBinaryResponseContent
@@ -99,7 +99,7 @@ def test_speech_is_an_attachment(tracing: Traces, caller: Caller) -> None:
 
 
 def test_cost_of_speech_is_litellms_own(tracing: Traces, caller: Caller) -> None:
-    """By the character, without tokens."""
+    """Speech is priced by the character, without tokens."""
     response = SPEECH.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -107,7 +107,7 @@ def test_cost_of_speech_is_litellms_own(tracing: Traces, caller: Caller) -> None
 
 
 def test_speech_that_is_still_to_come_is_not_read() -> None:
-    """Whoever reads a stream first is the only one who does."""
+    """A stream can be read only once, and the caller reads it."""
 
     class Unread(httpx.SyncByteStream):
         def __iter__(self) -> Any:
@@ -121,7 +121,7 @@ def test_speech_that_is_still_to_come_is_not_read() -> None:
 
 
 def test_silence_is_no_attachment() -> None:
-    """There is nothing to store."""
+    """Empty audio is not stored."""
     carrier = httpx.Response(200, content=b"")
     told = audio.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
     assert told.outputs == {"size": 0}
@@ -138,6 +138,6 @@ def test_silence_is_no_attachment() -> None:
     ],
 )
 def test_length_of_a_recording_stands_in_many_places(response: Any, seconds: float | None) -> None:
-    """And in some answers nowhere."""
+    """Responses have the length in different fields, and some have none."""
     told = audio.parse_response(response, {"model": "openai/whisper-1"})
     assert told.attributes.get("audio_seconds") == seconds

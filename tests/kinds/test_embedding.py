@@ -1,4 +1,4 @@
-"""What embeddings leave behind: the texts, and the size of the vectors."""
+"""Embeddings: the texts, and the size of the vectors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD = [i / 1024 for i in range(5)]
 
 
 def test_answer_keeps_its_shape_with_vectors_described(tracing: Traces, caller: Caller) -> None:
-    """The number of dimensions and the first five numbers of each; the caller has them whole."""
+    """The span has each vector's dimension and first five numbers; the caller gets it whole."""
     response = EMBEDDING.call(caller)
     outputs = tracing.span().outputs
     assert [len(item["embedding"]) for item in response.data] == [1536, 1536]
@@ -37,7 +37,7 @@ def test_answer_keeps_its_shape_with_vectors_described(tracing: Traces, caller: 
 
 
 def test_tokens_cost_and_counts_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """All of the cost is that of the input."""
+    """All of the cost is the input's."""
     response = EMBEDDING.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -52,7 +52,7 @@ def test_tokens_cost_and_counts_are_recorded(tracing: Traces, caller: Caller) ->
 
 
 def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """What shapes the vectors."""
+    """The parameters that shape the vectors are recorded."""
     EMBEDDING.call(caller, dimensions=8, encoding_format="float", input="one text")
     span = tracing.span()
     assert span.inputs == {
@@ -66,7 +66,7 @@ def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
 
 @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")
 def test_base64_is_recorded_by_its_size(tracing: Traces, caller: Caller) -> None:
-    """Its dimension is not told by it."""
+    """The dimension is absent, because base64 does not show it."""
     response = EMBEDDING.call(caller, encoding_format="base64")
     span = tracing.span()
     assert isinstance(response.data[0]["embedding"], str)
@@ -76,7 +76,7 @@ def test_base64_is_recorded_by_its_size(tracing: Traces, caller: Caller) -> None
 
 
 def test_many_vectors_are_recorded_by_their_number(tracing: Traces, caller: Caller) -> None:
-    """The first ten stand for them."""
+    """The first ten vectors and the number of the others are recorded."""
     EMBEDDING.call(caller, input=["x"] * 200, dimensions=4)
     span = tracing.span()
     assert len(span.inputs["input"]) == 200
@@ -86,7 +86,7 @@ def test_many_vectors_are_recorded_by_their_number(tracing: Traces, caller: Call
 
 
 def test_cache_hit_costs_nothing(tracing: Traces, caller: Caller, litellm_cache: None) -> None:
-    """The vectors are the same."""
+    """The vectors are the same, and the cost of the hit is 0."""
     for _ in range(2):
         EMBEDDING.call(caller, caching=True)
     first, second = tracing.calls()
@@ -107,15 +107,15 @@ def test_cache_hit_costs_nothing(tracing: Traces, caller: Caller, litellm_cache:
     ],
 )
 def test_inputs_that_are_tokens_are_counted(given: Any, recorded: Any) -> None:
-    """There are thousands, and they say nothing to people."""
+    """Tokens are counted, because their numbers mean nothing to a reader."""
     assert embedding.request({"input": given}).inputs == {"input": recorded}
 
 
 def test_vectors_are_not_copied() -> None:
-    """That would take longer than some calls, and as much memory again."""
+    """A copy would take longer than some calls, and twice the memory."""
     entry = {"object": "embedding", "index": 0, "embedding": [0.5] * 1536}
     few, many = (litellm.EmbeddingResponse(model="m", data=[entry] * n) for n in (1, 2000))
-    # What LiteLLM loads the first time is not ours.
+    # Memory for modules that LiteLLM loads at the first call is not counted.
     embedding.parse_response(few, {"model": "m"})
     tracemalloc.start()
     told = embedding.parse_response(many, {"model": "m"})
@@ -126,7 +126,7 @@ def test_vectors_are_not_copied() -> None:
 
 
 def test_vectors_of_each_token_are_described() -> None:
-    """A few providers give those."""
+    """A few providers return one vector for each token."""
     entry = litellm.utils.Embedding(embedding=[[0.1] * 1000] * 7, index=0, object="embedding")
     told = embedding.parse_response(
         litellm.EmbeddingResponse(model="m", data=[entry]), {"model": "m"}
@@ -135,7 +135,7 @@ def test_vectors_of_each_token_are_described() -> None:
 
 
 def test_no_tokens_are_absent() -> None:
-    """LiteLLM fills in 0 where the provider told none."""
+    """LiteLLM fills in 0 if the provider reports none."""
     response = litellm.EmbeddingResponse(model="m", data=[])
     told = embedding.parse_response(response, {"model": "m"})
     assert told.usage is None
@@ -152,17 +152,17 @@ def test_no_tokens_are_absent() -> None:
     ],
 )
 def test_pictures_are_noticed(picture: Any) -> None:
-    """MLflow takes those that are data out of the span."""
+    """MLflow moves images that are data out of the span."""
     told = embedding.request({"input": ["text", picture]})
     assert told.has_media
     assert "very-secret" not in json.dumps(told.inputs)
 
 
 def test_texts_are_not_taken_for_pictures() -> None:
-    """Looking for attachments takes MLflow its time."""
+    """MLflow takes time to look for attachments."""
     assert not embedding.request({"input": ["text", "more"]}).has_media
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded by its type."""
     assert embedding.parse_response(object(), {"model": "m"}).outputs == "<builtins.object>"

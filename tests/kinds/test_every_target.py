@@ -1,4 +1,4 @@
-"""What holds for every door alike: no content where none is wanted, no secret, the same face."""
+"""Checks of every target: no content if content is off, no secret, the same signature."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mlflow_litellm._instrumentation.target import Target
 
 WORD = "confidential"
-# What the provider says of its own.
+# Texts of the provider's own responses.
 ANSWERED = ("Hello from the recording", "Paris is warm", "is_video", "cat.png")
 GEMINI = "gemini/gemini-2.5-flash"
 SIGNED = f"https://example.com/{WORD}?X-Amz-Signature={SECRET}"
@@ -58,8 +58,8 @@ _VIDEO = {"video_id": WORD, "prompt": WORD, "custom_llm_provider": "openai"}
 _QUESTION = {"type": "noul", "instructions": WORD}
 _PICTURED = {"image": PNG, "prompt": WORD, "model": "openai/gpt-image-1"}
 _STORE = {"vector_store_id": WORD, "custom_llm_provider": "openai"}
-# By the sync name: where the provider's paths begin, and the arguments, which say a word and hold
-# secrets, beside address and key.
+# By the sync name: the prefix of the provider's paths, and the arguments in addition to address and
+# key. The arguments contain the word and secrets.
 ASKED: dict[str, tuple[str, dict[str, Any]]] = {
     "completion": ("/v1", {**_SAID, "prompt_variables": {"a": WORD, "api_key": SECRET}}),
     "completion_with_retries": ("/v1", _SAID),
@@ -130,16 +130,16 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
         {"model": "cloudflare/d", "state": WORD, "fields": {WORD: {"type": "text"}}},
     ),
 }
-# What methods of Router are asked otherwise than the functions of the same name.
+# Arguments of Router's methods that differ from those of the functions of the same name.
 ROUTED: dict[str, dict[str, Any]] = {
     "Router.abatch_completion": {"models": ["any"], "messages": user(WORD)},
     "Router.abatch_completion_fastest_response": {"messages": user(WORD)},
     "Router.abatch_completion_one_model_multiple_requests": {"messages": [user(WORD), user(WORD)]},
     "Router.schedule_acompletion": {"messages": user(WORD), "priority": 0},
 }
-# Arguments that the word is said in.
+# Arguments that contain the word.
 SAYING = {"contents", "document", "image", "input", "messages", "prompt", "query", "state"}
-# Attributes that are texts, which without content tell none of what was said.
+# Attributes with texts that contain no content of requests and responses.
 TOLD = {
     "api_base", "custom_llm_provider", "deployment", "finish_reasons", "litellm_call_id",
     "mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model", "mlflow.llm.provider",
@@ -150,12 +150,12 @@ TOLD = {
 
 
 def holder(target: Target) -> Any:
-    """Return what has a door's name."""
+    """Return the object that has a target as an attribute."""
     return holder_of(litellm, target.name)[0]
 
 
 def last(target: Target) -> str:
-    """Return the last part of a door's name."""
+    """Return the last part of a target's name."""
     return target.name.rpartition(".")[2]
 
 
@@ -168,7 +168,7 @@ every_door = pytest.mark.parametrize("target", PRESENT, ids=lambda target: targe
 
 @pytest.fixture(autouse=True)
 def _loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have what some functions look for outside of the arguments: a loop, and an account."""
+    """Set the event loop and the account id that some functions need besides the arguments."""
     monkeypatch.setenv("CLOUDFLARE_ACCOUNT_ID", "mine")
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -178,7 +178,7 @@ def _loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def usual(target: Target) -> tuple[str, dict[str, Any]]:
-    """Return where a door's provider has its paths, and what the door is asked."""
+    """Return the prefix of a target's provider paths, and the target's arguments."""
     name = re.sub(r"^(Router|main|responses\.dispatch|google_genai)\.", "", target.name)
     kind = re.sub(r"^(schedule_)?a(batch_completion_.*)?(?=[a-z]|$)", "", name) or "completion"
     kind = re.sub(r"\.a(?=create|search)", ".", kind)
@@ -186,7 +186,7 @@ def usual(target: Target) -> tuple[str, dict[str, Any]]:
 
 
 def saying(text: str, value: Any) -> Any:
-    """Return arguments in which the text stands in the place of the word."""
+    """Return arguments with the text instead of the word."""
     if isinstance(value, dict):
         return {key: saying(text, item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -195,7 +195,7 @@ def saying(text: str, value: Any) -> Any:
 
 
 def ask(target: Target, provider: LoopbackProvider, text: str = WORD, **more: Any) -> Any:
-    """Call a door, with secrets all over, and read to the end what it gives."""
+    """Call a target with secrets in many arguments, and read its result to the end."""
     path, asked = usual(target)
     asked = {**asked, **ROUTED.get(target.name, {})}
     asked = {key: saying(text, item) if key in SAYING else item for key, item in asked.items()}
@@ -203,11 +203,11 @@ def ask(target: Target, provider: LoopbackProvider, text: str = WORD, **more: An
     known |= {"api_key": f"sk-{SECRET}", "extra_headers": {"X-Token": f"Bearer {SECRET}"}}
     noted = {"metadata": NOTED, "some_new_token": SECRET, **more}
     if "extraction" in target.name:
-        # It refuses what it does not know.
+        # This target refuses unknown arguments.
         noted.pop("some_new_token")
     function = getattr(holder(target), last(target))
     if target.name.startswith("Router."):
-        # LiteLLM asks for one kind of group by its name in the place of the deployment's model.
+        # For one kind, LiteLLM sends the group's name instead of the deployment's model.
         group = asked["model"] if "text" in target.name else "any"
         named = {"model_name": group, "litellm_params": {"model": asked["model"], **known}}
         function = getattr(litellm.Router([named], num_retries=0), last(target))
@@ -225,7 +225,7 @@ def ask(target: Target, provider: LoopbackProvider, text: str = WORD, **more: An
 
 
 def ask_as_it_can(target: Target, provider: LoopbackProvider) -> Any:
-    """Call a door; skip the test where older versions of LiteLLM refuse that untraced as well."""
+    """Call a target; skip the test if an older version of LiteLLM raises untraced as well."""
     try:
         return ask(target, provider)
     except Exception as error:
@@ -236,7 +236,7 @@ def ask_as_it_can(target: Target, provider: LoopbackProvider) -> Any:
 
 
 def meet(target: Target, provider: LoopbackProvider, **more: Any) -> None:
-    """Call a door twice: answered, streamed where it does, and failing with the request quoted."""
+    """Call a target twice: once with success, streamed if possible, and once with an error."""
     stream = {"stream": True} if hasattr(target.payload, "Accumulator") else {}
     for text, read in ((WORD, stream), (f"/error 401 {WORD} $REQUEST", {})):
         with suppress(Exception):
@@ -244,13 +244,13 @@ def meet(target: Target, provider: LoopbackProvider, **more: Any) -> None:
 
 
 def texts(traces: Traces) -> str:
-    """Return all that stands in the traces."""
+    """Return all data of the traces as text."""
     return json.dumps([trace.to_dict() for trace in traces.all()], default=str)
 
 
 @every_door
 def test_call_is_one_trace(target: Target, tracing: Traces, provider: LoopbackProvider) -> None:
-    """Of the door's own span, and those below it, each ended."""
+    """The trace has the target's span and its children, and each has ended."""
     assert ask_as_it_can(target, provider) is not None
     trace = tracing.one()
     [root] = [span for span in trace.data.spans if span.parent_id is None]
@@ -262,7 +262,7 @@ def test_call_is_one_trace(target: Target, tracing: Traces, provider: LoopbackPr
 
 @every_door
 def test_no_secret_is_recorded(target: Target, tracing: Traces, provider: LoopbackProvider) -> None:
-    """Neither keys and headers, nor signatures, nor cookies, also where an error quotes them."""
+    """Keys, headers, signatures and cookies are absent, even if an error quotes them."""
     meet(target, provider)
     assert len(tracing.all()) == 2
     assert SECRET not in texts(tracing)
@@ -273,7 +273,7 @@ def test_no_secret_is_recorded(target: Target, tracing: Traces, provider: Loopba
 def test_what_was_said_is_nowhere(
     way: str, target: Target, traces: Traces, provider: LoopbackProvider
 ) -> None:
-    """Neither in inputs and outputs, nor in attributes, events, tags and previews."""
+    """Content is absent from inputs, outputs, attributes, events, tags and previews."""
     mlflow.litellm.autolog(log_content=way == "litellm")
     switch = {"metadata": {**NOTED, "turn_off_message_logging": True}}
     meet(target, provider, **(switch if way == "litellm" else {}))
@@ -296,7 +296,7 @@ def _face(function: Any) -> list[Any]:
 
 @every_door
 def test_door_has_the_face_of_the_function(target: Target, traces: Traces) -> None:
-    """To whoever looks at it; and is the very function again, when tracing is off."""
+    """Inspection sees no difference, and the original is restored when tracing is off."""
     original = vars(holder(target))[last(target)]
     face = _face(getattr(holder(target), last(target)))
     mlflow.litellm.autolog()

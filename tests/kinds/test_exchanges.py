@@ -1,4 +1,4 @@
-"""Each provider's own format: what a whole answer says in its span, the streamed one says too."""
+"""Each provider's own format: the span of a stream records the same as that of a whole response."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Span
     from traces import Traces
 
-# LiteLLM's own in a stream: its clock, the ids it makes up, what it reckons the call to cost.
+# LiteLLM's own values in a stream: its clock, the ids that it creates, its estimate of the cost.
 ALWAYS = ("id", "created", "model", "usage.cost")
 
 each = pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.provider)
@@ -28,7 +28,7 @@ listed = pytest.mark.parametrize(
 
 
 def both(exchange: Exchange, tracing: Traces, caller: Caller) -> list[Span]:
-    """Return the spans of the whole answer and of the streamed one."""
+    """Return the spans of the whole response and of the streamed one."""
     exchange.complete(caller)
     exchange.stream(caller, **COUNTED)
     return tracing.calls()
@@ -41,7 +41,7 @@ def message(span: Span) -> dict[str, Any]:
 
 
 def without(outputs: dict[str, Any], paths: tuple[str, ...]) -> Any:
-    """Return a copy of a span's outputs without what some paths lead to, or what is empty."""
+    """Return a copy of a span's outputs without empty values and the values at some paths."""
     copy = json.loads(json.dumps(outputs))
     for path in paths:
         *steps, last = path.split(".")
@@ -53,7 +53,7 @@ def without(outputs: dict[str, Any], paths: tuple[str, ...]) -> Any:
 
 
 def filled(value: Any) -> Any:
-    """Return plain data without the fields that are empty: LiteLLM sends them one way alone."""
+    """Return JSON data without empty fields, which LiteLLM sends only streamed or only whole."""
     if isinstance(value, list):
         return [filled(item) for item in value]
     if not isinstance(value, dict):
@@ -64,7 +64,7 @@ def filled(value: Any) -> Any:
 
 @each
 def test_answer_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
-    """The text, the reasoning, the tool call and why the answer ended, both ways."""
+    """The text, the reasoning, the tool call and the finish reason are recorded for both."""
     for span in both(exchange, tracing, caller):
         said = message(span)
         [call] = said["tool_calls"]
@@ -80,7 +80,7 @@ def test_answer_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller)
 def test_stream_says_what_the_whole_answer_says(
     exchange: Exchange, tracing: Traces, caller: Caller
 ) -> None:
-    """All of it, but for what LiteLLM itself leaves out, adds, or puts elsewhere."""
+    """All fields agree, except those that LiteLLM itself omits, adds or moves."""
     unstreamed, streamed = both(exchange, tracing, caller)
     paths = (*ALWAYS, *exchange.differs)
     assert without(streamed.outputs, paths) == without(unstreamed.outputs, paths)
@@ -90,7 +90,7 @@ def test_stream_says_what_the_whole_answer_says(
 def test_model_provider_and_endpoint_are_recorded(
     exchange: Exchange, tracing: Traces, caller: Caller
 ) -> None:
-    """The provider by the name that it was called by."""
+    """The provider's name is the one in the request."""
     for span in both(exchange, tracing, caller):
         assert span.attributes["mlflow.llm.model"] == exchange.answered
         assert span.attributes["model"] == exchange.model
@@ -101,7 +101,7 @@ def test_model_provider_and_endpoint_are_recorded(
 
 @each
 def test_tokens_are_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
-    """Cached ones among the prompt's, and in detail in the outputs, both ways."""
+    """Cached tokens are among the prompt's, and the details are in the outputs."""
     for span in both(exchange, tracing, caller):
         assert span.attributes["mlflow.chat.tokenUsage"] == exchange.tokens
         for name, details in exchange.details.items():
@@ -112,19 +112,19 @@ def test_tokens_are_recorded(exchange: Exchange, tracing: Traces, caller: Caller
 def test_tokens_that_nobody_asked_for_are_recorded(
     exchange: Exchange, tracing: Traces, caller: Caller
 ) -> None:
-    """LiteLLM keeps them from the reader. OpenAI's format counts for who asks alone."""
+    """LiteLLM hides them from the reader. OpenAI's format has counts only on request."""
     exchange.stream(caller)
     attributes = tracing.span().attributes
     recorded = attributes.get("mlflow.chat.tokenUsage")
     if exchange.counts:
         assert recorded == exchange.tokens
-    # Since 1.110 LiteLLM tells its estimate.
+    # Since 1.110 LiteLLM reports its estimate.
     assert attributes.get("usage_is_estimate", False) == (bool(recorded) and not exchange.counts)
 
 
 @listed
 def test_cost_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
-    """The same both ways, of input and output, and next to what LiteLLM told."""
+    """The costs of input and output are the same for both, and near LiteLLM's own figure."""
     unstreamed, streamed = both(exchange, tracing, caller)
     cost = unstreamed.attributes["mlflow.llm.cost"]
     assert 0 < cost["output_cost"] < cost["total_cost"]
@@ -134,7 +134,7 @@ def test_cost_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -
 
 
 def test_cost_that_the_provider_tells_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """OpenRouter's, which no list has."""
+    """OpenRouter's response has the cost, which no price list has."""
     for span in both(OPENROUTER, tracing, caller):
         assert span.attributes["response_cost"] == 0.00041
         assert span.attributes["mlflow.llm.cost"]["total_cost"] == 0.00041
@@ -142,14 +142,14 @@ def test_cost_that_the_provider_tells_is_recorded(tracing: Traces, caller: Calle
 
 @signed
 def test_thinking_keeps_its_signature(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
-    """Without it the block cannot be sent back."""
+    """A block without its signature cannot be sent back."""
     thought = {"type": "thinking", "thinking": REASONING, "signature": exchange.signature}
     for span in both(exchange, tracing, caller):
         assert message(span)["thinking_blocks"] == [thought]
 
 
 def test_details_of_reasoning_are_joined(tracing: Traces, caller: Caller) -> None:
-    """OpenRouter's, which are to be sent back; LiteLLM puts them elsewhere in a stream."""
+    """OpenRouter's details have to be sent back; LiteLLM moves them in a stream."""
     unstreamed, streamed = map(message, both(OPENROUTER, tracing, caller))
     [detail] = unstreamed["provider_specific_fields"]["reasoning_details"]
     assert detail["text"] == REASONING
@@ -158,7 +158,7 @@ def test_details_of_reasoning_are_joined(tracing: Traces, caller: Caller) -> Non
 
 @each
 def test_no_secret_is_recorded(exchange: Exchange, tracing: Traces, caller: Caller) -> None:
-    """Neither what was sent to the provider, nor the cookie that it set."""
+    """The request's secrets and the provider's cookie are absent."""
     both(exchange, tracing, caller)
     for received in caller.provider.requests[-2:]:
         assert "very-secret" in str(received.headers)

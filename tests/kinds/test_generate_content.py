@@ -1,4 +1,4 @@
-"""Gemini's own calls: what is recorded of them, whole and streamed, sync and async."""
+"""Gemini's own calls: their spans, whole and streamed, sync and async."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SCENARIOS = ["plain words", "/tools 2", "/reason | so be it", "/cached"]
 
 
 def contents(text: str) -> list[dict[str, Any]]:
-    """Return the contents of one user's turn."""
+    """Return the contents of a single turn of the user."""
     return [{"role": "user", "parts": [{"text": text}]}]
 
 
@@ -42,13 +42,13 @@ def generate(caller: Caller, text: str, *, stream: bool = False, **kwargs: Any) 
 
 
 def parts(span: Any) -> list[dict[str, Any]]:
-    """Return the parts of the one candidate that a span says was answered."""
+    """Return the parts of the only candidate in a span's outputs."""
     [candidate] = span.outputs["candidates"]
     return candidate["content"]["parts"]
 
 
 def test_content_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
-    """In Gemini's format, with request, answer, tokens, cost, model and provider."""
+    """The span has Gemini's format, with request, response, tokens, cost, model and provider."""
     config = {"temperature": 0.5, "system_instruction": "Be brief."}
     response = generate(caller, "hello", config=config)
     trace = tracing.one()
@@ -69,7 +69,7 @@ def test_content_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
 
 
 def test_litellms_own_name_of_it_is_a_door_too(tracing: Traces, caller: Caller) -> None:
-    """``litellm.agenerate_content``, the only one of them that stands there."""
+    """``litellm.agenerate_content`` is the only one of these functions with a second name."""
     if not is_async(caller):
         pytest.skip("LiteLLM has it async alone.")
     base = f"{caller.provider.anthropic_base}/v1beta"
@@ -82,7 +82,7 @@ def test_litellms_own_name_of_it_is_a_door_too(tracing: Traces, caller: Caller) 
 def test_streamed_content_is_recorded_like_an_unstreamed_one(
     text: str, tracing: Traces, caller: Caller
 ) -> None:
-    """Texts, calls of functions, thoughts, tokens and cost."""
+    """Texts, function calls, thoughts, tokens and cost are the same."""
     generate(caller, text)
     assert {type(chunk) for chunk in caller.read(generate(caller, text, stream=True))} == {bytes}
     whole, streamed = tracing.calls()
@@ -96,7 +96,7 @@ def test_streamed_content_is_recorded_like_an_unstreamed_one(
 
 
 def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> None:
-    """To isinstance."""
+    """A traced stream is an instance of LiteLLM's class."""
     prefix = "Async" if is_async(caller) else ""
     kind = getattr(streaming_iterator, f"{prefix}GoogleGenAIGenerateContentStreamingIterator")
     stream = generate(caller, "hello", stream=True)
@@ -107,14 +107,14 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
 
 
 def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
-    """In the shape of a whole answer."""
+    """The chunks so far are recorded in the format of a whole response."""
     caller.read(generate(caller, "/long 20", stream=True), most=3)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
     assert parts(tracing.span()) == [{"text": "w0 w1 w2 "}]
 
 
 def test_broken_stream_is_an_error_with_what_came_before(tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     stream = generate(caller, "/break 3", stream=True)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - LiteLLM's type differs by version.
         caller.read(stream)
@@ -123,7 +123,7 @@ def test_broken_stream_is_an_error_with_what_came_before(tracing: Traces, caller
 
 
 def test_error_event_is_an_error_with_what_came_before(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM passes it on, and raises nothing."""
+    """LiteLLM passes the event on, and raises nothing."""
     chunks = caller.read(generate(caller, "/event-error 3 broken", stream=True))
     assert b"broken" in chunks[-1]
     span = tracing.span()
@@ -134,14 +134,14 @@ def test_error_event_is_an_error_with_what_came_before(tracing: Traces, caller: 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_call_that_fails_is_an_error(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         generate(caller, "/error 429 slow down", stream=stream)
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
 def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
-    """Neither the key, nor a header, nor a cookie, nor what is configured."""
+    """Keys, headers, cookies and secrets in the configuration are absent."""
     config = {"http_options": {"headers": {"X-Key": "hush-1"}}}
     generate(caller, "hello", config=config, extra_headers={"X-Auth": "hush-2"})
     caller.read(generate(caller, "hello", stream=True))
@@ -150,7 +150,7 @@ def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tools_are_shown_as_a_chats(tracing: Traces, caller: Caller) -> None:
-    """Which is the shape that MLflow has a view for; Google's own by their names."""
+    """MLflow's view needs the format of chat; Google's own tools are recorded by name."""
     tools = [{"functionDeclarations": [DECLARED]}, {"googleSearch": {}}]
     generate(caller, "hello", tools=tools)
     span = tracing.span()
@@ -162,7 +162,7 @@ def test_tools_are_shown_as_a_chats(tracing: Traces, caller: Caller) -> None:
 
 
 def test_pictures_are_attachments(tracing: Traces, caller: Caller) -> None:
-    """And not base64 in the span."""
+    """The span has no base64 of an image."""
     data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(3000)).decode()
     [turn] = contents("hello")
     picture = {"inlineData": {"mimeType": "image/png", "data": data}}
@@ -172,19 +172,19 @@ def test_pictures_are_attachments(tracing: Traces, caller: Caller) -> None:
     assert data[:100] not in told
 
 
-# Requests and answers by themselves.
+# Requests and responses without a call.
 
 
 @pytest.mark.parametrize("said", ["hello", ["hello"], {"parts": [{"text": "hello"}]}])
 def test_contents_of_any_shape_are_recorded(said: Any) -> None:
-    """A text, texts, one turn."""
+    """The contents may be a text, a list of texts or a turn."""
     told = generate_content.request({"model": MODEL, "contents": said})
     assert told.inputs["contents"] == said
     assert not told.has_media
 
 
 def test_configuration_keeps_its_schemas_and_tools() -> None:
-    """Their fields may go by the name of a secret."""
+    """Fields of a schema may have the name of a secret."""
     schema = {"properties": {"password": {"type": "string"}}}
     tools = [{"function_declarations": [{"name": "f", "parameters": schema}]}]
     config = {"response_schema": schema, "tools": tools, "api_key": "hush"}
@@ -196,7 +196,7 @@ def test_configuration_keeps_its_schemas_and_tools() -> None:
 
 
 def merged(*pieces: Any) -> Any:
-    """Return what joined the pieces of a stream."""
+    """Return the accumulator of a stream's chunks."""
     accumulator = generate_content_stream.Accumulator({"model": MODEL}, None)
     for piece in pieces:
         accumulator.add(piece)
@@ -204,12 +204,12 @@ def merged(*pieces: Any) -> Any:
 
 
 def piece(*said: dict[str, Any], index: int = 0, **more: Any) -> dict[str, Any]:
-    """Return a response of a stream."""
+    """Return a chunk of a stream."""
     return {"candidates": [{"index": index, "content": {"parts": list(said)}, **more}]}
 
 
 def test_candidates_are_kept_apart() -> None:
-    """And in order."""
+    """The candidates are separate and in order."""
     pieces = [piece({"text": text}, index=index) for index, text in ((1, "b"), (0, "a"), (1, "c"))]
     first, second = merged(*pieces).response().outputs["candidates"]
     assert first["content"]["parts"] == [{"text": "a"}]
@@ -217,7 +217,7 @@ def test_candidates_are_kept_apart() -> None:
 
 
 def test_thoughts_are_kept_apart_from_the_answer() -> None:
-    """Their signatures stay with the part that brought them; they are no content."""
+    """Signatures stay with the part that has them, and thoughts are no content."""
     thought = piece({"text": "Hm", "thought": True}), piece({"text": ".", "thought": True})
     assert not merged(*thought).has_content
     said = merged(*thought, piece({"text": "So", "thoughtSignature": "s"}), piece({"text": "!"}))
@@ -229,7 +229,7 @@ def test_thoughts_are_kept_apart_from_the_answer() -> None:
 
 
 def test_chunks_may_be_cut_anywhere() -> None:
-    """Bytes, as a transport delivers them."""
+    """A transport may cut the bytes at any position."""
     data = b"data: " + json.dumps(piece({"text": "Zürich"})).encode() + b"\r\n\r\n"
     pieces = [data[at : at + 5] for at in range(0, len(data), 5)]
     [candidate] = merged(*pieces).response().outputs["candidates"]
@@ -237,12 +237,12 @@ def test_chunks_may_be_cut_anywhere() -> None:
 
 
 def test_last_event_needs_no_end_of_line() -> None:
-    """Where the connection ends with it."""
+    """The connection may end directly after the last event."""
     data = b"data: " + json.dumps(piece({"text": "a"})).encode()
     assert merged(data).response().outputs["candidates"]
 
 
 def test_made_pictures_are_media() -> None:
-    """As attachments of the outputs."""
+    """Images in a response become attachments."""
     picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
     assert merged(piece(picture)).response().has_media

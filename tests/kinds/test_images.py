@@ -1,4 +1,4 @@
-"""What making pictures leaves behind: prompts and pictures, which stand in attachments."""
+"""Image generation: prompts, and images as attachments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLEANED = "https://blobs.example.com/picture.png?se=2026&sig=[REDACTED]"
 
 @pytest.mark.parametrize("service", [IMAGE_GENERATION, IMAGE_EDIT], ids=["made", "changed"])
 def test_picture_is_an_attachment(service: Service, tracing: Traces, caller: Caller) -> None:
-    """The caller has it whole."""
+    """The caller gets the whole image."""
     response = service.call(caller)
     [picture] = tracing.span().outputs["data"]
     assert content(picture["b64_json"]) == ("image/png", PICTURE)
@@ -35,7 +35,7 @@ def test_picture_is_an_attachment(service: Service, tracing: Traces, caller: Cal
 def test_tokens_and_cost_are_litellms_own(
     service: Service, tracing: Traces, caller: Caller
 ) -> None:
-    """Of text and pictures together."""
+    """The tokens of text and of images are counted together."""
     response = service.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -47,7 +47,7 @@ def test_tokens_and_cost_are_litellms_own(
 
 
 def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """What shapes the picture, and how the provider understood it."""
+    """The request's parameters and the provider's values for them are recorded."""
     given = {"n": 1, "size": "1024x1024", "quality": "low", "user": "ada"}
     IMAGE_GENERATION.call(caller, **given)
     span = tracing.span()
@@ -62,7 +62,7 @@ def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
 def test_address_of_a_picture_loses_its_signature(
     service: Service, model: str | None, tracing: Traces, caller: Caller
 ) -> None:
-    """And LiteLLM's zeros for tokens that nobody counted are left out."""
+    """LiteLLM's zeros for tokens that were not counted are omitted."""
     response = service.call(caller, **({"model": model} if model else {}))
     span = tracing.span()
     assert span.outputs["data"] == [{"revised_prompt": "revised", "url": CLEANED}]
@@ -72,7 +72,7 @@ def test_address_of_a_picture_loses_its_signature(
 
 
 def test_given_picture_is_an_attachment(tracing: Traces, caller: Caller) -> None:
-    """With its size, and the type that its first bytes tell."""
+    """The span has the image's size, and the type that its first bytes show."""
     IMAGE_EDIT.call(caller)
     image = tracing.span().inputs["image"]
     assert content(image["content"]) == ("image/png", PNG)
@@ -80,7 +80,7 @@ def test_given_picture_is_an_attachment(tracing: Traces, caller: Caller) -> None
 
 
 def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) -> None:
-    """LiteLLM sends all of it, and nothing of it is in the trace."""
+    """LiteLLM sends the whole file, and the trace has only its name."""
     path = tmp_path / "cat.png"
     path.write_bytes(PNG)
     with path.open("rb") as file:
@@ -90,7 +90,7 @@ def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) 
 
 
 class Unread(io.BytesIO):
-    """A file that nobody may read, or move in."""
+    """A file in which every read and seek fails."""
 
     def _refuse(self, *_: Any) -> Any:
         raise AssertionError
@@ -100,7 +100,7 @@ class Unread(io.BytesIO):
 
 @pytest.mark.parametrize("name", ["image", "mask"])
 def test_file_in_memory_is_not_read(name: str) -> None:
-    """It knows its size."""
+    """The size is available without reading."""
     told = images.request({name: Unread(PNG)})
     assert told.inputs == {name: {"size": len(PNG)}}
 
@@ -121,12 +121,12 @@ def test_file_in_memory_is_not_read(name: str) -> None:
     ],
 )
 def test_files_of_many_kinds_are_described(file: Any, recorded: Any) -> None:
-    """As OpenAI's client takes them, and as providers do."""
+    """The files have the types that OpenAI's client and other providers accept."""
     assert images.request({"image": file}).inputs == {"image": recorded}
 
 
 def test_closed_file_is_described(tmp_path: Path) -> None:
-    """What it does in LiteLLM is LiteLLM's affair."""
+    """A closed file is recorded by its type, without an error."""
     file = io.BytesIO(PNG)
     file.close()
     assert images.request({"image": file}).inputs == {"image": "<_io.BytesIO>"}
@@ -142,7 +142,7 @@ def test_closed_file_is_described(tmp_path: Path) -> None:
     ],
 )
 def test_type_of_a_picture_is_told_by_its_first_bytes(head: bytes, kind: str) -> None:
-    """Answers do not tell it."""
+    """Responses do not name the type of an image."""
     picture = base64.b64encode(head + bytes(50)).decode()
     told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert told.outputs["data"] == [{"b64_json": f"data:{kind};base64,{picture}"}]
@@ -150,11 +150,11 @@ def test_type_of_a_picture_is_told_by_its_first_bytes(head: bytes, kind: str) ->
 
 @pytest.mark.parametrize("picture", ["", "no base64!", "data:image/png;base64,?"])
 def test_what_is_no_picture_is_described(picture: str) -> None:
-    """A gateway may answer anything."""
+    """A proxy may return any text."""
     told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert len(told.outputs["data"][0]["b64_json"]) < 100
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded by its type."""
     assert images.parse_response(object(), {"model": "openai/m"}).outputs == "<builtins.object>"

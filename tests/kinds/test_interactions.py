@@ -1,4 +1,4 @@
-"""Interactions: what is recorded of them, whole and streamed, sync and async."""
+"""Interactions: their spans, whole and streamed, sync and async."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def interact(caller: Caller, text: str = "hello there", **kwargs: Any) -> Any:
 
 
 def test_interaction_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
-    """With request, answer, tokens, cost, model and provider."""
+    """The span has request, response, tokens, cost, model and provider."""
     tool = {"type": "function", "name": "get_weather", "parameters": {"type": "object"}}
     config = {"temperature": 0.5}
     response = interact(caller, tools=[tool], system_instruction="Brief.", generation_config=config)
@@ -68,7 +68,7 @@ def test_interaction_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
 def test_streamed_interaction_is_recorded_like_an_unstreamed_one(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Text, tokens and cost."""
+    """Text, tokens and cost are the same."""
     interact(caller)
     caller.read(interact(caller, stream=True))
     whole, streamed = tracing.calls()
@@ -79,7 +79,7 @@ def test_streamed_interaction_is_recorded_like_an_unstreamed_one(
 
 
 def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
-    """In the shape of a whole interaction, without counts."""
+    """The events so far are recorded in the format of a whole interaction, without counts."""
     stream = interact(caller, stream=True)
     caller.read(stream, most=4)
     del stream
@@ -91,7 +91,7 @@ def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_interaction_that_fails_is_an_error(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         interact(caller, "/error 429", stream=stream)
     assert tracing.span().status.status_code == ERROR
@@ -99,7 +99,7 @@ def test_interaction_that_fails_is_an_error(stream: bool, tracing: Traces, calle
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_bridged_interaction_is_one_span(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """LiteLLM makes it of a response, of another provider; of a stream it tells no tokens."""
+    """LiteLLM makes an inner call of Responses, and its stream reports no tokens."""
     given = {"model": "openai/gpt-4o-mini", "api_base": caller.provider.openai_base}
     result = interact(caller, stream=stream, **given)
     if stream:
@@ -111,7 +111,7 @@ def test_bridged_interaction_is_one_span(stream: bool, tracing: Traces, caller: 
     assert ("mlflow.chat.tokenUsage" in span.attributes) is not stream
 
 
-# The events, and the requests, by themselves.
+# Events and requests without a call.
 
 
 def merged(*events: dict[str, Any]) -> Any:
@@ -123,12 +123,12 @@ def merged(*events: dict[str, Any]) -> Any:
 
 
 def delta(kind: str, index: int = 0, **fields: Any) -> dict[str, Any]:
-    """Return an event that brings a fragment."""
+    """Return an event with a fragment."""
     return {"event_type": "step.delta", "index": index, "delta": {"type": kind, **fields}}
 
 
 def test_thoughts_are_no_content() -> None:
-    """The time to the first content is that of the answer."""
+    """The time to the first content counts to the response's text."""
     thought = delta("thought_summary", content={"type": "text", "text": "Hm."})
     signed = delta("thought_signature", signature="sig==")
     assert not merged(thought, signed).has_content
@@ -143,7 +143,7 @@ def test_thoughts_are_no_content() -> None:
 
 
 def test_fragments_of_a_call_are_joined() -> None:
-    """At the step that began with its name."""
+    """The fragments are merged into the item that started with the call's name."""
     begin = {"type": "function_call", "id": "call_1", "name": "get_weather", "arguments": {}}
     pieces = [delta("arguments_delta", arguments=text) for text in ('{"loc', 'ation": "Paris"}')]
     events = ({"event_type": "step.start", "index": 0, "step": begin}, *pieces)
@@ -153,21 +153,21 @@ def test_fragments_of_a_call_are_joined() -> None:
 
 
 def test_error_event_is_an_error() -> None:
-    """LiteLLM raises nothing."""
+    """LiteLLM raises nothing for an error event."""
     event = {"event_type": "error", "error": {"code": "unavailable", "message": "broken"}}
     assert str(merged(event).error) == "unavailable: broken"
     assert merged("no event").response().outputs == {"steps": []}
 
 
 def test_tools_tokens_are_part_of_the_prompt() -> None:
-    """As LiteLLM bills them."""
+    """LiteLLM bills a tool's tokens as input."""
     usage = {"total_input_tokens": 5, "total_tool_use_tokens": 7, "total_output_tokens": 3}
     told = interactions.parse_response({"steps": [], "usage": usage}, {"model": GEMINI})
     assert told.usage == {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
 
 
 def test_media_of_an_interaction_are_attachments() -> None:
-    """Given and answered; URLs without signatures."""
+    """Media of requests and responses become attachments; URLs lose their signatures."""
     picture = {"type": "image", "data": "A" * 4000, "mime_type": "image/png"}
     link = {"type": "image", "uri": "https://example.com/a.png?sig=hush", "mime_type": "image/png"}
     told = interactions.request({"input": [{"type": "user_input", "content": [picture, link]}]})
@@ -179,7 +179,7 @@ def test_media_of_an_interaction_are_attachments() -> None:
 
 
 def test_environment_is_recorded_without_secrets() -> None:
-    """It says what an agent may reach."""
+    """The environment lists the agent's permissions, and its secrets are redacted."""
     environment = {"type": "remote", "network": {"headers": {"X": "hush"}}}
     told = interactions.request({"agent": "deep-research", "environment": environment})
     assert told.inputs["agent"] == "deep-research"

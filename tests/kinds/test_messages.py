@@ -1,4 +1,4 @@
-"""Anthropic's messages: what is recorded of them, whole and streamed, by every door."""
+"""Anthropic's messages: their spans, whole and streamed, for every target."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 TOOL = {"name": "get_weather", "input_schema": {"type": "object"}}
 SCENARIOS = ["plain words", "/tools 2", "/reason | so be it", "/cached"]
-# LiteLLM imports it where it streams Anthropic's own events.
+# LiteLLM imports it to stream Anthropic's own events.
 needs_redis = pytest.mark.skipif(find_spec("redis") is None, reason="needs redis")
 
 
 @pytest.fixture(params=["anthropic_messages", "acreate"])
 def ask(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Iterator[Any]:
-    """Call Anthropic's own API, by either name; LiteLLM has it async alone."""
+    """Call Anthropic's own API by either name; LiteLLM has it only async."""
     caller = AsyncCaller(provider)
 
     def ask(text: str, **kwargs: Any) -> Any:
@@ -51,14 +51,14 @@ def ask(request: pytest.FixtureRequest, provider: LoopbackProvider) -> Iterator[
 
 
 def create(caller: Caller, text: str, **kwargs: Any) -> Any:
-    """Call a model of OpenAI's by Anthropic's messages, which LiteLLM has sync as well."""
+    """Call a model of OpenAI's by Anthropic's messages, which LiteLLM also has sync."""
     known = {"max_tokens": 100, "messages": user(text)}
     holder = litellm.anthropic.messages
     return call(caller, "create", holder, **openai(caller, **known, **kwargs))
 
 
 def test_message_is_one_llm_span(tracing: Traces, ask: Any) -> None:
-    """In Anthropic's format, with request, message, tokens, cost, model and provider."""
+    """The span has Anthropic's format, with request, message, tokens, cost, model and provider."""
     response = ask("hello", system="Be brief.", tools=[TOOL])
     trace = tracing.one()
     [span] = trace.data.spans
@@ -83,7 +83,7 @@ def test_message_is_one_llm_span(tracing: Traces, ask: Any) -> None:
 
 
 def test_cost_is_what_litellms_price_list_asks(tracing: Traces, ask: Any) -> None:
-    """With a message, LiteLLM tells none."""
+    """LiteLLM reports no cost with a message."""
     if ANTHROPIC.partition("/")[2] not in litellm.model_cost:
         pytest.skip("This version of LiteLLM has no price for the model.")
     usage = ask("/cached")["usage"]
@@ -104,13 +104,13 @@ def test_cost_is_what_litellms_price_list_asks(tracing: Traces, ask: Any) -> Non
 def test_streamed_message_is_recorded_like_an_unstreamed_one(
     text: str, tracing: Traces, ask: Any
 ) -> None:
-    """Texts, tool calls, thinking with its signature, tokens and cost."""
+    """Texts, tool calls, thinking with its signature, tokens and cost are the same."""
     ask(text)
     assert {type(chunk) for chunk in ask.read(ask(text, stream=True))} == {bytes}
     whole, streamed = tracing.calls()
     said = [{**span.outputs, "usage": dict(span.outputs["usage"])} for span in (streamed, whole)]
     for answer in said:
-        # Some versions of LiteLLM add it, to whole answers alone.
+        # Some versions of LiteLLM add it only to whole responses.
         answer["usage"].pop("total_tokens", None)
     assert said[0] == said[1]
     for name in ("mlflow.chat.tokenUsage", "mlflow.llm.cost", "mlflow.llm.model"):
@@ -120,7 +120,7 @@ def test_streamed_message_is_recorded_like_an_unstreamed_one(
 
 @needs_redis
 def test_chunks_are_those_of_an_untraced_stream(traces: Traces, ask: Any) -> None:
-    """Not one byte more."""
+    """A traced stream has the same bytes as an untraced one."""
     untraced = ask("one two", stream=True)
     said = b"".join(ask.read(untraced))
     mlflow.litellm.autolog()
@@ -131,7 +131,7 @@ def test_chunks_are_those_of_an_untraced_stream(traces: Traces, ask: Any) -> Non
 
 @needs_redis
 def test_break_keeps_what_came(tracing: Traces, ask: Any) -> None:
-    """In the shape of a whole message."""
+    """The events so far are recorded in the format of a whole message."""
     stream = ask("/long 200", stream=True)
     ask.read(stream, most=1)
     ask.close(stream)
@@ -143,7 +143,7 @@ def test_break_keeps_what_came(tracing: Traces, ask: Any) -> None:
 @needs_redis
 @pytest.mark.parametrize("closed", [False, True])
 def test_unread_stream_is_abandoned(closed: bool, tracing: Traces, ask: Any) -> None:
-    """Closed, or dropped: at the latest when garbage is collected, as the event loop goes on."""
+    """The span ends on close, or at the latest with a garbage collection while the loop runs."""
     stream = ask("hello", stream=True)
     if closed:
         ask.close(stream)
@@ -178,7 +178,7 @@ def test_failure_in_mid_stream_is_an_error_with_what_came_before(
 
 
 def test_call_that_fails_is_an_error(tracing: Traces, ask: Any) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(Exception, match=r"429|slow down"):
         ask("/error 429 slow down")
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
@@ -189,7 +189,7 @@ def test_call_that_fails_is_an_error(tracing: Traces, ask: Any) -> None:
 def test_sync_call_of_anthropics_own_api_is_litellms_error(
     name: str, tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """LiteLLM has none; the span says so."""
+    """LiteLLM has no sync call here, and the span has LiteLLM's error."""
     known = {"model": ANTHROPIC, "max_tokens": 9, "messages": user("hi"), "api_key": SECRET}
     function = litellm.anthropic_messages_handler
     if name.startswith("anthropic.messages"):
@@ -202,7 +202,7 @@ def test_sync_call_of_anthropics_own_api_is_litellms_error(
 
 @needs_all_messages
 def test_other_models_are_called_sync_as_well(tracing: Traces, caller: Caller) -> None:
-    """One span, of the messages' kind, with the bridged answer's tokens and cost."""
+    """The trace has one span, of the messages' kind, with the inner call's tokens and cost."""
     response = create(caller, "hello")
     trace = tracing.one()
     [span] = trace.data.spans
@@ -216,7 +216,7 @@ def test_other_models_are_called_sync_as_well(tracing: Traces, caller: Caller) -
 
 @needs_redis
 def test_secrets_are_not_recorded(tracing: Traces, ask: Any) -> None:
-    """Neither the key, nor a header, nor a cookie, nor what opens an MCP server."""
+    """The key, headers, cookies and the token of an MCP server are absent."""
     server = {"type": "url", "url": "https://example.com", "authorization_token": "hush-1"}
     known = {"extra_headers": {"X-Auth": "hush-2"}}
     ask("hello", mcp_servers=[server], **known)
@@ -225,11 +225,11 @@ def test_secrets_are_not_recorded(tracing: Traces, ask: Any) -> None:
     assert not [secret for secret in (SECRET, "hush", "very-secret-cookie") if secret in told]
 
 
-# The events by themselves.
+# Events without a call.
 
 
 def event(**data: Any) -> bytes:
-    """Return an event as Anthropic sends it."""
+    """Return an event in Anthropic's format."""
     return f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode()
 
 
@@ -260,7 +260,7 @@ MESSAGE = {
 
 
 def merged(pieces: list[Any]) -> Any:
-    """Return what joined the pieces of a stream."""
+    """Return the accumulator of a stream's chunks."""
     accumulator = anthropic_messages_stream.Accumulator({"model": ANTHROPIC}, None)
     for piece in pieces:
         accumulator.add(piece)
@@ -269,14 +269,14 @@ def merged(pieces: list[Any]) -> Any:
 
 @pytest.mark.parametrize("size", [1, 7, 100, 10_000])
 def test_events_are_joined_wherever_they_are_cut(size: int) -> None:
-    """Within a line, within a letter, or several at once."""
+    """A cut may be within a line or a character, or after several events."""
     pieces = [STREAM[at : at + size] for at in range(0, len(STREAM), size)]
     assert merged(pieces).response().outputs == MESSAGE
 
 
 @pytest.mark.parametrize("kind", [bytes, str, dict])
 def test_events_are_read_as_bytes_texts_and_dicts(kind: type) -> None:
-    """As LiteLLM's adapters give them."""
+    """LiteLLM's adapters return events of all three types."""
     events = STREAM.decode().split("\n\n")[:-1]
     read: dict[type, Any] = {
         bytes: lambda text: f"{text}\r\n\r\n".encode(),
@@ -287,14 +287,14 @@ def test_events_are_read_as_bytes_texts_and_dicts(kind: type) -> None:
 
 
 def test_junk_among_the_events_costs_itself_alone() -> None:
-    """Comments, broken data, what is no event."""
+    """Comments, broken data and values that are no events are ignored."""
     junk = [b": ping\n\n", b"data: {broken\n\n", b"data: [DONE]\n\n", None, 7, b"data: 5\n\n"]
     begin, end, rest = STREAM.partition(b"\n\n")
     assert merged([*junk, begin + end, *junk, rest, *junk]).response().outputs == MESSAGE
 
 
 def test_tool_input_cut_short_stays_as_it_came() -> None:
-    """It is no JSON then."""
+    """An incomplete input is no JSON, and is recorded as text."""
     start = {"type": "tool_use", "id": "t", "name": "f", "input": {}}
     begun = event(type="content_block_start", index=0, content_block=start)
     fragment = {"type": "input_json_delta", "partial_json": '{"a": '}
@@ -304,7 +304,7 @@ def test_tool_input_cut_short_stays_as_it_came() -> None:
 
 
 def test_hidden_parameters_of_a_dict_are_used_and_not_recorded() -> None:
-    """Some of LiteLLM's carry them as a key."""
+    """Some of LiteLLM's responses have the hidden parameters as a key."""
     hidden_params = {"response_cost": 0.5, "additional_headers": {"set-cookie": "hush"}}
     response = {"content": [], "usage": {"input_tokens": 1}, "_hidden_params": hidden_params}
     told = anthropic_messages.parse_response(response, {"model": ANTHROPIC})

@@ -1,4 +1,4 @@
-"""What moderation leaves behind: what was looked at, and the judgement."""
+"""Moderation: the input and the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize(("text", "flagged"), [("a plan to attack", True), ("a picnic", False)])
 def test_judgement_is_recorded(text: str, flagged: bool, tracing: Traces, caller: Caller) -> None:
-    """Categories and scores in the answer, and whether any was found by itself."""
+    """Categories and scores are in the outputs, and ``flagged`` is also an attribute."""
     response = MODERATION.call(caller, input=text)
     span = tracing.span()
     [result] = span.outputs["results"]
@@ -28,7 +28,7 @@ def test_judgement_is_recorded(text: str, flagged: bool, tracing: Traces, caller
 
 
 def test_one_of_many_texts_is_enough(tracing: Traces, caller: Caller) -> None:
-    """To be flagged."""
+    """The attribute ``flagged`` is true if one of the texts is flagged."""
     MODERATION.call(caller, input=["a picnic", "an attack"])
     span = tracing.span()
     assert span.inputs["input"] == ["a picnic", "an attack"]
@@ -37,7 +37,7 @@ def test_one_of_many_texts_is_enough(tracing: Traces, caller: Caller) -> None:
 
 
 def test_model_may_be_left_out(tracing: Traces, caller: Caller) -> None:
-    """The provider is OpenAI then, and the answer tells the model."""
+    """Without a model, the provider is OpenAI, and the response has the model."""
     MODERATION.call(caller, model=None)
     span = tracing.span()
     assert set(span.inputs) == {"input"}
@@ -46,14 +46,14 @@ def test_model_may_be_left_out(tracing: Traces, caller: Caller) -> None:
 
 
 def test_it_is_free(tracing: Traces, caller: Caller) -> None:
-    """Neither tokens nor cost are made up."""
+    """Tokens and cost are absent, because moderation is free."""
     MODERATION.call(caller)
     attributes = tracing.span().attributes
     assert not {"mlflow.chat.tokenUsage", "mlflow.llm.cost", "response_cost"} & set(attributes)
 
 
 def test_pictures_are_noticed() -> None:
-    """MLflow takes those that are data out of the span; the others lose their signature."""
+    """Images that are data become attachments, and URLs lose their signatures."""
     told = moderation.request(
         {
             "input": [
@@ -68,5 +68,5 @@ def test_pictures_are_noticed() -> None:
 
 @pytest.mark.parametrize("response", [object(), {}, {"results": None}, {"results": []}])
 def test_answer_without_results_is_no_judgement(response: Any) -> None:
-    """Unknown is not the same as harmless."""
+    """Without results, the attribute ``flagged`` is absent."""
     assert "flagged" not in moderation.parse_response(response, {}).attributes

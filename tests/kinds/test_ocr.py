@@ -1,4 +1,4 @@
-"""What reading documents leaves behind: the document, and its pages as text and pictures."""
+"""OCR: the document, and its pages as text and images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PDF_URI = f"data:application/pdf;base64,{base64.b64encode(PDF).decode()}"
 
 
 def test_pages_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """The text as it is; the pictures as attachments, whole for the caller."""
+    """The text is recorded unchanged, and the images as attachments; the caller gets all."""
     response = OCR.call(caller, include_image_base64=True)
     span = tracing.span()
     [page] = span.outputs["pages"]
@@ -38,7 +38,7 @@ def test_pages_are_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_pages_and_cost_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """By the page, without tokens."""
+    """OCR is priced by the page, without tokens."""
     response = OCR.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -47,7 +47,7 @@ def test_pages_and_cost_are_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_address_of_a_document_loses_its_signature(tracing: Traces, caller: Caller) -> None:
-    """The rest of it tells the documents apart."""
+    """The rest of the address stays, to distinguish documents."""
     OCR.call(caller)
     document = tracing.span().inputs["document"]
     assert document["document_url"] == "https://example.com/a.pdf?token=[REDACTED]"
@@ -55,14 +55,14 @@ def test_address_of_a_document_loses_its_signature(tracing: Traces, caller: Call
 
 
 def test_document_in_the_request_is_an_attachment(tracing: Traces, caller: Caller) -> None:
-    """It may be megabytes."""
+    """A document may have megabytes, and becomes an attachment."""
     OCR.call(caller, document={"type": "document_url", "document_url": PDF_URI})
     document = tracing.span().inputs["document"]
     assert content(document["document_url"]) == ("application/pdf", PDF)
 
 
 def test_files_are_described(tracing: Traces, caller: Caller, tmp_path: Path) -> None:
-    """None is read but by LiteLLM."""
+    """Only LiteLLM reads the files."""
     path = tmp_path / "a.pdf"
     path.write_bytes(PDF)
     for file in (path, PDF, io.BytesIO(PDF)):
@@ -73,7 +73,7 @@ def test_files_are_described(tracing: Traces, caller: Caller, tmp_path: Path) ->
 
 
 def test_picture_that_is_base64_alone_is_one_still() -> None:
-    """As some providers give them."""
+    """Some providers return an image as base64 without a prefix."""
     picture = base64.b64encode(PICTURE).decode()
     page = {"index": 0, "markdown": "", "images": [{"image_base64": picture}]}
     told = ocr.parse_response({"pages": [page]}, {"model": "mistral/m"})
@@ -84,12 +84,12 @@ def test_picture_that_is_base64_alone_is_one_still() -> None:
 
 @pytest.mark.parametrize("response", [object(), {}, {"pages": None}, {"pages": [None]}])
 def test_strange_answers_are_no_fault(response: Any) -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded without details, and raises nothing."""
     told = ocr.parse_response(response, {"model": "mistral/m"})
     assert not told.has_media
     assert "pages_processed" not in told.attributes
 
 
 def test_strange_documents_are_no_fault() -> None:
-    """What they do in LiteLLM is LiteLLM's affair."""
+    """A document of another type is recorded unchanged, and raises nothing."""
     assert ocr.request({"document": "a.pdf"}).inputs == {"document": "a.pdf"}

@@ -1,4 +1,4 @@
-"""Further calls to models, recorded as they are: videos, decisions, extractions."""
+"""Other calls to models, recorded without further processing: videos, decisions, extractions."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ needs_videos = pytest.mark.skipif(not VIDEOS, reason="LiteLLM makes no videos")
 
 
 def ask(caller: Caller, name: str, **kwargs: Any) -> Any:
-    """Make a usual call, or one of other arguments."""
+    """Make a call with the usual arguments, or with others."""
     known = {"api_base": caller.provider.openai_base, "api_key": SECRET}
     if name in VIDEOS:
-        # Those of a video tell no model.
+        # Some calls for a video have no model.
         known["custom_llm_provider"] = "openai"
     return call(caller, name, **{**known, **ASKED[name], **kwargs})
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_call_is_one_llm_span(name: str, tracing: Traces, caller: Caller) -> None:
-    """Of what was asked, and what was answered, as plain data."""
+    """The request and the response are recorded as JSON types."""
     response = ask(caller, name)
     span = tracing.span()
     prefix = "a" if is_async(caller) else ""
@@ -63,14 +63,14 @@ def test_call_is_one_llm_span(name: str, tracing: Traces, caller: Caller) -> Non
     assert ("usage" in span.outputs) is counted
     model = ASKED[name].get("model", "openai/sora-2")
     assert span.attributes["mlflow.llm.provider"] == model.partition("/")[0]
-    # Some answers tell it as it was asked for.
+    # Some responses have the model from the request.
     assert model.endswith(span.attributes["mlflow.llm.model"])
     assert SECRET not in tracing.one().to_json()
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_call_that_fails_is_an_error(name: str, tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     [text] = ASKED[name].keys() & {"input", "prompt", "state"}
     with pytest.raises(litellm.RateLimitError):
         ask(caller, name, **{text: "/error 429"})
@@ -80,7 +80,7 @@ def test_call_that_fails_is_an_error(name: str, tracing: Traces, caller: Caller)
 
 @needs_videos
 def test_video_is_priced_as_litellm_does(tracing: Traces, caller: Caller) -> None:
-    """By its seconds, without tokens."""
+    """A video is priced by its seconds, without tokens."""
     response = ask(caller, "video_generation")
     span = tracing.span()
     cost = span.attributes["mlflow.llm.cost"]["total_cost"]
@@ -90,7 +90,7 @@ def test_video_is_priced_as_litellm_does(tracing: Traces, caller: Caller) -> Non
 
 @needs_videos
 def test_files_are_described_and_not_read(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM reads them."""
+    """Only LiteLLM reads the files."""
     picture = io.BytesIO(b"\x89PNG\r\n\x1a\n" + bytes(5000))
     ask(caller, "video_generation", input_reference=picture)
     assert tracing.span().inputs["input_reference"] == {"size": 5008}
@@ -125,11 +125,11 @@ def test_files_are_described_and_not_read(tracing: Traces, caller: Caller) -> No
     ],
 )
 def test_what_is_no_text_is_described(given: dict[str, Any], told: dict[str, Any]) -> None:
-    """And what opens something is left out."""
+    """Base64 is recorded by its size, and secrets are redacted."""
     assert other.request(given).inputs == told
 
 
 def test_keys_and_headers_are_not_recorded() -> None:
-    """Nor what else is not among the documented parameters."""
+    """Only the documented parameters are recorded."""
     given = {"prompt": "a cat", "api_key": "hush", "extra_headers": {}, "extra_body": {}}
     assert other.request({**given, "client": object()}).inputs == {"prompt": "a cat"}

@@ -1,4 +1,4 @@
-"""Retrieval: searches of a vector store, and answers that are made of what they find."""
+"""Retrieval: searches of a vector store, and responses that use the search results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ DOCUMENT = {
 
 @pytest.fixture(autouse=True)
 def _loop(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have what LiteLLM looks for outside of the arguments: a loop, and the rankings' provider."""
+    """Set the event loop and the reranker's address and key, which are no arguments."""
     monkeypatch.setenv("COHERE_API_KEY", SECRET)
     monkeypatch.setenv("COHERE_API_BASE", provider.anthropic_base)
     loop = asyncio.new_event_loop()
@@ -55,7 +55,7 @@ def _loop(provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch) -> Iterat
 
 
 def ask(caller: Caller, text: str = "warm?", **kwargs: Any) -> Any:
-    """Have a question answered by what a store holds."""
+    """Make a call whose response uses documents of a store."""
     known = openai(caller, messages=user(text), retrieval_config=STORE, max_retries=0)
     return call(caller, "query", **{**known, **kwargs})
 
@@ -68,7 +68,7 @@ def search(caller: Caller, query: str = "warm?", **kwargs: Any) -> Any:
 
 
 def chain_and_steps(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the span of the query, which is the root of the only trace, and those below it."""
+    """Return the span of the query, which is the root of the only trace, and its children."""
     chain, *steps = traces.calls()
     assert chain.parent_id is None
     assert {step.parent_id for step in steps} == {chain.span_id}
@@ -77,7 +77,7 @@ def chain_and_steps(traces: Traces) -> tuple[Span, list[Span]]:
 
 @needs_stores
 def test_search_is_one_retriever_span(tracing: Traces, caller: Caller) -> None:
-    """Of documents: the text by itself, and the rest beside it."""
+    """Each document has its text in one field and the other data in the metadata."""
     search(caller, max_num_results=2, filters={"type": "eq", "key": "lang", "value": "en"})
     span = tracing.span()
     prefix = "a" if is_async(caller) else ""
@@ -98,14 +98,14 @@ def test_search_is_one_retriever_span(tracing: Traces, caller: Caller) -> None:
 
 @needs_stores
 def test_search_that_fails_is_an_error(tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         search(caller, "/error 429")
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
 def test_long_document_is_cut() -> None:
-    """A store may hold whole files."""
+    """A store may contain whole files, so a long text is cut."""
     content = [{"type": "text", "text": "a" * 20_000}, {"type": "text", "text": "b"}]
     [document] = vector_stores.parse_response({"data": [{"content": content}]}, {}).outputs
     assert document["page_content"].endswith("… <10002 more characters>")
@@ -113,13 +113,13 @@ def test_long_document_is_cut() -> None:
 
 
 def test_answer_that_is_no_page_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded by its type."""
     assert vector_stores.parse_response(object(), {}).outputs == "<builtins.object>"
 
 
 @needs_query
 def test_query_is_a_chain_of_search_ranking_and_answer(tracing: Traces, caller: Caller) -> None:
-    """Each with what it was given."""
+    """The search, the ranking and the chat are children, each with its own inputs."""
     response = ask(caller, rerank=RERANKING)
     chain, [found, ranked, answered] = chain_and_steps(tracing)
     name = "litellm-aquery" if is_async(caller) else "litellm-query"
@@ -142,7 +142,7 @@ def test_query_is_a_chain_of_search_ranking_and_answer(tracing: Traces, caller: 
 
 @needs_query
 def test_configuration_is_recorded_without_secrets(tracing: Traces, caller: Caller) -> None:
-    """It may say how to reach the store."""
+    """The configuration may have the store's address and key."""
     known = {"api_key": "sk-hush", "api_base": "https://user:hush@example.com"}
     ask(caller, retrieval_config={**STORE, **known}, rerank=RERANKING)
     chain, _ = chain_and_steps(tracing)
@@ -154,7 +154,7 @@ def test_configuration_is_recorded_without_secrets(tracing: Traces, caller: Call
 
 @needs_query
 def test_streamed_query_ends_as_its_stream(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM answers the sync call with an async stream, too."""
+    """LiteLLM returns an async stream for the sync call, too."""
     stream = ask(caller, stream=True)
 
     async def read() -> list[Any]:
@@ -171,7 +171,7 @@ def test_streamed_query_ends_as_its_stream(tracing: Traces, caller: Caller) -> N
 
 @needs_query
 def test_query_fails_with_what_failed(tracing: Traces, caller: Caller) -> None:
-    """The search, and nothing after it."""
+    """The failed search has its error, and no later call is made."""
     with pytest.raises(Exception, match="out of luck"):
         ask(caller, "/error 429")
     chain, [found] = chain_and_steps(tracing)

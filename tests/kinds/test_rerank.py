@@ -1,4 +1,4 @@
-"""What rankings leave behind: the query, the documents, and their order."""
+"""Rerankings: the query, the documents, and their order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def test_ranking_is_recorded_as_it_came(tracing: Traces, caller: Caller) -> None:
-    """Index and score of each document, and what was billed."""
+    """The index and the score of each document and the billed units are recorded."""
     response = RERANK.call(caller, top_n=2, return_documents=False)
     span = tracing.span()
     assert span.inputs == {**RERANK.arguments, "top_n": 2, "return_documents": False}
@@ -25,7 +25,7 @@ def test_ranking_is_recorded_as_it_came(tracing: Traces, caller: Caller) -> None
 
 
 def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
-    """By the search, without tokens."""
+    """A reranking is priced by the search, without tokens."""
     response = RERANK.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -33,7 +33,7 @@ def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tokens_are_recorded_where_they_are_billed(tracing: Traces, caller: Caller) -> None:
-    """As Voyage does."""
+    """Voyage bills by tokens, and the tokens are recorded."""
     base = caller.provider.openai_base
     response = RERANK.call(caller, model="voyage/rerank-2", api_base=base)
     span = tracing.span()
@@ -47,7 +47,7 @@ def test_tokens_are_recorded_where_they_are_billed(tracing: Traces, caller: Call
 
 
 def test_documents_may_be_dicts(tracing: Traces, caller: Caller) -> None:
-    """Ranked by some of their fields."""
+    """Documents that are dicts are ranked by some of their fields."""
     documents = [{"text": "one", "title": "1"}, {"text": "two", "title": "2"}]
     RERANK.call(caller, documents=documents, rank_fields=["text"])
     inputs = tracing.span().inputs
@@ -69,12 +69,12 @@ def test_documents_may_be_dicts(tracing: Traces, caller: Caller) -> None:
     ],
 )
 def test_tokens_stand_in_two_places(meta: Any, usage: Any) -> None:
-    """And in many answers in neither."""
+    """Tokens are read from the field that has them, and are absent if there are none."""
     assert (
         rerank.parse_response({"results": [], "meta": meta}, {"model": "cohere/m"}).usage == usage
     )
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded by its type."""
     assert rerank.parse_response(object(), {"model": "cohere/m"}).outputs == "<builtins.object>"

@@ -1,4 +1,4 @@
-"""Responses: what is recorded of them, whole and streamed, sync and async."""
+"""Responses: their spans, whole and streamed, sync and async."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def respond(caller: Caller, text: str, **kwargs: Any) -> Any:
 
 
 def said(span: Any) -> str:
-    """Return the text of the one message that a span says was answered."""
+    """Return the text of the only message in a span's outputs."""
     [message] = span.outputs["output"]
     return message["content"][0]["text"]
 
 
 def test_response_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
-    """In OpenAI's format, with request, response, tokens, model and provider."""
+    """The span has OpenAI's format, with request, response, tokens, model and provider."""
     response = respond(caller, "hello", temperature=0.5, tools=[TOOL], instructions="Be brief.")
     span = tracing.span()
     assert isinstance(response, litellm.ResponsesAPIResponse)
@@ -57,7 +57,7 @@ def test_response_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
 
 
 def test_tools_are_shown_as_a_chats(tracing: Traces, caller: Caller) -> None:
-    """Which is the shape that MLflow has a view for."""
+    """MLflow's view needs the format of chat."""
     respond(caller, "hello", tools=[TOOL])
     [tool] = tracing.span().attributes["mlflow.chat.tools"]
     function = {"name": "get_weather", "parameters": {"type": "object"}}
@@ -68,7 +68,7 @@ def test_tools_are_shown_as_a_chats(tracing: Traces, caller: Caller) -> None:
 def test_streamed_response_is_recorded_like_an_unstreamed_one(
     text: str, tracing: Traces, caller: Caller
 ) -> None:
-    """Texts, tool calls, reasoning and refusals, tokens and cost."""
+    """Texts, tool calls, reasoning, refusals, tokens and cost are the same."""
     respond(caller, text)
     caller.read(respond(caller, text, stream=True))
     whole, streamed = tracing.calls()
@@ -80,7 +80,7 @@ def test_streamed_response_is_recorded_like_an_unstreamed_one(
 
 
 def test_tokens_and_cost_are_litellms(tracing: Traces, caller: Caller) -> None:
-    """Of the trace as of the span."""
+    """The tokens of the trace and the cost of the span are LiteLLM's."""
     response = respond(caller, "one two three")
     trace = tracing.one()
     [span] = trace.data.spans
@@ -91,7 +91,7 @@ def test_tokens_and_cost_are_litellms(tracing: Traces, caller: Caller) -> None:
 
 
 def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> None:
-    """To isinstance and every attribute."""
+    """``isinstance`` and every attribute are the same."""
     stream = respond(caller, "hello", stream=True)
     kind = "ResponsesAPIStreamingIterator" if is_async(caller) else ""
     kind = kind or "SyncResponsesAPIStreamingIterator"
@@ -101,7 +101,7 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
 
 
 def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
-    """In the shape of a whole response, without counts."""
+    """The events so far are recorded in the format of a whole response, without counts."""
     stream = respond(caller, "/long 20", stream=True)
     caller.read(stream, most=7)
     del stream
@@ -115,7 +115,7 @@ def test_break_keeps_what_came(tracing: Traces, caller: Caller) -> None:
 
 @pytest.mark.parametrize("most", [0, 1])
 def test_dropped_stream_is_abandoned(most: int, tracing: Traces, caller: Caller) -> None:
-    """Read in part, or never."""
+    """A stream that is partly read, or never, is abandoned when it is dropped."""
     stream = respond(caller, "/long 20", stream=True)
     for _ in range(most):
         caller.next(stream)
@@ -128,14 +128,14 @@ def test_dropped_stream_is_abandoned(most: int, tracing: Traces, caller: Caller)
 def test_failure_in_mid_stream_is_an_error_with_what_came_before(
     text: str, tracing: Traces, caller: Caller
 ) -> None:
-    """A broken connection, and an error event."""
+    """After a broken connection or an error event, the span has the text so far."""
     events: list[Any] = []
     stream = respond(caller, text, stream=True)
     with pytest.raises(Exception) as raised:  # noqa: PT011 - LiteLLM's type differs by version.
         while True:
             events.append(caller.next(stream))
     span = tracing.span()
-    # Some versions of LiteLLM end a stream as if nothing had happened.
+    # Some versions of LiteLLM end a stream without an error.
     if not isinstance(raised.value, (StopIteration, StopAsyncIteration)):
         assert ending(span) == ("failed", SpanStatusCode.ERROR)
         assert exception_event(span)["exception.type"] == type(raised.value).__name__
@@ -145,7 +145,7 @@ def test_failure_in_mid_stream_is_an_error_with_what_came_before(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_call_that_fails_is_an_error(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         respond(caller, "/error 429 slow down", stream=stream)
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
@@ -153,7 +153,7 @@ def test_call_that_fails_is_an_error(stream: bool, tracing: Traces, caller: Call
 
 
 def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
-    """Neither the key, nor a header, nor a cookie, nor what opens an MCP server."""
+    """The key, headers, cookies and the headers of an MCP server are absent."""
     server = {"type": "mcp", "server_url": "https://example.com", "headers": {"X-Key": "hush-1"}}
     known = {"extra_headers": {"X-Auth": "hush-2"}, "prompt": {"id": "p", "variables": {}}}
     respond(caller, "hello", tools=[server], **known)
@@ -163,7 +163,7 @@ def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_pictures_are_attachments(tracing: Traces, caller: Caller) -> None:
-    """And not base64 in the span."""
+    """The span has no base64 of an image."""
     data = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(3000)).decode()
     picture = {"type": "input_image", "image_url": f"data:image/png;base64,{data}"}
     content = [{"type": "input_text", "text": "hello"}, picture]
@@ -176,7 +176,7 @@ def test_pictures_are_attachments(tracing: Traces, caller: Caller) -> None:
 def test_cached_response_is_flagged_and_costs_nothing(
     tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
-    """The second time LiteLLM gives the same answer."""
+    """LiteLLM returns the second response from its cache."""
     for _ in range(2):
         response = respond(caller, f"again {caller.span_name}", caching=True)
     if not response._hidden_params.get("cache_hit"):
@@ -187,11 +187,11 @@ def test_cached_response_is_flagged_and_costs_nothing(
     assert second.attributes["mlflow.llm.cost"]["total_cost"] == 0
 
 
-# The events by themselves.
+# Events without a call.
 
 
 def merged(*events: dict[str, Any]) -> Any:
-    """Return the answer that events are joined into."""
+    """Return the accumulator of events."""
     accumulator = responses_stream.Accumulator({"model": "openai/gpt-4o-mini"}, None)
     for event in events:
         accumulator.add(event)
@@ -199,12 +199,12 @@ def merged(*events: dict[str, Any]) -> Any:
 
 
 def delta(kind: str, text: str, **place: Any) -> dict[str, Any]:
-    """Return an event that brings a fragment of text."""
+    """Return an event with a fragment of text."""
     return {"type": f"response.{kind}.delta", "output_index": 0, "delta": text, **place}
 
 
 def test_text_without_an_item_is_joined() -> None:
-    """Some bridges of LiteLLM's tell of no item, and give each event another id."""
+    """Some bridges of LiteLLM's send no event for an item, and another id with each event."""
     events = [delta("output_text", text, item_id=text, content_index=0) for text in ("a", "b")]
     [item] = merged(*events).response().outputs["output"]
     assert item["type"] == "message"
@@ -212,14 +212,14 @@ def test_text_without_an_item_is_joined() -> None:
 
 
 def test_calls_at_one_index_are_told_apart_by_their_ids() -> None:
-    """As some bridges of LiteLLM's send them."""
+    """Some bridges of LiteLLM's send several calls at one index."""
     calls = [delta("function_call_arguments", name, item_id=name) for name in "ABAB"]
     items = merged(*calls).response().outputs["output"]
     assert [item["arguments"] for item in items] == ["AA", "BB"]
 
 
 def test_reasoning_is_no_content() -> None:
-    """The time to the first content is that of the answer."""
+    """The time to the first content counts to the response's text."""
     thought = delta("reasoning_summary_text", "Hm.", summary_index=0)
     assert not merged(thought).has_content
     assert merged(thought, delta("output_text", "a", content_index=0)).has_content
@@ -228,7 +228,7 @@ def test_reasoning_is_no_content() -> None:
 
 
 def test_incomplete_response_tells_why() -> None:
-    """As its reason to finish."""
+    """The finish reason is the reason in the response's details."""
     told = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     ended = {"type": "response.incomplete", "response": {"output": [], **told}}
     assert merged(ended).response().attributes["finish_reasons"] == ["max_output_tokens"]
@@ -245,12 +245,12 @@ def test_incomplete_response_tells_why() -> None:
     ],
 )
 def test_error_event_is_an_error(event: dict[str, Any]) -> None:
-    """Also where LiteLLM raises nothing."""
+    """An error event is an error even if LiteLLM raises nothing."""
     assert str(merged(event).error) == "server_error: broken"
 
 
 def test_items_done_are_as_the_provider_says() -> None:
-    """Whatever fragments came before."""
+    """The provider's finished item replaces the fragments before it."""
     item = {"type": "message", "id": "m", "content": [{"type": "output_text", "text": "whole"}]}
     done = {"type": "response.output_item.done", "output_index": 0, "item": item}
     events = [delta("output_text", "par", item_id="m", content_index=0), done]
@@ -258,7 +258,7 @@ def test_items_done_are_as_the_provider_says() -> None:
 
 
 def test_items_that_hold_pictures_are_media() -> None:
-    """Of a computer's screen, and of those that a model made."""
+    """Screenshots of a computer and generated images are media."""
     screen = {"type": "computer_screenshot", "image_url": "https://example.com/a.png?token=hush"}
     items = [{"type": "computer_call_output", "call_id": "1", "output": screen}]
     told = responses.request({"input": items})

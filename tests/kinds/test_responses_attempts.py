@@ -1,4 +1,4 @@
-"""Responses that LiteLLM tries again, and those that it compacts."""
+"""Responses that LiteLLM retries, and responses that it compacts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ask(caller: Caller, name: str, text: str, **kwargs: Any) -> Any:
 
 
 def call_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the span of the user's call, which is the root, and those of its attempts."""
+    """Return the span of the user's call, which is the root, and the spans of its attempts."""
     told, *attempts = traces.calls()
     assert told.parent_id is None
     assert {attempt.parent_id for attempt in attempts} == {told.span_id}
@@ -38,13 +38,13 @@ def call_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
 
 
 def states(spans: list[Span]) -> list[SpanStatusCode]:
-    """Return the spans' status codes."""
+    """Return the status codes of the spans."""
     return [span.status.status_code for span in spans]
 
 
 @needs_retries
 def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
-    """The first of them, which LiteLLM makes as the call itself, among them."""
+    """Each attempt has a span, also the first, which LiteLLM makes as the call itself."""
     response = ask(caller, "responses", f"/flaky 2 {uuid4()}", num_retries=2)
     told, attempts = call_and_attempts(tracing)
     assert states([told, *attempts]) == [OK, ERROR, ERROR, OK]
@@ -60,7 +60,7 @@ def test_retries_are_attempts(tracing: Traces, caller: Caller) -> None:
 
 @needs_retries
 def test_exhausted_retries_raise_as_they_do_untraced(tracing: Traces, caller: Caller) -> None:
-    """With each attempt's own reason."""
+    """The exception is LiteLLM's own, and each attempt has an error."""
     with pytest.raises(SERVER_ERROR):
         ask(caller, "responses", "/error 500", num_retries=2)
     told, attempts = call_and_attempts(tracing)
@@ -72,7 +72,7 @@ def test_exhausted_retries_raise_as_they_do_untraced(tracing: Traces, caller: Ca
 
 @needs_retries
 def test_responses_with_retries_is_a_chain(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM's own function for it."""
+    """LiteLLM's own function for retries is a chain."""
     text = f"/flaky 1 {uuid4()}"
     response = ask(caller, "responses_with_retries", text, num_retries=2)
     told, attempts = call_and_attempts(tracing)
@@ -88,7 +88,7 @@ def test_responses_with_retries_is_a_chain(tracing: Traces, caller: Caller) -> N
 def test_positional_arguments_of_a_retried_response_have_names(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Those of the function that they are passed on to."""
+    """The names are those of the function that LiteLLM passes the arguments to."""
     known = openai(caller, max_retries=0)
     asked = ("hello", known.pop("model"))
     if is_async(caller):
@@ -102,7 +102,7 @@ def test_positional_arguments_of_a_retried_response_have_names(
 
 @pytest.mark.skipif(not hasattr(litellm, "compact_responses"), reason="LiteLLM compacts none")
 def test_compacted_response_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
-    """With what it was made of, what it became, tokens and cost."""
+    """The span has the input, the compacted items, tokens and cost."""
     response = ask(caller, "compact_responses", "hello", instructions="Be brief.")
     trace = tracing.one()
     [span] = trace.data.spans
@@ -122,7 +122,7 @@ def test_compacted_response_is_one_llm_span(tracing: Traces, caller: Caller) -> 
 
 @pytest.mark.skipif(not hasattr(litellm, "compact_responses"), reason="LiteLLM compacts none")
 def test_compaction_that_fails_is_an_error(tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         ask(caller, "compact_responses", "/error 429")
     assert tracing.span().status.status_code == ERROR

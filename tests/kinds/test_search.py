@@ -1,4 +1,4 @@
-"""What searches leave behind: the query, and what was found as a retriever's documents."""
+"""Web searches: the query, and the results as a retriever's documents."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ URL = "https://example.com/tracing?token=[REDACTED]"
 
 
 def test_found_pages_are_documents(tracing: Traces, caller: Caller) -> None:
-    """The text by itself, and the rest beside it; URLs without signatures."""
+    """Each page has its text in one field and the rest in the metadata, with redacted URLs."""
     response = SEARCH.call(caller)
     [found] = response.results
     assert found.snippet == "What tracing is."
@@ -35,21 +35,21 @@ def test_found_pages_are_documents(tracing: Traces, caller: Caller) -> None:
 
 
 def test_mlflows_scorers_find_them(tracing: Traces, caller: Caller) -> None:
-    """They judge an answer by what was retrieved."""
+    """MLflow's scorers judge a response by the retrieved documents."""
     SEARCH.call(caller)
     [found] = extract_retrieval_context_from_trace(tracing.one()).values()
     assert found == [{"content": "What tracing is.", "doc_uri": URL}]
 
 
 def test_parameters_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """Those of LiteLLM, and common ones of the providers."""
+    """LiteLLM's parameters and common parameters of providers are recorded."""
     given = {"max_results": 3, "search_domain_filter": ["example.com"], "topic": "news"}
     SEARCH.call(caller, **given)
     assert tracing.span().inputs == {**SEARCH.arguments, **given}
 
 
 def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
-    """By the query, without tokens."""
+    """A search is priced by the query, without tokens."""
     response = SEARCH.call(caller)
     span = tracing.span()
     assert_priced(span, response)
@@ -57,12 +57,12 @@ def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
 
 
 def test_several_queries_are_one_search() -> None:
-    """As some providers take them."""
+    """Some providers accept several queries in one search."""
     told = search.request({"query": ["one", "two"], "search_provider": "perplexity"})
     assert told.inputs["query"] == ["one", "two"]
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded by its type."""
     told = search.parse_response(object(), {"search_provider": "tavily"})
     assert (told.outputs, told.provider) == ("<builtins.object>", "tavily")

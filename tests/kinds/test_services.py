@@ -1,4 +1,4 @@
-"""What all calls beside chat leave behind: one span, typed, with the request, or the error."""
+"""All kinds of call other than chat: one span with its type, the request, or the error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"image", "file", "document"}
 
 
 def test_call_leaves_one_span(service: Service, tracing: Traces, caller: Caller) -> None:
-    """Also the async one, which LiteLLM answers by the sync one in a thread."""
+    """The async call has one span too, although LiteLLM runs the sync function in a thread."""
     service.call(caller)
     span = tracing.span()
     assert (span.name, span.span_type) == (span_name(caller, service.name), service.span_type)
@@ -28,7 +28,7 @@ def test_call_leaves_one_span(service: Service, tracing: Traces, caller: Caller)
 
 
 def test_request_is_recorded_as_sent(service: Service, tracing: Traces, caller: Caller) -> None:
-    """By name, what was not given being absent; files are described."""
+    """Arguments are recorded by name, None is absent, and files are described."""
     service.call(caller, user=None, timeout=30)
     inputs = tracing.span().inputs
     assert inputs.keys() == service.arguments.keys()
@@ -37,7 +37,7 @@ def test_request_is_recorded_as_sent(service: Service, tracing: Traces, caller: 
 
 
 def test_model_and_provider_are_recorded(service: Service, tracing: Traces, caller: Caller) -> None:
-    """By LiteLLM's names, with the address."""
+    """The names are LiteLLM's, and the address is recorded."""
     service.call(caller)
     attributes = tracing.span().attributes
     assert attributes.get("model") == service.arguments.get("model")
@@ -48,7 +48,7 @@ def test_model_and_provider_are_recorded(service: Service, tracing: Traces, call
 
 
 def test_result_is_what_litellm_returns(service: Service, traces: Traces, caller: Caller) -> None:
-    """Of the same type, unwrapped, and whole, traced or not."""
+    """The result has the same type and the same data as untraced."""
     untraced = service.call(caller)
     mlflow.litellm.autolog()
     traced = service.call(caller)
@@ -58,7 +58,7 @@ def test_result_is_what_litellm_returns(service: Service, traces: Traces, caller
 
 
 def test_what_is_sent_is_the_same(service: Service, traces: Traces, caller: Caller) -> None:
-    """To the last byte, but for the random boundary of forms."""
+    """The request has the same bytes, except for the random boundary of forms."""
     service.call(caller)
     mlflow.litellm.autolog()
     service.call(caller)
@@ -72,7 +72,7 @@ def test_what_is_sent_is_the_same(service: Service, traces: Traces, caller: Call
 def test_no_secret_is_recorded(
     failing: bool, service: Service, tracing: Traces, caller: Caller
 ) -> None:
-    """Neither keys, nor headers, nor signatures of URLs."""
+    """Keys, headers and signatures of URLs are absent."""
     try:
         service.call(
             caller,
@@ -89,7 +89,7 @@ def test_no_secret_is_recorded(
 def test_failed_call_is_an_error_span_and_the_same_exception(
     service: Service, tracing: Traces, caller: Caller
 ) -> None:
-    """An exception event with type, message and stack trace; the request is kept."""
+    """The span has an exception event with type, message and stack trace, and the request."""
     with pytest.raises(Exception, match="out of luck") as raised:
         service.call(caller, **service.failing)
     span = tracing.span()
@@ -103,7 +103,7 @@ def test_failed_call_is_an_error_span_and_the_same_exception(
 
 
 def test_content_is_left_out_on_demand(service: Service, traces: Traces, caller: Caller) -> None:
-    """Model, cost and counts stay."""
+    """With content off, the provider and the model are still recorded."""
     mlflow.litellm.autolog(log_content=False)
     service.call(caller)
     span = traces.span()
@@ -113,14 +113,14 @@ def test_content_is_left_out_on_demand(service: Service, traces: Traces, caller:
 
 
 def test_span_is_small(service: Service, tracing: Traces, caller: Caller) -> None:
-    """Pictures, recordings and vectors, of 100 kB here, stand elsewhere or are described."""
+    """Images, recordings and vectors of 100 kB are attachments or are described."""
     service.call(caller)
     assert len(json.dumps(tracing.span().to_dict())) < 12_000
 
 
 def _told(response: object) -> object:
     dump = getattr(response, "model_dump", None)
-    # Some answers have a time of their own.
+    # Some responses have their own time.
     told = dump(exclude={"created"}) if dump else getattr(response, "content", None)
     assert told
     return told

@@ -1,4 +1,4 @@
-"""Calls whose arguments have no names."""
+"""Calls with positional arguments."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ SERVICES = (EMBEDDING, IMAGE_VARIATION, RERANK, SPEECH, TRANSCRIPTION)
 def test_positional_arguments_get_their_names(
     service: Service, tracing: Traces, caller: Caller
 ) -> None:
-    """Also of functions that pass on whatever they are given."""
+    """The names are also those of functions with ``*args`` and ``**kwargs``."""
     try:
         service.call(caller, *service.arguments.values())
     except TypeError:
-        # LiteLLM 1.110 takes the first argument for the model, and a picture is none.
+        # LiteLLM 1.110 treats the first argument as the model, and an image is no model.
         mlflow.litellm.autolog(disable=True)
         with pytest.raises(TypeError):
             service.call(caller, *service.arguments.values())

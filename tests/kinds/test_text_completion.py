@@ -1,4 +1,4 @@
-"""Text completions: what is recorded of them, whole and streamed, sync and async."""
+"""Text completions: their spans, whole and streamed, sync and async."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def complete(caller: Caller, prompt: Any, **kwargs: Any) -> Any:
 
 
 def texts(span: Any) -> list[str]:
-    """Return the texts that a span says were answered."""
+    """Return the texts of the choices in a span's outputs."""
     return [choice["text"] for choice in span.outputs["choices"]]
 
 
 def test_completion_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
-    """With request, answer, tokens, cost, model and provider."""
+    """The span has request, response, tokens, cost, model and provider."""
     response = complete(caller, "hello", temperature=0.5, n=2)
     trace = tracing.one()
     [span] = trace.data.spans
@@ -59,7 +59,7 @@ def test_completion_is_one_llm_span(tracing: Traces, caller: Caller) -> None:
 def test_prompts_of_any_shape_are_recorded(
     prompt: list[Any], tracing: Traces, caller: Caller
 ) -> None:
-    """Texts, and tokens."""
+    """A prompt may have texts or tokens."""
     complete(caller, prompt)
     assert tracing.span().inputs["prompt"] == prompt
 
@@ -68,7 +68,7 @@ def test_prompts_of_any_shape_are_recorded(
 def test_streamed_completion_is_recorded_like_an_unstreamed_one(
     model: str, tracing: Traces, caller: Caller
 ) -> None:
-    """With tokens and cost where they are asked for; of chat models as well."""
+    """Texts, tokens and cost are the same, also for chat models."""
     response = complete(caller, "one two three", model=model)
     chunks = caller.read(complete(caller, "one two three", model=model, stream=True, **COUNTED))
     if chunks[-1].usage.total_tokens != response.usage.total_tokens:
@@ -83,7 +83,7 @@ def test_streamed_completion_is_recorded_like_an_unstreamed_one(
 
 
 def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> None:
-    """To isinstance, and its chunks are LiteLLM's."""
+    """A traced stream is an instance of LiteLLM's class, with LiteLLM's chunks."""
     stream = complete(caller, "hello", stream=True)
     assert isinstance(stream, TextCompletionStreamWrapper)
     chunks = caller.read(stream)
@@ -91,7 +91,7 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
 
 
 def test_unknown_usage_is_absent(tracing: Traces, caller: Caller) -> None:
-    """Neither 0 nor a guess, and no cost of 0 either: LiteLLM tells no estimate here."""
+    """LiteLLM reports no estimate here, so tokens and cost are absent."""
     caller.read(complete(caller, "hello", stream=True))
     attributes = tracing.span().attributes
     assert attributes.get("mlflow.chat.tokenUsage") is None
@@ -99,21 +99,21 @@ def test_unknown_usage_is_absent(tracing: Traces, caller: Caller) -> None:
 
 
 def test_estimate_of_a_chat_model_is_recorded_as_one(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM answers by a chat stream there, whose usage it estimates since 1.110."""
+    """LiteLLM makes a chat stream for such a model, and estimates its usage since 1.110."""
     caller.read(complete(caller, "hello", stream=True, model="openai/gpt-4o-mini"))
     attributes = tracing.span().attributes
     assert ("usage_is_estimate" in attributes) == ("mlflow.chat.tokenUsage" in attributes)
 
 
 def test_logprobs_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """As OpenAI tells them."""
+    """The logprobs are recorded in OpenAI's format."""
     complete(caller, "/logprobs", logprobs=1)
     [choice] = tracing.span().outputs["choices"]
     assert choice["logprobs"]["tokens"] == ["quite", " probable"]
 
 
 def test_chunks_are_joined_choice_by_choice() -> None:
-    """Their logprobs end to end, and their reasoning."""
+    """Each choice has its own text, logprobs and reasoning, in order."""
     accumulator = text_completion_stream.Accumulator({"model": MODEL}, None)
     for index, text in ((1, "b"), (0, "a"), (1, "d"), (0, "c")):
         said = {"index": index, "text": text, "logprobs": {"tokens": [text]}}
@@ -127,12 +127,12 @@ def test_chunks_are_joined_choice_by_choice() -> None:
 
 @pytest.mark.parametrize("most", [0, 2])
 def test_stream_that_is_left_is_abandoned(most: int, tracing: Traces, caller: Caller) -> None:
-    """With what was read."""
+    """The span has the chunks that were read."""
     stream = complete(caller, "/long 20", stream=True)
     if most:
         caller.read(stream, most)
     del stream
-    # A thread of LiteLLM's may hold an async one for a moment.
+    # A thread of LiteLLM's may refer to an async stream for a moment.
     until(tracing.all, 10, "the end of the span")
     span = tracing.span()
     assert ending(span) == ("abandoned", SpanStatusCode.OK)
@@ -143,7 +143,7 @@ def test_stream_that_is_left_is_abandoned(most: int, tracing: Traces, caller: Ca
 def test_failure_in_mid_stream_is_an_error_with_what_came_before(
     text: str, tracing: Traces, caller: Caller
 ) -> None:
-    """A broken connection, and an error event."""
+    """After a broken connection or an error event, the span has the text so far."""
     chunks: list[Any] = []
     stream = complete(caller, text, stream=True)
     with pytest.raises(Exception):  # noqa: B017, PT011 - LiteLLM's type differs by version.
@@ -155,14 +155,14 @@ def test_failure_in_mid_stream_is_an_error_with_what_came_before(
 
 
 def test_call_that_fails_is_an_error(tracing: Traces, caller: Caller) -> None:
-    """And raises what LiteLLM raises."""
+    """The exception is LiteLLM's own."""
     with pytest.raises(litellm.RateLimitError):
         complete(caller, "/error 429 slow down")
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
 
 
 def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
-    """Neither the key, nor a header, nor a cookie."""
+    """The key, headers and cookies are absent."""
     complete(caller, "hello", extra_headers={"X-Auth": "hush"})
     caller.read(complete(caller, "hello", stream=True))
     told = json.dumps([trace.to_dict() for trace in tracing.all()])
@@ -170,7 +170,7 @@ def test_secrets_are_not_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_engine_is_the_model(tracing: Traces, caller: Caller) -> None:
-    """OpenAI's older name of it, which LiteLLM takes in a sync call."""
+    """``engine`` is OpenAI's older name for the model, and LiteLLM accepts it in a sync call."""
     if is_async(caller):
         pytest.skip("LiteLLM's async function wants the model by name.")
     complete(caller, "hello", model=None, engine=MODEL)
@@ -180,7 +180,7 @@ def test_engine_is_the_model(tracing: Traces, caller: Caller) -> None:
 def test_cached_completion_is_flagged_and_costs_nothing(
     tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
-    """The second time LiteLLM gives the same answer."""
+    """LiteLLM returns the second response from its cache."""
     for _ in range(2):
         response = complete(caller, f"again {caller.span_name}", caching=True)
     if not getattr(response._hidden_params, "cache_hit", None):
@@ -191,7 +191,7 @@ def test_cached_completion_is_flagged_and_costs_nothing(
 
 
 def test_chat_stream_that_is_a_generator_stays_one(tracing: Traces, caller: Caller) -> None:
-    """As LiteLLM gives for chats with models of text completion, in the place of its wrapper."""
+    """For chats with text-completion models, LiteLLM returns a generator instead of its wrapper."""
     known = openai(caller, model=MODEL, messages=user("hello"), stream=True)
     stream = call(caller, "completion", **known)
     assert (inspect.isasyncgen if is_async(caller) else inspect.isgenerator)(stream)

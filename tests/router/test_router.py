@@ -1,4 +1,4 @@
-"""Router: one trace a routed call, a span of the route with one child an attempt."""
+"""Router: one trace for each routed call, with a span for the route and one for each attempt."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     Routers = Callable[..., litellm.Router]
 
 OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
-# Since LiteLLM 1.110.
+# True since LiteLLM 1.110.
 IS_FACADE = "completion" not in vars(litellm.Router)
 
 
 @pytest.fixture
 def router(provider: LoopbackProvider) -> Iterator[Routers]:
-    """Make routers of the groups "good", "spare" and "lost"; the last is nowhere to be found."""
+    """Make routers of the groups "good", "spare" and "lost"; the address of "lost" fails."""
     made = []
 
     def make(**settings: Any) -> litellm.Router:
@@ -66,7 +66,7 @@ def router(provider: LoopbackProvider) -> Iterator[Routers]:
 
 
 def ask(router: litellm.Router, caller: Caller, text: str, group: str = "good", **kw: Any) -> Any:
-    """Call a router the caller's way."""
+    """Call a router synchronously or asynchronously, like the caller."""
     asked = {"model": group, "messages": user(text), **kw}
     if isinstance(caller, AsyncCaller):
         return caller.run(lambda: router.acompletion(**asked))
@@ -76,7 +76,7 @@ def ask(router: litellm.Router, caller: Caller, text: str, group: str = "good", 
 def test_routed_call_is_a_route_with_an_attempt(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
-    """The attempt has the tokens; the route tells where it was to go and where it went."""
+    """The attempt has the tokens; the route has the requested group and the deployment."""
     response = ask(router(), caller, "hello", metadata={"tags": ["team:blue"]})
     route, [attempt] = route_and_attempts(tracing)
     kind = caller.span_name.removeprefix("litellm-")
@@ -99,7 +99,7 @@ def test_routed_call_is_a_route_with_an_attempt(
 def test_fallback_shows_both_attempts(
     stream: bool, tracing: Traces, caller: Caller, router: Routers
 ) -> None:
-    """The one that failed with its reason, and the one that answered."""
+    """The failed attempt has its error, and the successful one has the response."""
     routed = router(fallbacks=[{"lost": ["good"]}])
     result = ask(routed, caller, "hello", "lost", stream=stream)
     if stream:
@@ -118,7 +118,7 @@ def test_fallback_shows_both_attempts(
 
 
 def test_retries_are_attempts(tracing: Traces, caller: Caller, router: Routers) -> None:
-    """Each is a span of its own, the failing ones too."""
+    """Each attempt has a span of its own, also a failed one."""
     ask(router(num_retries=2), caller, f"/flaky 1 {uuid4()}")
     route, attempts = route_and_attempts(tracing)
     assert [span.status.status_code for span in attempts] == [ERROR, OK]
@@ -129,7 +129,7 @@ def test_retries_are_attempts(tracing: Traces, caller: Caller, router: Routers) 
 def test_route_fails_with_its_last_attempt(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
-    """All that was tried stands below it, and no token is counted."""
+    """All attempts are the route's children, and no token is counted."""
     routed = router(num_retries=1, fallbacks=[{"good": ["spare"]}])
     with pytest.raises(SERVER_ERROR):
         ask(routed, caller, "/error 500")
@@ -144,7 +144,7 @@ def test_route_fails_with_its_last_attempt(
 def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
-    """LiteLLM makes the second call while the stream is read, outside of the first call."""
+    """LiteLLM makes the second call while the stream is read, after the first call has returned."""
     kind = "acompletion" if isinstance(caller, AsyncCaller) else "completion"
     if not (IS_FACADE or hasattr(litellm.Router, f"_{kind}_streaming_iterator")):
         pytest.skip("LiteLLM has no fallbacks here")
@@ -157,7 +157,7 @@ def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
     assert ending(broken) == ("failed", ERROR)
     assert ending(answered) == ending(route) == ("finished", OK)
     assert answer_text(route) == answer_text(answered) == "recovered"
-    # Some versions of LiteLLM ask the first group again before the other.
+    # Some versions of LiteLLM call the first group again before the other.
     groups = [attempt.attributes["model_group"] for attempt in (broken, answered)]
     assert route.attributes["model_groups"] == list(dict.fromkeys(groups))
     assert route.attributes["stream_chunks"] == len(chunks)
@@ -166,7 +166,7 @@ def test_fallback_in_the_middle_of_a_stream_is_below_the_route(
 def test_dropped_stream_ends_the_route_and_its_attempt(
     tracing: Traces, caller: Caller, router: Routers
 ) -> None:
-    """As any stream that nobody reads to its end."""
+    """A stream that is not read to its end ends both spans."""
     if isinstance(caller, AsyncCaller) and not hasattr(litellm.CustomStreamWrapper, "aclose"):
         pytest.skip("LiteLLM closes no stream")
     stream = ask(router(), caller, "one two three", stream=True)
@@ -178,7 +178,7 @@ def test_dropped_stream_ends_the_route_and_its_attempt(
 
 
 def test_sync_router_in_a_running_loop_nests(tracing: Traces, router: Routers) -> None:
-    """LiteLLM makes the attempts in a thread there, which has no context."""
+    """LiteLLM makes the attempts in a thread without context there."""
 
     async def main() -> None:
         with mlflow.start_span("agent"):
@@ -194,7 +194,7 @@ def test_sync_router_in_a_running_loop_nests(tracing: Traces, router: Routers) -
 def test_routers_age_makes_no_difference(
     before: bool, traces: Traces, caller: Caller, router: Routers
 ) -> None:
-    """Before or after tracing is switched on; nor does it outlive tracing."""
+    """A router may be older than the tracing, and its calls are not traced after it."""
     built = router() if before else None
     mlflow.litellm.autolog()
     built = built or router()
@@ -207,7 +207,7 @@ def test_routers_age_makes_no_difference(
 
 @pytest.mark.skipif(IS_FACADE, reason="LiteLLM refuses a subclass of Router")
 def test_router_below_a_subclass_is_traced(tracing: Traces, provider: LoopbackProvider) -> None:
-    """A class of the user's own."""
+    """A router of a user's subclass is traced."""
 
     class Mine(litellm.Router):
         pass
@@ -218,7 +218,7 @@ def test_router_below_a_subclass_is_traced(tracing: Traces, provider: LoopbackPr
 
 
 def tree(traces: Traces) -> tuple[Span, list[Span], list[Span]]:
-    """Return the root of the only trace, the routes below it, and the attempts below those."""
+    """Return the root of the only trace, its routes, and their attempts."""
     root, *below = traces.calls()
     routes = [span for span in below if span.name == "litellm-Router.acompletion"]
     attempts = [span for span in below if span.span_type == "LLM"]
@@ -229,7 +229,7 @@ def tree(traces: Traces) -> tuple[Span, list[Span], list[Span]]:
 
 
 def test_router_batch_is_a_tree(tracing: Traces, router: Routers) -> None:
-    """A route for the batch, one for each of its calls, and their attempts."""
+    """The batch has a span, each of its calls a route, and each route its attempts."""
     asyncio.run(router().abatch_completion(models=["good", "spare"], messages=user("hello")))
     batch, _, attempts = tree(tracing)
     assert (batch.name, batch.span_type) == ("litellm-Router.abatch_completion", "CHAIN")
@@ -240,7 +240,7 @@ def test_router_batch_is_a_tree(tracing: Traces, router: Routers) -> None:
 
 
 def test_router_batch_of_requests_is_a_tree(tracing: Traces, router: Routers) -> None:
-    """Of many to one group."""
+    """A batch of many requests to one group has the same tree."""
     asked = {"model": "good", "messages": [user("one"), user("two")]}
     asyncio.run(router().abatch_completion_one_model_multiple_requests(**asked))
     batch, _, attempts = tree(tracing)
@@ -250,7 +250,7 @@ def test_router_batch_of_requests_is_a_tree(tracing: Traces, router: Routers) ->
 
 
 def test_fastest_of_a_router_is_a_tree(tracing: Traces, router: Routers) -> None:
-    """What is cancelled, as another was faster, is an error."""
+    """A call that is cancelled because another was faster is an error."""
     asked = {"model": "good,spare", "messages": user("hello")}
     response = asyncio.run(router().abatch_completion_fastest_response(**asked))
     batch, routes, _ = tree(tracing)
@@ -261,7 +261,7 @@ def test_fastest_of_a_router_is_a_tree(tracing: Traces, router: Routers) -> None
 
 
 def test_scheduled_call_of_a_router_is_a_tree(tracing: Traces, router: Routers) -> None:
-    """The call that is put in the queue, and the one that leaves it."""
+    """The queued call has a span, and the call from the queue is its child."""
     asked = {"model": "good", "messages": user("hello"), "priority": 0}
     asyncio.run(router().schedule_acompletion(**asked))
     root, routes, attempts = tree(tracing)
@@ -272,7 +272,7 @@ def test_scheduled_call_of_a_router_is_a_tree(tracing: Traces, router: Routers) 
 def test_secrets_of_a_deployment_are_not_in_the_routes_exception(
     tracing: Traces, caller: Caller, provider: LoopbackProvider
 ) -> None:
-    """Which is that of the attempt, and quotes what the user never gave the route."""
+    """The route's exception is the attempt's, and may quote arguments of the deployment."""
     secret = "zz" + "9Qx7" * 6
     params = {
         "model": MODEL,
@@ -291,7 +291,7 @@ def test_secrets_of_a_deployment_are_not_in_the_routes_exception(
 
 @pytest.mark.parametrize("name", ["acompletion", "completion", "aresponses"])
 def test_method_is_to_everything_else_what_it_was(name: str, router: Routers) -> None:
-    """To what copies, pickles, inspects or holds it weakly."""
+    """A traced method can be copied, pickled, inspected and weakly referenced as before."""
     to_jsonable = getattr(litellm.Router, name, None)
     mlflow.litellm.autolog()
     built = router()
@@ -304,7 +304,7 @@ def test_method_is_to_everything_else_what_it_was(name: str, router: Routers) ->
 
 
 def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:
-    """And what comes after the call is not below it."""
+    """A later call is a sibling, not a child."""
     routed = router()
     with mlflow.start_span("agent"):
         ask(routed, caller, "one")
@@ -328,7 +328,7 @@ def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: 
 def test_arguments_by_position_are_recorded_by_name(
     name: str, given: list[Any], tracing: Traces, router: Routers
 ) -> None:
-    """Also where the method's own signature names none."""
+    """Arguments are recorded by name even if the method's own signature has no names."""
     result = getattr(router(), name)(*given)
     if inspect.iscoroutine(result):
         asyncio.run(_awaited(result))
@@ -342,7 +342,7 @@ async def _awaited(coroutine: Any) -> Any:
 
 
 def test_methods_are_async_as_they_are_untraced(router: Routers) -> None:
-    """Each that is traced, whether Router has it, makes it or finds it by name."""
+    """Methods that Router defines, creates or looks up by name are async as untraced."""
     built = router()
     names = {patch.name for patch in _router_patches()} - {"invoke"}
     untraced = {name: inspect.iscoroutinefunction(getattr(built, name, None)) for name in names}
@@ -353,7 +353,7 @@ def test_methods_are_async_as_they_are_untraced(router: Routers) -> None:
 
 
 def test_router_is_as_it_was_after_tracing(router: Routers) -> None:
-    """Nothing that is found by name stays on the class."""
+    """No method that is looked up by name stays on the class."""
     before = [dict(vars(patch.holder)) for patch in _router_patches()]
     mlflow.litellm.autolog()
     mlflow.litellm.autolog(disable=True)
@@ -375,7 +375,7 @@ def _router_patches() -> list[Patch]:
 
 
 def test_methods_that_take_a_captured_function_are_where_they_were() -> None:
-    """Their names are LiteLLM's own. Where one is gone, see what Router calls in its place."""
+    """LiteLLM defines these names. If one is missing, find the method that Router calls instead."""
     for name in [router_module.LOOKUP] if IS_FACADE else router_module.METHODS:
         holder, method = holder_of(litellm, name)
         is_too_old = "search" in name and not hasattr(litellm, "asearch")

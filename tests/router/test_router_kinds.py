@@ -1,4 +1,4 @@
-"""Router beside chat: a span of the route with one child an attempt, for every kind of call."""
+"""Router for the other kinds of call: a span for the route and one for each attempt."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OK, ERROR = SpanStatusCode.OK, SpanStatusCode.ERROR
 SECRET = "sk-very-secret"
-# Older versions have fallbacks for chat alone, and pass some kinds on without their address.
+# Older versions have fallbacks only for chat, and pass some kinds on without their address.
 IS_RECENT = hasattr(litellm, "search")
 FALLBACKS: dict[str, Any] = {"fallbacks": [{"lost": ["good"]}]}
 OPENAI = "openai/gpt-4o-mini"
@@ -39,17 +39,17 @@ GEMINI = "gemini/gemini-2.5-flash"
 @dataclass(frozen=True)
 class Kind:
     """
-    One method of ``litellm.Router``; those that begin with an "a" are async.
+    One method of ``litellm.Router``; a name that begins with an "a" is async.
 
     Attributes:
-        method: Its name.
+        method: The method's name.
         model: The deployments' model.
-        given: The arguments beside the model.
+        given: The arguments in addition to the model.
         attempt: The name and the type of an attempt's span.
-        root: Where the provider's paths begin.
+        root: The prefix of the provider's paths.
         counted: Whether the provider counts tokens.
-        group: The model group that answers.
-        at: The name that LiteLLM has the function by, where that is another.
+        group: The model group that responds.
+        at: LiteLLM's name of the function, if it differs from the method's.
     """
 
     method: str
@@ -63,7 +63,7 @@ class Kind:
 
     @property
     def route(self) -> str:
-        """The name of the route's span."""
+        """Return the name of the route's span."""
         return f"litellm-Router.{self.at or self.method}"
 
     def __str__(self) -> str:
@@ -72,7 +72,7 @@ class Kind:
 
 @dataclass
 class Asked:
-    """Routers of two groups, "good" and "lost"; what is asked of the last is not to be found."""
+    """Routers of two groups, "good" and "lost"; requests to "lost" get a status of 404."""
 
     provider: LoopbackProvider
     made: list[litellm.Router] = field(default_factory=list)
@@ -105,7 +105,7 @@ class Asked:
 
 
 def _tools(kind: Kind, base: str) -> dict[str, Any]:
-    """Return the setting that names who is to search."""
+    """Return the setting that names the search provider."""
     if not IS_RECENT:
         return {}
     tool = {"search_provider": "tavily", "api_key": SECRET, "api_base": base}
@@ -114,7 +114,7 @@ def _tools(kind: Kind, base: str) -> dict[str, Any]:
 
 @pytest.fixture
 def asked(provider: LoopbackProvider) -> Iterator[Asked]:
-    """Make routers, and ask them."""
+    """Return an object that makes routers and calls them."""
     asked = Asked(provider)
     yield asked
     for router in asked.made:
@@ -137,9 +137,9 @@ _MESSAGE = {"messages": user("hello"), "max_tokens": 100}
 _CONTENTS = {"contents": [{"role": "user", "parts": [{"text": "hello"}]}]}
 _DOCUMENT = {"document": {"type": "document_url", "document_url": "https://example.com/a.pdf"}}
 
-# Those of the class.
+# Methods of the class.
 METHODS = [
-    # LiteLLM asks for the group by its name in the place of the deployment's model.
+    # For this method, LiteLLM sends the group's name instead of the deployment's model.
     _kind("text_completion", INSTRUCT, {"prompt": "hello"}, "LLM", group=INSTRUCT),
     _kind("atext_completion", INSTRUCT, {"prompt": "hello"}, "LLM"),
     *_pair("embedding", "openai/text-embedding-3-small", _EMBEDDED, "EMBEDDING"),
@@ -148,7 +148,7 @@ METHODS = [
     _kind("aspeech", "openai/tts-1", _SPOKEN, "LLM", counted=False),
     _kind("arerank", "cohere/rerank-v3.5", _RANKED, "RERANKER", root="", counted=False),
 ]
-# Those that each router makes of LiteLLM's functions as it is built.
+# Functions of LiteLLM that each router wraps when it is built.
 RESPONSES, ARESPONSES = _pair("responses", OPENAI, {"input": "hello"}, "LLM")
 MESSAGES = _kind("anthropic_messages", ANTHROPIC, _MESSAGE, "LLM", root="")
 AMESSAGES = replace(MESSAGES, method="aanthropic_messages", at=MESSAGES.method)
@@ -172,7 +172,7 @@ if hasattr(litellm, "compact_responses"):
 
 
 def told(span: Span) -> str:
-    """Return the outputs of a span but for the names of attachments."""
+    """Return the outputs of a span without the names of attachments."""
     return re.sub(r"mlflow-attachment://[^\"]+", "", json.dumps(span.outputs))
 
 
@@ -191,12 +191,12 @@ def check_route(traces: Traces, kind: Kind) -> None:
 
 @pytest.mark.parametrize("kind", METHODS, ids=str)
 def test_method_is_a_route_with_an_attempt(kind: Kind, tracing: Traces, asked: Asked) -> None:
-    """Which tells where it was to go, and where it went."""
+    """The route has the requested group, and the attempt has the deployment's model."""
     asked.ask(asked.router(kind), kind)
     check_route(tracing, kind)
     route, [attempt] = route_and_attempts(tracing)
     assert route.attributes["model_group"] == kind.group
-    # LiteLLM does not note it for each.
+    # LiteLLM does not set it for each kind.
     assert attempt.attributes.get("model_group", kind.group) == kind.group
     assert route.attributes["routing_strategy"] == "simple-shuffle"
     assert route.inputs["model"] == kind.group
@@ -208,7 +208,7 @@ def test_method_is_a_route_with_an_attempt(kind: Kind, tracing: Traces, asked: A
 def test_captured_function_is_a_route_with_an_attempt(
     kind: Kind, before: bool, traces: Traces, asked: Asked
 ) -> None:
-    """Whether the router was built before tracing was switched on, or after."""
+    """The router may be built before tracing is switched on, or after."""
     router = asked.router(kind) if before else None
     mlflow.litellm.autolog()
     asked.ask(router or asked.router(kind), kind)
@@ -219,7 +219,7 @@ STREAMED = [ARESPONSES, AMESSAGES]
 
 
 def skip_without_redis(kind: Kind) -> None:
-    """Skip a test of a stream that LiteLLM cannot make."""
+    """Skip a test of a stream if LiteLLM cannot make that stream."""
     if kind is AMESSAGES and find_spec("redis") is None:
         pytest.skip("needs redis, which LiteLLM imports where it streams Anthropic's own events")
 
@@ -229,7 +229,7 @@ def skip_without_redis(kind: Kind) -> None:
 def test_stream_of_a_captured_function_is_a_route_with_an_attempt(
     kind: Kind, before: bool, traces: Traces, asked: Asked
 ) -> None:
-    """Both end as the stream does."""
+    """Both spans end when the stream does."""
     skip_without_redis(kind)
     router = asked.router(kind) if before else None
     mlflow.litellm.autolog()
@@ -261,7 +261,7 @@ def error_of(asked: Asked, kind: Kind, **more: Any) -> str:
 
 
 def check_fallback(traces: Traces, kind: Kind, error: str) -> None:
-    """Check the only trace: a route with an attempt that failed, and one that answered."""
+    """Check the only trace: a route with a failed attempt and a successful one."""
     route, [failed, answered] = route_and_attempts(traces)
     assert route.name == kind.route
     assert [span.status.status_code for span in (route, failed, answered)] == [OK, ERROR, OK]
@@ -271,8 +271,8 @@ def check_fallback(traces: Traces, kind: Kind, error: str) -> None:
     assert told(route) == told(answered)
 
 
-# Sync functions that a router captured, and moderations, have no fallbacks. Gemini's paths the
-# provider answers anywhere.
+# Sync functions that a router wraps, and moderations, have no fallbacks. For Gemini's paths, the
+# provider responds under any prefix.
 WITH_FALLBACKS = [
     kind
     for kind in (*METHODS, *CAPTURED)
@@ -286,7 +286,7 @@ WITH_FALLBACKS = [
 
 @pytest.mark.parametrize("kind", WITH_FALLBACKS, ids=str)
 def test_fallback_shows_both_attempts(kind: Kind, traces: Traces, asked: Asked) -> None:
-    """The one that failed with its reason, and the one that answered."""
+    """The failed attempt has its error, and the successful one has the response."""
     error = error_of(asked, kind)
     mlflow.litellm.autolog()
     asked.ask(asked.router(kind, **FALLBACKS), kind, "lost")
@@ -296,7 +296,7 @@ def test_fallback_shows_both_attempts(kind: Kind, traces: Traces, asked: Asked) 
 @pytest.mark.skipif(not IS_RECENT, reason="LiteLLM has no fallbacks here")
 @pytest.mark.parametrize("kind", STREAMED, ids=str)
 def test_fallback_of_a_stream_shows_both_attempts(kind: Kind, traces: Traces, asked: Asked) -> None:
-    """As of a whole answer."""
+    """A fallback of a stream has the same spans as one of a whole response."""
     skip_without_redis(kind)
     error = error_of(asked, kind, stream=True)
     mlflow.litellm.autolog()

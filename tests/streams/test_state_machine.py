@@ -1,4 +1,4 @@
-"""Switching, other libraries' wrappers, imports and calls, in any order, against a model."""
+"""Switching, other libraries' wrappers, imports and calls in any order, against a model."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 NAMES = ("completion", "acompletion")
 ORIGINALS = {name: vars(litellm)[name] for name in NAMES}
-# What fails is made smaller step by step, which takes minutes.
+# Hypothesis shrinks a failing example step by step, which takes minutes.
 pytestmark = pytest.mark.timeout(400)
 SAID = "as it was asked to say"
 
 
 @dataclass(eq=False)
 class Open:
-    """A stream of which a part was read."""
+    """A stream that is partly read."""
 
     stream: Any
     is_async: bool
@@ -46,11 +46,11 @@ any_of = st.integers(0, 5)
 
 
 class Switching(RuleBasedStateMachine):
-    """Does what programs do, and compares each time with what the model says."""
+    """Does the actions of programs, and compares each result with the model."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Hypothesis seeds it alike for each example, and OpenTelemetry draws ids of traces from it.
+        # Hypothesis sets the same seed for each example, and OpenTelemetry takes trace ids from it.
         random.seed()
         AUTOLOGGING_INTEGRATIONS["litellm"] = {}
         self.traces = Traces(mlflow.set_experiment(uuid.uuid4().hex).experiment_id)
@@ -61,7 +61,7 @@ class Switching(RuleBasedStateMachine):
         self.streams: list[Open] = []
         self.caller = AsyncCaller(None)
 
-    # The switch.
+    # Switching.
 
     def _expect(self, *, is_enabled: bool) -> None:
         self.is_enabled = is_enabled
@@ -83,7 +83,7 @@ class Switching(RuleBasedStateMachine):
     @rule()
     def enable_all(self) -> None:
         mlflow.autolog(silent=True)
-        # What was said of this flavor by name outweighs what is said of all.
+        # The setting for this flavor wins over the setting for all flavors.
         if not self.is_off_by_name:
             self._expect(is_enabled=True)
 
@@ -118,7 +118,7 @@ class Switching(RuleBasedStateMachine):
         if self.names[name].may_restore():
             self.names[name].restore()
 
-    # Those who import.
+    # Imports.
 
     @rule(name=names)
     def import_from(self, name: str) -> None:
@@ -131,10 +131,10 @@ class Switching(RuleBasedStateMachine):
     def capture(self, name: str) -> None:
         self.names[name].captured.append(self.names[name].top)
 
-    # Those who call.
+    # Calls.
 
     def _made(self, name: str, which: int, **arguments: Any) -> tuple[Any, bool]:
-        """Call through one of all places; return what it gives, and whether that is traced."""
+        """Call through one of all names; return the result, and whether the call is traced."""
         places = self.names[name].places()
         place = places[which % len(places)]
         others = {layer: layer.seen for each in places for layer in each.path()}
@@ -149,7 +149,7 @@ class Switching(RuleBasedStateMachine):
         return result, self.is_enabled and any(layer.is_ours for layer in place.path())
 
     def _left(self, before: str | None, state: str | None, text: str = "") -> None:
-        """Check that there is one more trace, in this state, or none; of one span."""
+        """Check that there is one more trace, in this state and of one span, or none."""
         latest = mlflow.get_last_active_trace_id()
         assert (latest != before) == (state is not None)
         if state is not None:
@@ -169,7 +169,7 @@ class Switching(RuleBasedStateMachine):
     @rule(name=names, which=any_of)
     def call_that_raises(self, name: str, which: int) -> None:
         before = mlflow.get_last_active_trace_id()
-        # What has LiteLLM raise it.
+        # LiteLLM raises the exception that this text names.
         raised, is_traced = self._made(name, which, mock_response="litellm.RateLimitError")
         assert isinstance(raised, litellm.RateLimitError)
         self._left(before, "ERROR" if is_traced else None)
@@ -215,14 +215,14 @@ class Switching(RuleBasedStateMachine):
 
     @invariant()
     def every_name_holds_what_it_should(self) -> None:
-        """LiteLLM's, and those of the modules that imported it."""
+        """LiteLLM's names and those in modules that imported them have the expected objects."""
         for known in self.names.values():
             assert known.current is known.top.function
             for alias in known.aliases:
                 assert vars(alias.module)["held"] is alias.layer.function
 
     def teardown(self) -> None:
-        """Take everything off; the originals are back, and each traced call is in the store."""
+        """Remove everything; the originals are back, and each traced call is in the store."""
         try:
             while self.streams:
                 self.drop()

@@ -1,4 +1,4 @@
-"""A stream's span ends once, however the reading ends, and with what was received."""
+"""A stream's span ends once, however the reading ends, and with the chunks so far."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 def test_break_ends_the_span_at_once(tracing: Traces, caller: Caller) -> None:
-    """With what was received, if nothing else holds the stream."""
+    """The span has the chunks so far, and ends at once if nothing else refers to the stream."""
     caller.read(caller.complete("/long 20", stream=True), most=3)
     assert ending(tracing.span()) == ("abandoned", SpanStatusCode.OK)
     assert answer_text(tracing.span()).startswith("w0 w1")
 
 
 def by_loop(stream: Any) -> Any:
-    """Look at the first chunk by a loop that is left."""
+    """Read the first chunk in a loop that ends with ``break``."""
     first = []
     for chunk in stream:
         first.append(chunk)
@@ -49,7 +49,7 @@ def by_loop(stream: Any) -> Any:
 
 
 async def by_async_loop(stream: Any) -> Any:
-    """The same, async."""
+    """Read the first chunk in an async loop that ends with ``break``."""
     first = []
     async for chunk in stream:
         first.append(chunk)
@@ -58,17 +58,17 @@ async def by_async_loop(stream: Any) -> Any:
 
 
 def by_iterator(stream: Any) -> Any:
-    """Look at the first chunk through an iterator."""
+    """Read the first chunk through an iterator."""
     return next(iter(stream))
 
 
 async def by_async_iterator(stream: Any) -> Any:
-    """The same, async."""
+    """Read the first chunk through an async iterator."""
     return await anext(aiter(stream))
 
 
 def by_islice(stream: Any) -> Any:
-    """Look at the first chunk as a part of the stream."""
+    """Read the first chunk through ``itertools.islice``."""
     [chunk] = itertools.islice(stream, 1)
     return chunk
 
@@ -80,7 +80,7 @@ PEEKS = [by_loop, by_iterator, by_islice, next, by_async_loop, by_async_iterator
 def test_stream_that_was_peeked_at_is_recorded_to_its_end(
     peek: Callable[[Any], Any], tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """The rest is read on, as a server does that looks for an error before it answers."""
+    """A server may read the first chunk to see an error before it responds."""
     is_async = peek is anext or asyncio.iscoroutinefunction(peek)
     caller = AsyncCaller(provider) if is_async else SyncCaller(provider)
     stream = caller.complete("/long 20", stream=True)
@@ -95,7 +95,7 @@ def test_stream_that_was_peeked_at_is_recorded_to_its_end(
 
 
 def test_stream_may_be_left_and_read_on_many_times(tracing: Traces, caller: Caller) -> None:
-    """And fail in the end."""
+    """A stream that is read in many parts may still fail at the end."""
     skip_hidden_break(caller)
     stream = caller.complete("/event-error 3", stream=True)
     with pytest.raises(Exception, match="litellm"):
@@ -106,7 +106,7 @@ def test_stream_may_be_left_and_read_on_many_times(tracing: Traces, caller: Call
 
 @pytest.mark.parametrize("way", ["closed", "dropped"])
 def test_left_stream_ends_at_its_last_chunk(way: str, tracing: Traces, caller: Caller) -> None:
-    """The span ends later, with the time of the `break`."""
+    """The span ends later, with the time of the ``break``."""
     stream = caller.complete("/long 20", stream=True)
     caller.read(stream, most=3)
     assert tracing.all() == []
@@ -123,7 +123,7 @@ def test_left_stream_ends_at_its_last_chunk(way: str, tracing: Traces, caller: C
 def test_left_stream_that_is_held_for_long_is_ended_by_a_later_call(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that is held, but was not left, is not."""
+    """A stream that is referenced but was not left in a loop stays open."""
     monkeypatch.setattr(wrapper, "LEFT_FOR_S", 0.0)
     left, held = (caller.complete("/long 20", stream=True) for _ in range(2))
     caller.read(left, most=2)
@@ -137,7 +137,7 @@ def test_left_stream_that_is_held_for_long_is_ended_by_a_later_call(
 
 
 def test_left_stream_does_not_cost_its_parent_the_trace(tracing: Traces, caller: Caller) -> None:
-    """The trace waits for the stream."""
+    """The parent's trace waits for the stream."""
     with mlflow.start_span("parent"):
         stream = caller.complete("/long 20", stream=True)
         caller.read(stream, most=2)
@@ -147,7 +147,7 @@ def test_left_stream_does_not_cost_its_parent_the_trace(tracing: Traces, caller:
 
 
 def test_abandoned_stream_has_one_event_that_says_so(tracing: Traces, caller: Caller) -> None:
-    """A stream that was read to its end has none."""
+    """A stream that was read to its end has no such event."""
     caller.read(caller.complete("/long 20", stream=True), most=3)
     caller.stream("hello")
     left, whole = tracing.calls()
@@ -158,7 +158,7 @@ def test_abandoned_stream_has_one_event_that_says_so(tracing: Traces, caller: Ca
 
 
 def test_single_reads_then_a_loop_are_one_stream(tracing: Traces, caller: Caller) -> None:
-    """A first chunk read by hand, the rest in a loop."""
+    """The first chunk may be read on its own, and the rest in a loop."""
     stream = caller.complete("hello", stream=True)
     caller.next(stream)
     caller.read(stream)
@@ -166,7 +166,7 @@ def test_single_reads_then_a_loop_are_one_stream(tracing: Traces, caller: Caller
 
 
 def test_asking_for_an_iterator_ends_nothing(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Some libraries call ``iter()`` just to see whether it works."""
+    """Some libraries call ``iter()`` only as a check."""
     stream = SyncCaller(provider).complete("hello", stream=True)
     iter(stream)
     assert len(list(stream)) > 1
@@ -174,7 +174,7 @@ def test_asking_for_an_iterator_ends_nothing(tracing: Traces, provider: Loopback
 
 
 def test_closed_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
-    """``close`` and ``aclose``, with what was received."""
+    """After ``close`` or ``aclose``, the span has the chunks so far."""
     stream = caller.complete("/long 20", stream=True)
     caller.next(stream)
     if not hasattr(stream, "aclose" if isinstance(caller, AsyncCaller) else "close"):
@@ -185,7 +185,7 @@ def test_closed_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
 
 
 def test_dropped_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
-    """As soon as nobody holds it; no garbage is collected during a test."""
+    """The span ends when the last reference goes; no garbage is collected during a test."""
     stream = caller.complete("/long 20", stream=True)
     caller.next(stream)
     del stream
@@ -193,7 +193,7 @@ def test_dropped_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
 
 
 def test_unread_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
-    """No chunk, no time to the first one, an empty answer."""
+    """The span has an empty response, and no time to the first chunk."""
     caller.complete("hello", stream=True)
     span = tracing.span()
     assert ending(span) == ("abandoned", SpanStatusCode.OK)
@@ -204,7 +204,7 @@ def test_unread_stream_is_abandoned(tracing: Traces, caller: Caller) -> None:
 def test_stream_dropped_in_a_reference_cycle_is_abandoned(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Only the garbage collector finds it; its span is ended from another thread."""
+    """The garbage collector finds the stream, and another thread ends its span."""
     stream = SyncCaller(provider).complete("/long 20", stream=True)
     next(stream)
     cycle: list[Any] = [stream]
@@ -221,7 +221,7 @@ def test_stream_dropped_in_a_reference_cycle_is_abandoned(
 def test_failure_in_mid_stream_is_an_error_with_what_came_before(
     model: str, text: str, tracing: Traces, caller: Caller
 ) -> None:
-    """A broken connection and an error event: the same exception, and the text so far."""
+    """A broken connection or an error event raises, and the span has the text so far."""
     if text.startswith("/break"):
         skip_hidden_break(caller)
     chunks: list[Any] = []
@@ -237,7 +237,7 @@ def test_failure_in_mid_stream_is_an_error_with_what_came_before(
 
 
 def test_reading_on_after_a_failure_does_not_make_it_good(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM gives one more, made-up chunk then."""
+    """After the failure, LiteLLM returns one more, made-up chunk."""
     skip_hidden_break(caller)
     stream = caller.complete("/break 3", stream=True)
     with pytest.raises(Exception, match="litellm"):
@@ -251,7 +251,7 @@ def test_reading_on_after_a_failure_does_not_make_it_good(tracing: Traces, calle
 def test_stream_that_fails_to_open_is_an_error(
     status: int, tracing: Traces, caller: Caller
 ) -> None:
-    """Its span is ended and not left current, so that what follows is a trace of its own."""
+    """The span has ended and is not current, so the next call is a trace of its own."""
     with pytest.raises(Exception, match="refused"):
         caller.complete(f"/error {status} refused", stream=True)
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
@@ -260,13 +260,13 @@ def test_stream_that_fails_to_open_is_an_error(
 
 
 def test_empty_stream_is_an_empty_answer(tracing: Traces, caller: Caller) -> None:
-    """No choice, no IndexError."""
+    """A stream without chunks has no choice, and raises nothing."""
     caller.stream("/empty")
     assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
 
 
 def test_cancelled_reader_is_an_error(tracing: Traces, provider: LoopbackProvider) -> None:
-    """CancelledError passes through, with the text so far on the span."""
+    """CancelledError is passed on, and the span has the text so far."""
     caller = AsyncCaller(provider)
     provider.arrived.clear()
     provider.release.clear()
@@ -291,7 +291,7 @@ def test_cancelled_reader_is_an_error(tracing: Traces, provider: LoopbackProvide
 
 
 def test_cancelled_call_is_an_error(tracing: Traces, provider: LoopbackProvider) -> None:
-    """A timeout before the answer: the call's span is ended, not left open."""
+    """The span of a call that is cancelled before its response is ended."""
     caller = AsyncCaller(provider)
     provider.arrived.clear()
     provider.release.clear()
@@ -313,7 +313,7 @@ def test_cancelled_call_is_an_error(tracing: Traces, provider: LoopbackProvider)
 def test_exception_in_the_readers_loop_is_not_a_finished_stream(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """The reader failed, not the stream: it was left before its end."""
+    """The reader failed, not the stream, so the stream is abandoned."""
     with pytest.raises(ZeroDivisionError):
         for _ in SyncCaller(provider).complete("/long 20", stream=True):
             _ = 1 / 0
@@ -321,7 +321,7 @@ def test_exception_in_the_readers_loop_is_not_a_finished_stream(
 
 
 def test_stream_is_read_in_another_thread(tracing: Traces, provider: LoopbackProvider) -> None:
-    """No context is carried from chunk to chunk that could be of another thread."""
+    """A stream keeps no context of a thread from chunk to chunk."""
     with mlflow.start_span("parent"):
         stream = SyncCaller(provider).complete("hello", stream=True)
         reader = threading.Thread(target=list, args=(stream,))
@@ -333,14 +333,14 @@ def test_stream_is_read_in_another_thread(tracing: Traces, provider: LoopbackPro
 
 
 def test_stream_is_read_in_another_task(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Made in one task, read in a second, closed in a third."""
+    """The stream is made in one task, read in a second and closed in a third."""
     caller = AsyncCaller(provider)
 
     async def in_tasks() -> None:
         make = litellm.acompletion(**caller.arguments("/long 20", stream=True))
         stream = await asyncio.create_task(make)
         await asyncio.create_task(stream.__anext__())
-        # Older versions of LiteLLM have nothing to close: there, the stream is dropped.
+        # Older versions of LiteLLM have no ``aclose``: the stream is dropped there.
         if hasattr(stream, "aclose"):
             await asyncio.create_task(stream.aclose())
 
@@ -349,14 +349,14 @@ def test_stream_is_read_in_another_task(tracing: Traces, provider: LoopbackProvi
 
 
 def test_stream_made_sync_can_be_read_async(tracing: Traces, provider: LoopbackProvider) -> None:
-    """LiteLLM's wrapper can be read both ways, so ours can."""
+    """LiteLLM's wrapper can be read synchronously and asynchronously, and so can ours."""
     stream = SyncCaller(provider).complete("hello", stream=True)
     AsyncCaller(provider).read(stream)
     assert answer_text(tracing.span()) == "You said: hello"
 
 
 def test_stream_is_not_current_between_chunks(tracing: Traces, caller: Caller) -> None:
-    """What the reader starts meanwhile is no child of the stream."""
+    """A span that the reader starts between chunks is no child of the stream."""
     with mlflow.start_span("parent") as parent:
         stream = caller.complete("hello", stream=True)
         caller.next(stream)
@@ -372,7 +372,7 @@ def test_stream_is_not_current_between_chunks(tracing: Traces, caller: Caller) -
 def test_stream_dropped_in_a_traced_function_leaves_its_trace_whole(
     tracing: Traces, caller: Caller
 ) -> None:
-    """A child that never ends would make MLflow keep the whole trace back."""
+    """A child that never ends would keep the whole trace from export."""
 
     @mlflow.trace
     def first_word() -> str:
@@ -388,7 +388,7 @@ def test_stream_dropped_in_a_traced_function_leaves_its_trace_whole(
 def test_stream_that_outlives_its_parent_is_still_its_child(
     tracing: Traces, caller: Caller
 ) -> None:
-    """MLflow holds the trace back until the stream has ended."""
+    """MLflow exports the trace after the stream has ended."""
     with mlflow.start_span("parent"):
         stream = caller.complete("hello", stream=True)
     caller.read(stream)
@@ -398,7 +398,7 @@ def test_stream_that_outlives_its_parent_is_still_its_child(
 def test_stream_open_when_tracing_is_switched_off_is_recorded_to_its_end(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Its call was made while tracing was on."""
+    """The call was made while tracing was on."""
     stream = caller.complete("hello", stream=True)
     mlflow.litellm.autolog(disable=True)
     caller.read(stream)
@@ -406,7 +406,7 @@ def test_stream_open_when_tracing_is_switched_off_is_recorded_to_its_end(
 
 
 def test_plain_generator_keeps_its_kind(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Some routes of LiteLLM give a generator in the place of a stream wrapper."""
+    """Some of LiteLLM's providers return a generator instead of a stream wrapper."""
     stream = litellm.completion(
         model="text-completion-openai/gpt-3.5-turbo-instruct",
         messages=user("hi"),
@@ -422,7 +422,7 @@ def test_plain_generator_keeps_its_kind(tracing: Traces, provider: LoopbackProvi
     not hasattr(litellm.CustomStreamWrapper, "aclose"), reason="LiteLLM closes no stream"
 )
 def test_closing_reaches_the_connection(tracing: Traces, provider: LoopbackProvider) -> None:
-    """The provider sees the reader go, as it does untraced."""
+    """The provider sees the reader disconnect, as it does untraced."""
     caller = AsyncCaller(provider)
     provider.disconnected.clear()
     provider.release.clear()
@@ -438,7 +438,7 @@ def test_closing_reaches_the_connection(tracing: Traces, provider: LoopbackProvi
 
 
 class FakeStream:
-    """A stream with the context-manager methods that some of LiteLLM's may have one day."""
+    """A stream with context-manager methods, which LiteLLM's streams may get."""
 
     def __init__(self) -> None:
         self.left: list[str] = []
@@ -457,7 +457,7 @@ class FakeStream:
 
 
 class FakeAsyncStream:
-    """The same, to be read async only."""
+    """An async stream with async context-manager methods."""
 
     def __init__(self) -> None:
         self.left: list[str] = []
@@ -476,7 +476,7 @@ class FakeAsyncStream:
 
 
 class StreamOfAnother:
-    """A stream that gives loops another object, as LiteLLM's with MCP tools does."""
+    """A stream whose iterator is another object, like LiteLLM's with MCP tools."""
 
     def __init__(self, chunks: list[Any]) -> None:
         self.chunks = chunks
@@ -497,7 +497,7 @@ class StreamOfAnother:
 
 @pytest.fixture
 def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
-    """Have ``litellm.open`` return what it is given, through ``completion``'s wrapper."""
+    """Make ``litellm.open`` return its argument, through ``completion``'s wrapper."""
     litellm.open = lambda stream: stream
     patch = Patch(litellm, "open", wrapper_for(autolog.TARGETS[0], litellm.open), lambda: True)
     patch.apply()
@@ -509,7 +509,7 @@ def opened(tracing: Traces) -> Iterator[Callable[[Any], Any]]:
 def test_loop_reads_what_the_stream_gives_to_loops(
     tracing: Traces, caller: Caller, opened: Callable[[Any], Any]
 ) -> None:
-    """The stream's own ``__next__`` may be good for nothing."""
+    """The stream's own ``__next__`` may be unusable."""
     chunks = [litellm.ModelResponseStream() for _ in range(3)]
     assert caller.read(litellm.open(StreamOfAnother(chunks))) == chunks
     assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
@@ -518,7 +518,7 @@ def test_loop_reads_what_the_stream_gives_to_loops(
 
 
 class CallingStream:
-    """A stream that makes a call for each chunk, as those with tools of LiteLLM's own do."""
+    """A stream that makes a call for each chunk, like LiteLLM's streams with tools."""
 
     def __init__(self) -> None:
         self.left = 2
@@ -537,14 +537,14 @@ class CallingStream:
 def test_calls_that_a_stream_makes_are_below_it(
     tracing: Traces, opened: Callable[[Any], Any]
 ) -> None:
-    """Whatever stream it is."""
+    """Calls that any stream makes are its children."""
     assert len(list(opened(CallingStream()))) == 2
     call, *inner = tracing.one().data.spans
     assert [span.parent_id for span in inner] == [call.span_id] * 2
 
 
 def test_with_block_ends_the_span(tracing: Traces, opened: Callable[[Any], Any]) -> None:
-    """And the stream is left as its own block leaves it."""
+    """The span ends with the block, and the stream's own ``__exit__`` runs."""
     fake = FakeStream()
     with opened(fake) as stream:
         assert stream.__class__ is FakeStream
@@ -557,7 +557,7 @@ def test_with_block_ends_the_span(tracing: Traces, opened: Callable[[Any], Any])
 def test_async_with_block_ends_the_span(
     tracing: Traces, opened: Callable[[Any], Any], provider: LoopbackProvider
 ) -> None:
-    """The same, async; and what is async only does not look like a sync iterator."""
+    """The span ends with the async block, and an async-only stream is no sync iterator."""
     fake = FakeAsyncStream()
 
     async def read() -> None:
@@ -570,14 +570,14 @@ def test_async_with_block_ends_the_span(
 
 
 def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller) -> None:
-    """As it can be copied untraced."""
+    """An untraced stream can be copied, so a traced one can be too."""
     stream = caller.complete("hello", stream=True)
     assert type(copy.copy(stream)) is litellm.CustomStreamWrapper
     caller.read(stream)
 
 
 def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
-    """Other threads go on until the process is gone."""
+    """Other threads open streams until the process ends."""
     call_context = SimpleNamespace(span=None)
     records = [stream_state.StreamRecord(call_context, None, str) for _ in range(1000)]
     stop = threading.Event()
@@ -600,7 +600,7 @@ def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
 def test_nothing_is_kept_of_streams_that_are_over(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Read, left, dropped or unread: neither stream nor record outlives a collection."""
+    """After a collection, neither the stream nor its record exists, however the reading ended."""
     caller = SyncCaller(provider)
     alive = []
     for most in (None, 1, 2, 0):

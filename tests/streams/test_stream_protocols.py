@@ -1,4 +1,4 @@
-"""What can be done with a stream, as code asks it: traced the same as untraced, class by class."""
+"""The protocols of a stream, class by class, are the same traced as untraced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INSTRUCT = "text-completion-openai/gpt-3.5-turbo-instruct"
 
 
 class Streams:
-    """Opens a stream of each kind that LiteLLM gives."""
+    """Opens a stream of each kind that LiteLLM returns."""
 
     def __init__(self, provider: LoopbackProvider) -> None:
         self._sync, self._async = SyncCaller(provider), AsyncCaller(provider)
@@ -36,31 +36,31 @@ class Streams:
         return getattr(self, kind)()
 
     def chat(self) -> Any:
-        """Of ``completion``."""
+        """Open a stream of ``completion``."""
         return self._sync.complete("one two three", stream=True)
 
     def achat(self) -> Any:
-        """Of ``acompletion``."""
+        """Open a stream of ``acompletion``."""
         return self._async.complete("one two three", stream=True)
 
     def text(self) -> Any:
-        """Of ``text_completion``."""
+        """Open a stream of ``text_completion``."""
         return litellm.text_completion("one two three", INSTRUCT, **self._openai)
 
     def atext(self) -> Any:
-        """Of ``atext_completion``."""
+        """Open a stream of ``atext_completion``."""
         return self._run(litellm.atext_completion, "one two three", INSTRUCT, **self._openai)
 
     def response(self) -> Any:
-        """Of ``responses``."""
+        """Open a stream of ``responses``."""
         return litellm.responses("one two three", "openai/gpt-4o-mini", **self._openai)
 
     def aresponse(self) -> Any:
-        """Of ``aresponses``."""
+        """Open a stream of ``aresponses``."""
         return self._run(litellm.aresponses, "one two three", "openai/gpt-4o-mini", **self._openai)
 
     def amessage(self) -> Any:
-        """Of ``anthropic.messages.acreate``."""
+        """Open a stream of ``anthropic.messages.acreate``."""
         return self._run(
             litellm.anthropic.messages.acreate,
             max_tokens=100,
@@ -89,7 +89,7 @@ ABCS = [
     )
     for name in names
 ]
-# What every object has, and a stream may have of its own.
+# Names that every object has, and names that a stream may define.
 ASKED = {
     *dir(object), "__aenter__", "__aexit__", "__await__", "__bool__", "__call__", "__contains__",
     "__copy__", "__deepcopy__", "__enter__", "__exit__", "__getitem__", "__getstate__", "__len__",
@@ -99,12 +99,12 @@ ASKED = {
 
 @pytest.fixture
 def streams(provider: LoopbackProvider) -> Streams:
-    """Open streams, and read them."""
+    """Return an object that opens streams and reads them."""
     return Streams(provider)
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Return what a call gives, or the type of what it raises."""
+    """Return the result of a call, or the type of its exception."""
     try:
         return call()
     except Exception as error:
@@ -112,7 +112,7 @@ def outcome(call: Callable[[], Any]) -> Any:
 
 
 def message(call: Callable[[], Any]) -> str:
-    """Return the text of what a call raises; empty if it raises nothing."""
+    """Return the text of a call's exception; empty if it raises nothing."""
     try:
         call()
     except Exception as error:
@@ -121,13 +121,13 @@ def message(call: Callable[[], Any]) -> str:
 
 
 def wrapped(stream: Any) -> Any:
-    """Return a stream as it is: a comparison with itself is what is tested."""
+    """Return the stream itself, so that the test compares it with itself."""
     return stream
 
 
 def protocols(stream: Any) -> dict[str, Any]:
-    """Return what a stream says of itself, without reading it."""
-    # copy.copy() leaves this on the class of what it copies.
+    """Return the protocols of a stream, without reading it."""
+    # copy.copy() leaves this name on the class of the copied object.
     names = set(dir(stream)) - {"__slotnames__"}
     return {
         "names": sorted(names),
@@ -152,7 +152,7 @@ def protocols(stream: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_stream_has_the_protocols_of_litellms(kind: str, streams: Streams, traces: Traces) -> None:
-    """All of them, and no other."""
+    """A traced stream has the same protocols as an untraced one, and no other."""
     to_jsonable = streams.open(kind)
     untraced = protocols(to_jsonable)
     streams.read(kind, to_jsonable)
@@ -166,7 +166,7 @@ def test_stream_has_the_protocols_of_litellms(kind: str, streams: Streams, trace
 
 
 def text(chunks: Any) -> list[str]:
-    """Return chunks by what is the same in any two streams."""
+    """Return the class names of chunks, which are the same in any two streams."""
     return [type(chunk).__name__ for chunk in chunks]
 
 
@@ -184,7 +184,7 @@ HALVES: dict[str, Callable[[Any], Any]] = {
 def test_stream_is_divided_as_untraced(
     halve: str, kind: str, streams: Streams, traces: Traces
 ) -> None:
-    """``itertools.tee`` copies what has ``__copy__``, and would leave one half empty."""
+    """``itertools.tee`` copies a stream that has ``__copy__``, and would leave one half empty."""
     untraced = HALVES[halve](streams.open(kind))
     mlflow.litellm.autolog()
     assert HALVES[halve](streams.open(kind)) == untraced
@@ -194,7 +194,7 @@ def test_stream_is_divided_as_untraced(
 def test_with_statement_works_if_it_does_untraced(
     kind: str, streams: Streams, traces: Traces
 ) -> None:
-    """Code asks for ``__enter__``, as it reads OpenAI's streams and LiteLLM's alike."""
+    """Code that reads OpenAI's and LiteLLM's streams looks for ``__enter__``."""
 
     def read() -> list[str]:
         stream = streams.open(kind)

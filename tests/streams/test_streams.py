@@ -1,4 +1,4 @@
-"""Streams: transparent to the reader, and their span ends once, however the reading ends."""
+"""Streams do not change for the reader, and their span ends once, however the reading ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def told_once(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Leave out what some versions of LiteLLM repeat below another name, streamed or whole."""
+    """Remove fields that some versions of LiteLLM repeat under another name."""
     for choice in choices:
         message = choice["message"]
         fields = message.pop("provider_specific_fields", None) or {}
@@ -29,17 +29,17 @@ def told_once(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def same_answer(streamed: Span, unstreamed: Span) -> None:
-    """Compare two spans' outputs, but for what differs between any two answers."""
+    """Compare two spans' outputs, without the parts that differ between any two responses."""
     mine, theirs = streamed.outputs, unstreamed.outputs
     assert told_once(mine["choices"]) == told_once(theirs["choices"])
     assert {mine["object"], theirs["object"]} == {"chat.completion"}
 
 
-# What the reader gets.
+# The reader's side.
 
 
 def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> None:
-    """To isinstance, to its class, and to every attribute."""
+    """``isinstance``, ``__class__`` and every attribute are the same."""
     stream = caller.complete("hello", stream=True)
     assert isinstance(stream, litellm.CustomStreamWrapper)
     assert stream.__class__ is litellm.CustomStreamWrapper
@@ -51,7 +51,7 @@ def test_stream_stays_what_litellm_made_it(tracing: Traces, caller: Caller) -> N
 
 
 def test_attribute_set_on_the_stream_is_set_on_litellms(tracing: Traces, caller: Caller) -> None:
-    """Router keeps its own state there."""
+    """Router keeps state of its own on the stream."""
     stream = caller.complete("hello", stream=True)
     stream.some_state = 1
     assert vars(stream)["some_state"] == stream.some_state == 1
@@ -61,7 +61,7 @@ def test_attribute_set_on_the_stream_is_set_on_litellms(tracing: Traces, caller:
 
 
 def test_chunks_are_those_of_an_untraced_stream(traces: Traces, caller: Caller) -> None:
-    """Not one more, not one less, nothing changed: tracing asks the provider for nothing."""
+    """The chunks are the same, and tracing adds nothing to the request."""
 
     def said(chunks: list[Any]) -> list[Any]:
         return [(c.choices[0].delta.content, c.choices[0].finish_reason) for c in chunks]
@@ -73,18 +73,18 @@ def test_chunks_are_those_of_an_untraced_stream(traces: Traces, caller: Caller) 
 
 
 def test_exhausted_stream_ends_again_and_again(tracing: Traces, caller: Caller) -> None:
-    """Reading on after the end gives nothing more, and no second span."""
+    """Reading after the end returns nothing and makes no second span."""
     stream = caller.complete("hello", stream=True)
     assert caller.read(stream)
     assert caller.read(stream) == []
     assert ending(tracing.span()) == ("finished", SpanStatusCode.OK)
 
 
-# What is recorded.
+# The recorded data.
 
 
 def test_span_lasts_as_long_as_the_stream(tracing: Traces, caller: Caller) -> None:
-    """From the call to the last chunk, which is when its trace appears."""
+    """The span lasts from the call to the last chunk, and only then is there a trace."""
     stream = caller.complete("hello", stream=True)
     caller.next(stream)
     assert tracing.all() == []
@@ -98,7 +98,7 @@ def test_span_lasts_as_long_as_the_stream(tracing: Traces, caller: Caller) -> No
 def test_streamed_answer_is_recorded_like_an_unstreamed_one(
     text: str, model: str, tracing: Traces, caller: Caller
 ) -> None:
-    """Texts, parallel tool calls, reasoning, finish reasons, in the same shape."""
+    """Texts, tool calls, reasoning and finish reasons are recorded in the same format."""
     caller.complete(text, model=model)
     chunks = caller.stream(text, model=model)
     if any(chunk.choices[0].index for chunk in chunks):
@@ -109,7 +109,7 @@ def test_streamed_answer_is_recorded_like_an_unstreamed_one(
 
 
 def test_choices_are_kept_apart(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM's own joining mixes the choices of ``n > 1``."""
+    """LiteLLM's own function for merging chunks mixes the choices of ``n > 1``."""
     caller.stream("/choices", n=3)
     outputs = tracing.span().outputs
     texts = [choice["message"]["content"] for choice in outputs["choices"]]
@@ -118,7 +118,7 @@ def test_choices_are_kept_apart(tracing: Traces, caller: Caller) -> None:
 
 
 def test_logprobs_are_joined(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM's own joining drops them."""
+    """LiteLLM's own function for merging chunks drops logprobs."""
     caller.complete("/logprobs", logprobs=True)
     caller.stream("/logprobs", logprobs=True)
     unstreamed, streamed = (span.outputs["choices"][0]["logprobs"] for span in tracing.calls())
@@ -126,7 +126,7 @@ def test_logprobs_are_joined(tracing: Traces, caller: Caller) -> None:
 
 
 def test_odd_tool_call_fragments_are_joined(tracing: Traces, caller: Caller) -> None:
-    """No index, arguments of null, the id repeated: some backends send that."""
+    """Some backends send no index, arguments of null, or the id repeatedly."""
     caller.stream("/tools-odd")
     [call] = tracing.span().outputs["choices"][0]["message"]["tool_calls"]
     assert call["id"] == "call_1"
@@ -134,7 +134,7 @@ def test_odd_tool_call_fragments_are_joined(tracing: Traces, caller: Caller) -> 
 
 
 def test_usage_is_recorded_where_the_user_asked_for_it(tracing: Traces, caller: Caller) -> None:
-    """From the usage chunk; with it the cost."""
+    """The usage comes from the usage chunk, and the cost from the usage."""
     chunks = caller.stream("one two", stream_options={"include_usage": True})
     usage = next(chunk.usage for chunk in chunks if getattr(chunk, "usage", None))
     attributes = tracing.span().attributes
@@ -143,7 +143,7 @@ def test_usage_is_recorded_where_the_user_asked_for_it(tracing: Traces, caller: 
 
 
 def test_usage_that_litellm_keeps_back_is_recorded_too(tracing: Traces, caller: Caller) -> None:
-    """Anthropic always counts; LiteLLM shows it only to who asked."""
+    """Anthropic always counts; LiteLLM passes the usage on only if the user asks for it."""
     caller.complete("/cached", model=ANTHROPIC)
     caller.stream("/cached", model=ANTHROPIC)
     unstreamed, streamed = (s.attributes["mlflow.chat.tokenUsage"] for s in tracing.calls())
@@ -151,7 +151,7 @@ def test_usage_that_litellm_keeps_back_is_recorded_too(tracing: Traces, caller: 
 
 
 def test_usage_repeated_in_each_chunk_is_not_summed(tracing: Traces, caller: Caller) -> None:
-    """Some providers send a growing count: the last one is the total."""
+    """Some providers send a growing count, and the last one is the total."""
     caller.stream("/usage-each", stream_options={"include_usage": True})
     usage = tracing.span().attributes["mlflow.chat.tokenUsage"]
     assert usage["input_tokens"] == 7
@@ -161,9 +161,9 @@ def test_usage_repeated_in_each_chunk_is_not_summed(tracing: Traces, caller: Cal
 def test_usage_that_nobody_counted_is_litellms_estimate_or_absent(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Never 0; before 1.110 LiteLLM tells zeros. Without a price there is no cost."""
+    """The count is absent if LiteLLM's is 0, as before 1.110; without a price there is no cost."""
     chunks = caller.stream("hello", model="openai/no-such-model")
-    # Some older versions tell nothing at all.
+    # Some older versions report no usage at all.
     told = getattr(chunks[-1]._hidden_params.get("usage"), "total_tokens", 0)
     attributes = tracing.span().attributes
     usage = attributes.get("mlflow.chat.tokenUsage", {})
@@ -173,7 +173,7 @@ def test_usage_that_nobody_counted_is_litellms_estimate_or_absent(
 
 
 def test_usage_that_the_provider_counted_is_no_estimate(tracing: Traces, caller: Caller) -> None:
-    """Though it is told the same way, where it was not asked for."""
+    """A count of the provider's is no estimate, even if the user did not ask for it."""
     caller.stream("hello", model=ANTHROPIC)
     caller.stream("hello", stream_options={"include_usage": True})
     for span in tracing.calls():
@@ -182,7 +182,7 @@ def test_usage_that_the_provider_counted_is_no_estimate(tracing: Traces, caller:
 
 
 def test_time_to_first_chunk_and_chunk_count_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """In ms from the call, and as many as the reader got."""
+    """The time is in ms from the call, and the count is that of the reader's chunks."""
     chunks = caller.stream("/long 20")
     attributes = tracing.span().attributes
     span_ms = (tracing.span().end_time_ns - tracing.span().start_time_ns) / 1e6
@@ -191,13 +191,13 @@ def test_time_to_first_chunk_and_chunk_count_are_recorded(tracing: Traces, calle
 
 
 def test_model_named_late_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """Azure leaves it empty in the first chunk."""
+    """Azure leaves the model empty in the first chunk."""
     caller.stream("/cumulative-model")
     assert tracing.span().attributes["mlflow.llm.model"]
 
 
 def test_chunk_is_recorded_as_it_passed(tracing: Traces, caller: Caller) -> None:
-    """What the reader does to a chunk does not reach the trace."""
+    """Changes that the reader makes to a chunk are not recorded."""
     stream = caller.complete("hello", stream=True)
     for _ in range(3):
         caller.next(stream).choices[0].delta.content = "changed"
@@ -208,7 +208,7 @@ def test_chunk_is_recorded_as_it_passed(tracing: Traces, caller: Caller) -> None
 def test_cached_stream_is_flagged_and_costs_nothing(
     tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
-    """The second time LiteLLM plays the answer back."""
+    """LiteLLM returns the second stream from its cache."""
     for _ in range(2):
         caller.stream("hello once more", caching=True)
     first, second = tracing.calls()

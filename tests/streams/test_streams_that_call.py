@@ -1,4 +1,4 @@
-"""A stream that makes calls while it is read has them below its own call: one trace."""
+"""Calls that a stream makes while it is read are its call's children, in one trace."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ COUNTED = {"stream": True, "stream_options": {"include_usage": True}}
 
 @mlflow.trace
 def note(text: str) -> str:
-    """Stand for a traced function of the user's."""
+    """Return the text, as a traced function of the user's."""
     return text
 
 
 def passed_on(chunk: Any) -> dict[str, Any]:
-    """Return a chunk in the form that LiteLLM takes from a custom provider."""
+    """Return a chunk in the format that LiteLLM expects from a custom provider."""
     text = (chunk.choices[0].delta.content if chunk.choices else None) or ""
     return {
         "text": note(text),
@@ -40,7 +40,7 @@ def passed_on(chunk: Any) -> dict[str, Any]:
 
 
 class Forwarding(litellm.CustomLLM):
-    """A provider that streams another model, as LiteLLM's documentation proposes."""
+    """A provider that streams another model, as in LiteLLM's documentation."""
 
     def __init__(self, provider: LoopbackProvider) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class Forwarding(litellm.CustomLLM):
 def custom(
     tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, Any]:
-    """Return how to call the custom provider."""
+    """Return the arguments for a call of the custom provider."""
     handlers = [{"provider": "forwarding", "custom_handler": Forwarding(provider)}]
     monkeypatch.setattr(litellm, "custom_provider_map", handlers)
     return {"model": "forwarding/any", "stream": True}
@@ -68,7 +68,7 @@ def custom(
 def test_custom_provider_that_streams_another_model_is_one_trace(
     tracing: Traces, caller: Caller, custom: dict[str, Any]
 ) -> None:
-    """The other model's call, and what else is traced there, stand below; tokens count once."""
+    """The inner call and other traced functions are children; tokens are counted once."""
     caller.read(caller.complete("hello", **custom))
     trace = tracing.one()
     call, *below = trace.data.spans
@@ -83,7 +83,7 @@ def test_custom_provider_that_streams_another_model_is_one_trace(
 
 
 def test_break_ends_both_streams(tracing: Traces, caller: Caller, custom: dict[str, Any]) -> None:
-    """And leaves nothing current for the reader's next call."""
+    """No span stays current for the reader's next call."""
     stream = caller.complete("hello", **custom)
     caller.read(stream, most=2)
     del stream
@@ -97,7 +97,7 @@ def test_break_ends_both_streams(tracing: Traces, caller: Caller, custom: dict[s
 def test_call_between_two_chunks_is_the_readers(
     tracing: Traces, caller: Caller, custom: dict[str, Any]
 ) -> None:
-    """The reader's own parent is its parent."""
+    """The parent of such a call is the reader's current span."""
     with mlflow.start_span("reader") as reader:
         stream = caller.complete("hello", **custom)
         caller.next(stream)
@@ -110,7 +110,7 @@ def test_call_between_two_chunks_is_the_readers(
 def test_async_reader_is_read_in_turns(
     tracing: Traces, provider: LoopbackProvider, custom: dict[str, Any]
 ) -> None:
-    """Two streams in one task do not take each other's calls."""
+    """Two streams that are read in turns in one task keep their own calls."""
     caller = AsyncCaller(provider)
     streams = [caller.complete(f"outer {i}", **custom) for i in range(2)]
 
@@ -130,7 +130,7 @@ def test_async_reader_is_read_in_turns(
 def test_stream_that_a_provider_has_left_ends_with_its_call(
     tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although the provider still holds it: nobody reads it on."""
+    """The inner stream ends, although the provider still refers to it."""
 
     class Peeking(Forwarding):
         def streaming(self, *_: Any, **__: Any) -> Iterator[Any]:
