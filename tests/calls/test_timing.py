@@ -71,7 +71,7 @@ def test_failed_call_tells_it_too(tracing: Traces, caller: Caller) -> None:
 
 
 def test_failed_call_tells_how_often_it_was_tried_again(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM sets the count on the exception, and only for async calls."""
+    """The span has the count, also for a sync call, whose exception has none from LiteLLM."""
     with pytest.raises(SERVER_ERROR):
         caller.complete("/error 500", num_retries=1)
     call, *_ = tracing.calls()
