@@ -1,4 +1,4 @@
-"""Each shape of an answer: what a whole one leaves in its span, a streamed one leaves as well."""
+"""The span of a streamed response equals the span of a whole response, for each response shape."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Span
     from traces import Traces
 
-# LiteLLM's own in a stream: its clock, the ids that it makes up, the model that was asked for.
+# LiteLLM sets these itself in a stream: its clock, generated ids, and the requested model.
 DIFFERS = ("created", "id", "model", "usage")
 COMMANDS = {
     "custom tool calls": "/shape custom-tools",
@@ -53,7 +53,7 @@ COMMANDS = {
 
 
 def both(command: str, tracing: Traces, caller: Caller, **kwargs: Any) -> tuple[Any, Any]:
-    """Return what the spans of a whole answer and of its stream say."""
+    """Return the recorded outputs of a whole response and of its stream."""
     if command == "/logprobs":
         kwargs["logprobs"] = True
     caller.complete(command, **kwargs)
@@ -63,7 +63,7 @@ def both(command: str, tracing: Traces, caller: Caller, **kwargs: Any) -> tuple[
 
 
 def said(span: Span) -> Any:
-    """Return a span's outputs, but for what differs between any two answers."""
+    """Return a span's outputs without the fields that differ between any two responses."""
     return resolved({key: value for key, value in span.outputs.items() if key not in DIFFERS})
 
 
@@ -73,7 +73,7 @@ def message(outputs: Any) -> dict[str, Any]:
 
 
 def untraced(command: str, caller: Caller) -> str:
-    """Return all that a reader of the stream is given, as LiteLLM gives it."""
+    """Return everything that the reader of an untraced stream gets from LiteLLM."""
     return json.dumps([chunk.model_dump() for chunk in caller.stream(command)])
 
 
@@ -81,13 +81,13 @@ def untraced(command: str, caller: Caller) -> str:
 def test_stream_is_recorded_like_the_whole_answer(
     command: str, tracing: Traces, caller: Caller
 ) -> None:
-    """All of it."""
+    """A streamed response has the same recorded outputs as the whole response."""
     whole, streamed = both(command, tracing, caller)
     assert streamed == whole
 
 
 def test_custom_tool_calls_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """Their input is any text; it came interleaved."""
+    """The input of a custom tool call is recorded as text, also if its chunks come interleaved."""
     _, streamed = both("/shape custom-tools", tracing, caller)
     calls = message(streamed)["tool_calls"]
     assert [call["type"] for call in calls] == ["custom", "custom"]
@@ -95,7 +95,7 @@ def test_custom_tool_calls_are_recorded(tracing: Traces, caller: Caller) -> None
 
 
 def test_function_call_of_old_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """As some backends still answer."""
+    """The old `function_call` field, which some backends still return, is recorded."""
     _, streamed = both("/shape function-call", tracing, caller)
     told = {"name": "get_time", "arguments": '{"zone": "CET"}'}
     assert message(streamed)["function_call"] == told
@@ -103,13 +103,13 @@ def test_function_call_of_old_is_recorded(tracing: Traces, caller: Caller) -> No
 
 
 def test_annotations_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """What the text is taken from."""
+    """The sources of the text (annotations) are recorded."""
     for outputs in both("/shape annotations", tracing, caller):
         assert message(outputs)["annotations"] == [CITATION]
 
 
 def test_fields_of_the_provider_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """As they stand in the message."""
+    """Provider-specific fields are recorded as they are in the message."""
     for outputs in both("/shape provider-fields", tracing, caller):
         assert message(outputs)["provider_specific_fields"] == GROUNDS
 
@@ -117,7 +117,7 @@ def test_fields_of_the_provider_are_recorded(tracing: Traces, caller: Caller) ->
 def test_citations_are_kept_apart_and_lists_are_not_doubled(
     tracing: Traces, caller: Caller
 ) -> None:
-    """LiteLLM streams Anthropic's citations one by one, and lists of results as they grow."""
+    """Citations streamed one by one are kept separate, and growing result lists are not doubled."""
     for outputs in both("/shape cited", tracing, caller):
         assert message(outputs)["provider_specific_fields"] == {
             "citations": [[*QUOTES]],
@@ -127,7 +127,7 @@ def test_citations_are_kept_apart_and_lists_are_not_doubled(
 
 
 def test_audio_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """One sound, although each of its pieces was encoded and padded for itself."""
+    """Audio is recorded as one sound, although its chunks were encoded and padded separately."""
     for outputs in both("/shape audio", tracing, caller):
         assert message(outputs)["audio"] == {
             "id": "audio_1",
@@ -138,14 +138,14 @@ def test_audio_is_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_pictures_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """Each by itself, however many chunks they came in."""
+    """Each picture is recorded separately, regardless of the number of chunks."""
     for outputs in both("/shape images", tracing, caller):
         told = [picture["image_url"]["url"] for picture in message(outputs)["images"]]
         assert told == [("image/png", picture) for picture in PICTURES]
 
 
 def test_filtered_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """No text is null, not an empty one."""
+    """The content of a filtered response is recorded as null, not as an empty text."""
     for outputs in both("/shape filtered", tracing, caller):
         [choice] = outputs["choices"]
         assert choice["finish_reason"] == "content_filter"
@@ -153,18 +153,22 @@ def test_filtered_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
 
 
 def test_fields_of_the_body_are_recorded(tracing: Traces, caller: Caller) -> None:
-    """The tier that served the call, and what Perplexity cites."""
+    """Fields of the response body are recorded: the service tier and Perplexity's citations."""
     for outputs in both("/shape beside", tracing, caller):
         assert outputs["service_tier"] == "default"
         assert outputs["citations"] == ["https://example.com/paris"]
         assert outputs["search_results"][0]["title"] == "Paris"
 
 
-# What LiteLLM itself leaves out of a stream: its reader does not get it either.
+# LiteLLM itself leaves these out of a stream, so its reader does not get them either.
 
 
 def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -> None:
-    """LiteLLM drops the chunk that has it; of a whole answer, older versions keep it aside."""
+    """A refusal is recorded if LiteLLM passes it on.
+
+    LiteLLM drops its chunk from a stream. Older versions keep it outside the message of a whole
+    response.
+    """
     assert "I cannot help" not in untraced("/refuse", caller)
     mlflow.litellm.autolog()
     whole, streamed = both("/refuse", traces, caller)
@@ -177,7 +181,10 @@ def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -
 
 
 def test_thinking_is_recorded_as_it_is_given(traces: Traces, caller: Caller) -> None:
-    """Before 1.110 LiteLLM drops chunks without text: signatures, redacted thoughts."""
+    """Thinking is recorded.
+
+    Before 1.110 LiteLLM drops chunks without text (signatures, redacted thinking).
+    """
     given = untraced("/shape thinking", caller)
     passed = [thought for thought in ("sig==", "opaque==") if thought in given]
     mlflow.litellm.autolog()
@@ -192,7 +199,10 @@ def test_thinking_is_recorded_as_it_is_given(traces: Traces, caller: Caller) -> 
 def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Once; before 1.110 LiteLLM drops them from a whole answer."""
+    """Reasoning items are recorded once.
+
+    Before 1.110 LiteLLM drops them from a whole response.
+    """
     response = caller.complete("/shape reasoning-items")
     caller.stream("/shape reasoning-items")
     whole, streamed = (message(span.outputs) for span in tracing.calls())
@@ -204,7 +214,10 @@ def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
 def test_fields_of_a_choice_are_recorded_where_they_are_given(
     traces: Traces, caller: Caller
 ) -> None:
-    """Before 1.110 LiteLLM makes the last chunk, which has vLLM's, itself."""
+    """Fields of a choice are recorded.
+
+    Before 1.110 LiteLLM makes the last chunk itself, which has vLLM's fields.
+    """
     is_given = "stop_reason" in untraced("/shape choice-fields", caller)
     mlflow.litellm.autolog()
     whole, streamed = both("/shape choice-fields", traces, caller)
@@ -216,7 +229,7 @@ def test_fields_of_a_choice_are_recorded_where_they_are_given(
 
 
 def test_each_choice_finishes_for_itself(tracing: Traces, caller: Caller) -> None:
-    """Text, cut text, and none that was filtered."""
+    """Each choice has its own finish reason: complete text, cut text, and filtered text."""
     caller.complete("/shape finishes", n=3)
     outputs = said(tracing.span())
     finishes = [choice["finish_reason"] for choice in outputs["choices"]]
@@ -227,7 +240,7 @@ def test_each_choice_finishes_for_itself(tracing: Traces, caller: Caller) -> Non
 
 
 def test_choices_of_a_stream_finish_as_litellm_says(tracing: Traces, caller: Caller) -> None:
-    """It gives the first choice the reason of another, and the others none."""
+    """LiteLLM's finish reasons are recorded: only the first choice has one, which is another's."""
     given: dict[int, str | None] = {}
     for chunk in caller.stream("/shape finishes", n=3):
         for choice in chunk.choices:
@@ -238,7 +251,7 @@ def test_choices_of_a_stream_finish_as_litellm_says(tracing: Traces, caller: Cal
 
 
 def test_empty_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
-    """Of a stream without a chunk LiteLLM makes one."""
+    """An empty response is recorded. LiteLLM makes one from a stream without chunks."""
     whole, streamed = both("/empty", tracing, caller)
     assert whole["choices"] == []
     assert streamed["choices"] == [
@@ -250,12 +263,12 @@ def test_empty_answer_is_recorded(tracing: Traces, caller: Caller) -> None:
     ]
 
 
-# What reading an answer does not do.
+# Side effects that reading a response must not have.
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_reading_an_answer_makes_pydantic_warn_of_nothing(shape: str, caller: Caller) -> None:
-    """LiteLLM's objects are not what their own types say."""
+    """Reading a response causes no pydantic warning, although LiteLLM's objects break types."""
     response = caller.complete(f"/shape {shape}")
     chunks = caller.stream(f"/shape {shape}")
     with warnings.catch_warnings():
@@ -271,7 +284,7 @@ def test_reading_an_answer_makes_pydantic_warn_of_nothing(shape: str, caller: Ca
 def test_answer_is_the_one_that_an_untraced_call_gets(
     shape: str, traces: Traces, caller: Caller
 ) -> None:
-    """Reading it changes nothing in it."""
+    """Reading a response does not change it."""
 
     def dumped() -> Any:
         whole, chunks = caller.complete(f"/shape {shape}"), caller.stream(f"/shape {shape}")
@@ -283,5 +296,5 @@ def test_answer_is_the_one_that_an_untraced_call_gets(
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
-    """An unknown type costs nothing but its detail."""
+    """A response of an unknown type is recorded as JSON types without details."""
     assert chat.parse_response(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"

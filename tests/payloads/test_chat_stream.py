@@ -1,4 +1,4 @@
-"""Chunks become the answer that would have come unstreamed: no MLflow, no network."""
+"""Chunks are merged into the same response as without streaming. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def chunk(**delta: Any) -> Any:
 
 
 def message(*chunks: Any) -> dict[str, Any]:
-    """Return the message that chunks make."""
+    """Return the message that the chunks are merged into."""
     accumulator = chat_stream.Accumulator({"model": "m"}, object())
     for item in chunks:
         accumulator.add(item)
@@ -30,7 +30,7 @@ def message(*chunks: Any) -> dict[str, Any]:
 
 
 def test_thinking_blocks_are_joined_up_to_their_signature() -> None:
-    """Anthropic sends a block in pieces, the last of which signs it."""
+    """Pieces of a thinking block are merged until the signature, as Anthropic sends it last."""
     pieces = [("Let ", ""), ("me.", "sig-1"), ("Then", "sig-2")]
     chunks = [
         chunk(thinking_blocks=[{"type": "thinking", "thinking": text, "signature": signature}])
@@ -43,7 +43,7 @@ def test_thinking_blocks_are_joined_up_to_their_signature() -> None:
 
 
 def test_thinking_that_is_told_again_with_its_signature_is_not_doubled() -> None:
-    """As some versions of LiteLLM do."""
+    """Thinking text that some LiteLLM versions repeat with its signature is recorded once."""
     pieces = [("Let ", ""), ("me.", ""), ("Let me.", "sig-1")]
     chunks = [
         chunk(thinking_blocks=[{"type": "thinking", "thinking": text, "signature": signature}])
@@ -55,7 +55,7 @@ def test_thinking_that_is_told_again_with_its_signature_is_not_doubled() -> None
 
 @pytest.mark.parametrize("told", [None, (0, 5)])
 def test_usage_told_in_two_chunks_is_put_together(told: tuple[int, int] | None) -> None:
-    """Of an ended answer, where LiteLLM says nothing at the end, or its second half alone."""
+    """Usage in two chunks is merged, also if LiteLLM ends with no usage or only the second half."""
     first, last = chunk(content="hi"), chunk(content=None)
     first.usage = litellm.Usage(prompt_tokens=100, completion_tokens=1, cache_read_input_tokens=80)
     last.usage = litellm.Usage(prompt_tokens=0, completion_tokens=5, total_tokens=5)
@@ -75,7 +75,7 @@ def test_usage_told_in_two_chunks_is_put_together(told: tuple[int, int] | None) 
 
 
 def test_tool_call_arguments_are_added_up_as_they_come() -> None:
-    """Fragments that look like a repetition are none; interleaved ones go by index."""
+    """Argument fragments are added by index, also if interleaved or if they look repeated."""
     fragments = [(0, "a", "[1"), (1, "b", "[2"), (0, None, "[1"), (1, None, "]"), (0, None, None)]
     chunks = [
         chunk(
@@ -91,7 +91,10 @@ def test_tool_call_arguments_are_added_up_as_they_come() -> None:
 
 
 def test_calls_at_one_index_are_told_apart_by_id_and_name() -> None:
-    """Some backends leave the index at 0; an id that comes without a name begins none."""
+    """Calls at one index are separated by id and name.
+
+    Some backends leave the index at 0. An id without a name does not begin a new call.
+    """
     fragments = [("a", "f", "[1"), ("a2", None, "]"), ("b", "g", "[2"), (None, None, "]")]
     chunks = [
         chunk(tool_calls=[{"index": 0, "id": id_, "function": {"name": name, "arguments": text}}])
@@ -103,7 +106,7 @@ def test_calls_at_one_index_are_told_apart_by_id_and_name() -> None:
 
 
 def test_lists_that_grow_and_names_that_are_repeated_are_not_joined() -> None:
-    """LiteLLM sends such lists whole each time; what it sends once each is kept apart."""
+    """Growing lists and repeated names are not merged: LiteLLM sends such lists whole each time."""
     found = [{"url": "a"}, {"url": "b"}]
     said = message(
         chunk(provider_specific_fields={"web_search_results": found[:1], "region": "eu"}),
@@ -127,7 +130,7 @@ def test_lists_that_grow_and_names_that_are_repeated_are_not_joined() -> None:
     ],
 )
 def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
-    """Token by token."""
+    """Logprobs are merged token by token."""
     accumulator = chat_stream.Accumulator({"model": "m"}, object())
     for piece in pieces:
         item = chunk(content="x")
@@ -138,7 +141,7 @@ def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
 
 
 def test_logprobs_of_another_shape_are_no_fault() -> None:
-    """The last is kept."""
+    """Of logprobs with another shape, the last is kept, without an error."""
     accumulator = chat_stream.Accumulator({"model": "m"}, object())
     for piece in (0.5, "odd"):
         item = chunk(content="x")
@@ -150,7 +153,7 @@ def test_logprobs_of_another_shape_are_no_fault() -> None:
 
 
 def test_text_that_stays_empty_is_no_missing_text() -> None:
-    """An answer of nothing, and one of tool calls alone."""
+    """An empty text differs from a missing text, which a response with only tool calls has."""
     call = {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}
     assert message(chunk(content=""), chunk())["content"] == ""
     assert message(chunk(content=None), chunk())["content"] is None
@@ -158,7 +161,7 @@ def test_text_that_stays_empty_is_no_missing_text() -> None:
 
 
 def test_audio_and_provider_fields_are_joined() -> None:
-    """Texts one after the other, dicts key by key, lists end to end."""
+    """Texts are concatenated, dicts are merged by key, and lists are concatenated."""
     said = message(
         chunk(audio={"id": "a", "transcript": "hel", "data": "AA"}),
         chunk(audio={"transcript": "lo", "data": "BB"}, annotations=[{"type": "url"}]),
@@ -171,13 +174,13 @@ def test_audio_and_provider_fields_are_joined() -> None:
 
 @given(st.lists(st.text(min_size=1), max_size=20))
 def test_text_of_any_pieces_is_their_sum(pieces: list[str]) -> None:
-    """Whatever the pieces are."""
+    """The merged text is the concatenation of the pieces, for any pieces."""
     said = message(chunk(content=""), *[chunk(content=piece) for piece in pieces])
     assert (said["content"] or "") == to_jsonable("".join(pieces))
 
 
 def seconds(count: int) -> float:
-    """Return how long it takes to join so many chunks of audio."""
+    """Return the seconds that merging this number of audio chunks takes."""
     chunks = [chunk(audio={"data": "A" * 1000, "transcript": "x"}) for _ in range(count)]
     began = time.perf_counter()
     message(*chunks)
@@ -185,13 +188,13 @@ def seconds(count: int) -> float:
 
 
 def test_joining_takes_time_in_proportion_to_the_chunks() -> None:
-    """It happens in the reader's loop."""
+    """Merging takes linear time, as it runs in the reader's event loop."""
     few, many = (min(seconds(count) for _ in range(3)) for count in (200, 2000))
     assert many < few * 30
 
 
 def test_what_is_done_to_a_chunk_afterwards_is_not_recorded() -> None:
-    """Neither to its counts nor to what stands beside its choices."""
+    """Later changes to a chunk's counts or to its fields beside the choices are not recorded."""
     accumulator = chat_stream.Accumulator({"model": "m"}, object())
     last = chunk(content="hello")
     last.usage = litellm.Usage(prompt_tokens=1, completion_tokens=1, total_tokens=2)

@@ -1,4 +1,4 @@
-"""Messages, tools and the like in containers that are neither lists nor dicts."""
+"""Messages and tools are recorded from containers that are neither lists nor dicts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "ob
 
 
 class Ours(collections.abc.Sequence):
-    """A sequence of somebody's own."""
+    """A user-defined sequence."""
 
     def __init__(self, given: list[Any]) -> None:
         self._given = given
@@ -45,7 +45,7 @@ class Ours(collections.abc.Sequence):
 
 
 class Declared(collections.abc.Collection):
-    """Something that says it is a collection."""
+    """A class that only declares itself a collection."""
 
     def __init__(self, given: list[Any]) -> None:
         self._given = given
@@ -61,7 +61,7 @@ class Declared(collections.abc.Collection):
 
 
 class Lazy:
-    """Something like a query of a database, which has the same methods, and asks a server."""
+    """A lazy object with the methods of a sequence that queries a server, like a database query."""
 
     def __init__(self, given: list[Any]) -> None:
         self._given = given
@@ -95,9 +95,9 @@ SENT = sorted(LISTS.keys() - {"keys", "values", "collection"})
 def test_messages_and_tools_in_any_container_are_recorded_as_lists(
     kind: str, tracing: Traces
 ) -> None:
-    """As LiteLLM sends them."""
+    """Messages and tools in any container are recorded as lists, as LiteLLM sends them."""
     made = LISTS[kind]
-    # LiteLLM takes arrays of one item alone.
+    # LiteLLM accepts arrays of one item only.
     given = made([MESSAGE])
     answer = litellm.completion(
         "openai/gpt-4o", given, tools=made([TOOL]), stop=made(["a"]), api_key="k",
@@ -112,7 +112,7 @@ def test_messages_and_tools_in_any_container_are_recorded_as_lists(
 
 @pytest.mark.parametrize("kind", LISTS)
 def test_texts_in_any_container_are_recorded_as_lists(kind: str) -> None:
-    """Of every kind of call, and within other data."""
+    """Texts in any container are recorded as lists, for each kind of call and inside other data."""
     given = LISTS[kind](["a", "b"])
     assert to_jsonable({"given": [given]}) == {"given": [["a", "b"]]}
     assert responses.request({"input": given}).inputs["input"] == ["a", "b"]
@@ -121,7 +121,7 @@ def test_texts_in_any_container_are_recorded_as_lists(kind: str) -> None:
 
 
 def test_tokens_in_any_container_are_counted() -> None:
-    """They say nothing to people."""
+    """Token ids in any container are recorded as a count, as people cannot read them."""
     for tokens in (range(4), np.arange(4), deque(range(4))):
         assert embedding.request({"input": tokens}).inputs["input"] == "<4 tokens>"
         assert embedding.request({"input": [tokens]}).inputs["input"] == ["<4 tokens>"]
@@ -146,13 +146,13 @@ def test_tokens_in_any_container_are_counted() -> None:
     ],
 )
 def test_what_can_be_read_again_is_data(value: Any, expected: Any) -> None:
-    """Whatever it is made of."""
+    """A container that can be read repeatedly is recorded as JSON types."""
     assert to_jsonable(value) == expected
 
 
 @pytest.mark.parametrize("kind", [UserDict, types.MappingProxyType])
 def test_metadata_in_any_mapping_is_read(kind: Callable[[dict[str, Any]], Any]) -> None:
-    """As a dict is."""
+    """Metadata in any mapping is read like a dict."""
     given = kind({"tags": ("a:b",), "session_id": "s", "x": 1, "model_info": kind({"id": "d"})})
     arguments = {"metadata": given}
     assert metadata.tags(arguments) == {"a": "b"}
@@ -163,14 +163,14 @@ def test_metadata_in_any_mapping_is_read(kind: Callable[[dict[str, Any]], Any]) 
 
 @pytest.mark.parametrize("kind", LISTS)
 def test_secret_in_any_container_is_found(kind: str) -> None:
-    """It stands no less in the text of an exception."""
+    """A secret in any container is redacted, also in the text of an exception."""
     found = secrets({"extra_body": LISTS[kind](["x7Kq2mZv9w"])}, chat.RECORDED)
     assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"
 
 
 @pytest.mark.parametrize("kind", sorted(LISTS.keys() - {"keys"}))
 def test_tools_of_a_server_are_seen_in_any_container(kind: str) -> None:
-    """LiteLLM runs those itself."""
+    """MCP tools, which LiteLLM runs itself, are found in any container."""
     assert has_mcp(LISTS[kind]([{"type": "mcp"}]))
 
 
@@ -185,7 +185,7 @@ def test_tools_of_a_server_are_seen_in_any_container(kind: str) -> None:
     ],
 )
 def test_what_reading_would_consume_is_left_alone(make: Callable[[list[str]], Any]) -> None:
-    """The call needs it still."""
+    """An iterator is not consumed, because the call still needs it."""
     given, untouched = make(["a", "b"]), make(["a", "b"])
     arguments = {"messages": given, "input": given, "stop": given, "tools": given, "tags": given}
     for payload in (chat, responses, embedding):
@@ -196,7 +196,7 @@ def test_what_reading_would_consume_is_left_alone(make: Callable[[list[str]], An
 
 
 def test_what_is_only_like_a_container_is_not_read() -> None:
-    """It may ask a server each time, and is as slow as that."""
+    """An object that only resembles a container is not read, as a read may query a slow server."""
     query = Lazy([MESSAGE])
     assert chat.request({"messages": query, "tools": query}).inputs["messages"].endswith("Lazy>")
     secrets({"extra_body": query, "metadata": query}, frozenset())
@@ -204,7 +204,7 @@ def test_what_is_only_like_a_container_is_not_read() -> None:
 
 
 class Broken(Ours):
-    """A sequence that fails in some way when it is read."""
+    """A sequence whose reading fails in one of several ways."""
 
     def __init__(self, way: str) -> None:
         super().__init__([])
@@ -224,7 +224,7 @@ class Broken(Ours):
 
 @pytest.mark.parametrize("way", ["size", "negative", "huge", "items", "endless"])
 def test_broken_container_costs_itself_alone(way: str) -> None:
-    """What stands beside it is recorded, and an end is found where it has none."""
+    """A broken container affects only itself, and reading an endless one stops."""
     broken = Broken(way)
     given = dict.fromkeys(("input", "stop", "tags", "tools"), broken)
     given["messages"] = [MESSAGE]
@@ -238,7 +238,7 @@ def test_broken_container_costs_itself_alone(way: str) -> None:
 
 
 def test_numpy_is_not_imported_for_it() -> None:
-    """It takes a tenth of a second, and whoever gives one of its arrays has imported it."""
+    """Numpy is not imported, which takes 0.1 s: callers with arrays have imported it already."""
     code = (
         "import sys; from collections import deque; sys.modules['numpy'] = None\n"
         "from mlflow_litellm._payloads.serialize import to_jsonable\n"

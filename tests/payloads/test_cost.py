@@ -1,4 +1,4 @@
-"""What a call cost: LiteLLM's own figure, in MLflow's three parts, streamed or not."""
+"""The recorded cost is LiteLLM's own, in MLflow's three parts, streamed or not."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-# LiteLLM keeps the prices of a call for every later one of the same model.
+# LiteLLM caches the prices of a call for all later calls of the same model.
 REPRICED = "openai/gpt-4.1-nano"
 CUSTOM = {"input_cost_per_token": 0.001, "output_cost_per_token": 0.003}
 COUNTED = {"stream_options": {"include_usage": True}}
 
 
 class Ledger(CustomLogger):
-    """Notes what LiteLLM logs that a call cost; it does so after the call."""
+    """Records the cost that LiteLLM logs after each call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,16 +37,16 @@ class Ledger(CustomLogger):
         self._cost: Any = None
 
     def log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
-        """Take the figure of a sync call."""
+        """Record the cost of a sync call."""
         self._cost = kwargs.get("response_cost")
         self._noted.set()
 
     async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
-        """Take the figure of an async call."""
+        """Record the cost of an async call."""
         self.log_success_event(kwargs)
 
     def cost(self, caller: Caller) -> Any:
-        """Wait for the figure of the one call that was made since."""
+        """Wait for the cost of the only call since the last reading."""
         if isinstance(caller, SyncCaller):
             assert self._noted.wait(10)
         else:
@@ -57,7 +57,10 @@ class Ledger(CustomLogger):
 
 @pytest.fixture(scope="module")
 def ledger() -> Iterator[Ledger]:
-    """Have LiteLLM log to a ledger; it takes one of a class, and moves it between its lists."""
+    """Register a ledger as a LiteLLM callback.
+
+    LiteLLM accepts one instance of a class, and moves it between its callback lists.
+    """
     ledger = Ledger()
     litellm.callbacks.append(ledger)
     yield ledger
@@ -67,7 +70,7 @@ def ledger() -> Iterator[Ledger]:
 
 
 def parts(span: Span) -> dict[str, float]:
-    """Return a span's cost, which sums up and stands under LiteLLM's name as well."""
+    """Return the parts of a span's cost, after a check of their sum and of LiteLLM's attribute."""
     cost = span.attributes["mlflow.llm.cost"]
     assert cost["input_cost"] + cost["output_cost"] == pytest.approx(cost["total_cost"])
     assert span.attributes["response_cost"] == cost["total_cost"]
@@ -90,7 +93,7 @@ CALLS = {
 def test_cost_is_what_litellm_logs(
     text: str, arguments: Any, stream: bool, tracing: Traces, caller: Caller, ledger: Ledger
 ) -> None:
-    """To the last digit."""
+    """The recorded cost equals the cost that LiteLLM logs, to the last digit."""
     if stream:
         caller.stream(text, **arguments, **COUNTED)
     else:
@@ -100,7 +103,7 @@ def test_cost_is_what_litellm_logs(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_prices_in_the_call_divide_its_cost(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """Not those of the list, which the call replaces."""
+    """Prices in the call's arguments are used instead of the list prices."""
     answered = caller.stream if stream else caller.complete
     answered("one two three", model=REPRICED, **CUSTOM, **(COUNTED if stream else {}))
     span = tracing.span()
@@ -111,7 +114,7 @@ def test_prices_in_the_call_divide_its_cost(stream: bool, tracing: Traces, calle
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_prices_of_a_deployment_are_routers(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """Router enters them under the deployment's id."""
+    """Prices of a deployment are used, which Router registers under the deployment's id."""
     arguments = caller.arguments("")
     del arguments["messages"]
     deployment = {
@@ -139,7 +142,7 @@ def test_prices_of_a_deployment_are_routers(stream: bool, tracing: Traces, calle
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_free_model_costs_nothing(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """Which is known, and so is recorded."""
+    """The cost of a free model is recorded as 0, because it is known."""
     free = {"input_cost_per_token": 0, "output_cost_per_token": 0}
     answered = caller.stream if stream else caller.complete
     answered("one two", model="openai/free-model", **free, **(COUNTED if stream else {}))
@@ -148,7 +151,7 @@ def test_free_model_costs_nothing(stream: bool, tracing: Traces, caller: Caller)
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_model_without_a_price_has_no_cost(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """Unknown is absent."""
+    """An unknown cost is absent."""
     answered = caller.stream if stream else caller.complete
     answered("hello", model="openai/no-such-model", **(COUNTED if stream else {}))
     attributes = tracing.span().attributes
@@ -159,7 +162,7 @@ def test_model_without_a_price_has_no_cost(stream: bool, tracing: Traces, caller
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_price_that_litellm_makes_up_is_none(stream: bool, tracing: Traces, caller: Caller) -> None:
-    """It says 0 of any model that goes by the name of a family that it knows."""
+    """No cost is recorded if LiteLLM returns 0 for an unknown model of a known family."""
     answered = caller.stream if stream else caller.complete
     answered("hello", model="anthropic/claude-opus-9", **(COUNTED if stream else {}))
     assert tracing.span().attributes["mlflow.chat.tokenUsage"]["total_tokens"] > 0
@@ -170,7 +173,7 @@ def test_price_that_litellm_makes_up_is_none(stream: bool, tracing: Traces, call
 def test_cache_hit_costs_nothing(
     stream: bool, tracing: Traces, caller: Caller, litellm_cache: None
 ) -> None:
-    """LiteLLM repeats the first answer's price on a hit."""
+    """A cache hit costs 0, although LiteLLM repeats the first response's price."""
     for _ in range(2):
         answered = caller.stream if stream else caller.complete
         answered("cached", caching=True, **(COUNTED if stream else {}))
@@ -182,7 +185,10 @@ def test_cache_hit_costs_nothing(
 def test_estimated_stream_costs_what_litellm_logs(
     tracing: Traces, caller: Caller, ledger: Ledger
 ) -> None:
-    """Before 1.110 LiteLLM tells nobody its estimate: then there is no cost."""
+    """The cost of a stream with estimated usage is LiteLLM's.
+
+    Before 1.110 LiteLLM does not expose its estimate, so there is no cost.
+    """
     caller.stream("one two three")
     logged = ledger.cost(caller)
     attributes = tracing.span().attributes
@@ -195,7 +201,7 @@ def test_estimated_stream_costs_what_litellm_logs(
 def test_answer_of_a_stream_that_litellm_joins_costs_what_it_counts(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Which is nothing before 1.110. LiteLLM joins sync streams alone."""
+    """A merged sync stream has the cost of LiteLLM's own count, which is 0 before 1.110."""
     response = SyncCaller(provider).complete("hello", stream=True, complete_response=True)
     attributes = tracing.span().attributes
     counted = attributes.get("mlflow.chat.tokenUsage", {}).get("total_tokens", 0)
@@ -204,7 +210,7 @@ def test_answer_of_a_stream_that_litellm_joins_costs_what_it_counts(
 
 
 def test_cost_of_a_trace_is_the_sum_over_its_calls(tracing: Traces, caller: Caller) -> None:
-    """Once for a call that is made within another, as a fallback is."""
+    """A trace's cost counts a call inside another call, such as a fallback, once."""
     failing = {"fallbacks": [MODEL], "model": "openai/gpt-4o"}
     caller.complete("/flaky 1 fallback-" + caller.span_name, **failing)
     [trace] = tracing.all()
@@ -217,7 +223,7 @@ def test_cost_of_a_trace_is_the_sum_over_its_calls(tracing: Traces, caller: Call
 
 
 def test_cost_is_divided_by_list_price_and_sums_to_the_total() -> None:
-    """LiteLLM tells only the total of an answer."""
+    """The cost is split by list prices, and its parts sum to LiteLLM's total."""
     divided = {"input_cost": 2.0, "output_cost": 6.0, "total_cost": 8.0}
     assert cost_module.cost(8.0, (1.0, 3.0)) == divided
     assert cost_module.cost(None, (1.0, 3.0)) is None

@@ -1,4 +1,4 @@
-"""Where a call went, without what opens it: no MLflow, no network."""
+"""The endpoint of a call is recorded without its credentials. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mlflow_litellm._payloads import endpoint, urls
     ],
 )
 def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
-    """Keys stand in some URLs."""
+    """The endpoint is recorded without the keys that some URLs contain."""
     assert urls.endpoint(url) == expected
 
 
@@ -36,12 +36,12 @@ def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
 def test_provider_is_found_where_litellm_does_not_tell_it(
     arguments: dict[str, Any], expected: str | None
 ) -> None:
-    """It is absent from some providers' answers, and another word on a cached stream."""
+    """The provider is found if LiteLLM's response lacks it or a cached stream has another word."""
     assert endpoint.provider({"custom_llm_provider": "cached_response"}, arguments) == expected
 
 
 def test_configured_endpoint_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """LiteLLM tells the vendor's where a variable sends the call elsewhere."""
+    """An endpoint from an environment variable is found, although LiteLLM reports the vendor's."""
     hidden_params = {"api_base": "https://api.openai.com"}
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
     assert endpoint.api_base(hidden_params, {}, "openai") == "http://127.0.0.1:1/v1"
@@ -54,7 +54,7 @@ def test_configured_endpoint_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is on the network, and the caller waits."""
+    """LiteLLM's secret manager is not queried, as the caller would wait for the network."""
     monkeypatch.setattr(litellm, "secret_manager_client", object())
     assert endpoint.api_base({}, {}, "openai") is None
 
@@ -63,7 +63,7 @@ def test_secret_manager_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_provider_that_would_sign_in_is_not_asked(
     provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LiteLLM's lookup of these may ask the user to open a page, and wait."""
+    """Providers whose lookup by LiteLLM may wait for the user to sign in are not looked up."""
     lookups: list[str] = []
 
     def look_up(model: str) -> tuple[str, str, None, None]:
@@ -90,5 +90,5 @@ def test_provider_that_would_sign_in_is_not_asked(
     ],
 )
 def test_provider_is_read_off_the_name(arguments: dict[str, Any], expected: str | None) -> None:
-    """Looking it up may sign in, or ask a secret manager: not for a call that has failed."""
+    """The provider of a failed call is read from the model's name, as a lookup may block."""
     assert endpoint.named_provider(arguments) == expected

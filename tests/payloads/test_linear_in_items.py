@@ -1,4 +1,4 @@
-"""What reads many things, such as messages, tags and chunks, takes time in their number alone."""
+"""Reading many items, such as messages, tags and chunks, takes linear time in their number."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def nested(depth: int) -> Any:
-    """Return lists and dicts in one another."""
+    """Return nested lists and dicts."""
     value: Any = "core"
     for _ in range(depth):
         value = [{"a": value}]
@@ -29,24 +29,24 @@ def nested(depth: int) -> Any:
 
 
 def shared(count: int) -> dict[str, Any]:
-    """Return one dict under many names."""
+    """Return a dict that has one dict under many names."""
     same = {f"b{number}": "x" for number in range(count)}
     return {f"a{number}": same for number in range(count)}
 
 
 def conversation(count: int) -> list[dict[str, Any]]:
-    """Return messages of the usual roles."""
+    """Return messages with the usual roles."""
     return [{"role": "user", "content": f"message {number}"} for number in range(count)]
 
 
 def quoting(count: int) -> tuple[str, list[str]]:
-    """Return secrets, and a text that quotes each."""
+    """Return secrets, and a text that contains each of them."""
     known = [f"x7Kq2/{number:08}" for number in range(count)]
     return json.dumps(known), known
 
 
 def below(count: int) -> Redaction:
-    """Return the redaction of a call that made others, each with a key of its own."""
+    """Return the redaction of a call with many inner calls, each of which has its own key."""
     inner = [
         Redaction({"api_key": f"x7Kq{number}"}, frozenset(), []) for number in range(count // 9)
     ]
@@ -82,19 +82,19 @@ ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
 
 @pytest.mark.parametrize("kind", ITEMS)
 def test_time_grows_with_the_number_alone(kind: str) -> None:
-    """However many there are."""
+    """The time is linear in the number of items."""
     assert is_linear(ITEMS[kind], 200, 2_000, 20_000)
 
 
 def test_what_stands_in_many_places_is_looked_through_once() -> None:
-    """Under whatever name, unless the name tells of a secret."""
+    """An object under many names is searched once, unless a name indicates a secret."""
     assert is_linear(lambda n: lambda: secrets({"a": shared(n)}, frozenset()), 50, 500, 5_000)
     same = {"a": "x7Kq2mZv9w"}
     assert same["a"] in secrets({"tools": [same, {"apiKey": same}]}, frozenset({"tools"}))
 
 
 def chat_chunk(**delta: Any) -> Any:
-    """Return a chunk of a chat completion stream, as LiteLLM's objects look to a reader."""
+    """Return a chunk of a chat completion stream with the attributes of LiteLLM's objects."""
     choice = SimpleNamespace(
         index=0, delta=SimpleNamespace(**delta, __pydantic_extra__=None), __pydantic_extra__=None
     )
@@ -102,7 +102,7 @@ def chat_chunk(**delta: Any) -> Any:
 
 
 def calls(number: int) -> Any:
-    """Return a chunk with the begin of a tool call."""
+    """Return a chunk that begins a tool call."""
     function = {"name": "f", "arguments": "{}"}
     return chat_chunk(tool_calls=[{"index": number, "id": f"c{number}", "function": function}])
 
@@ -137,7 +137,7 @@ CHUNKS: dict[str, tuple[Any, Callable[[int], Any]]] = {
 
 @pytest.mark.parametrize("kind", CHUNKS)
 def test_time_of_a_stream_grows_with_its_chunks_alone(kind: str) -> None:
-    """Each is read once, and joined once."""
+    """The time is linear in the number of chunks, as each is read and merged once."""
     payload, chunk = CHUNKS[kind]
 
     def work(count: int) -> Callable[[], Any]:

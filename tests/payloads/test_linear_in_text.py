@@ -1,4 +1,4 @@
-"""What reads texts of the user's, or a model's, takes time in proportion to them alone."""
+"""Reading texts of the user or of a model takes linear time in their length."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PIECES = [
     "data:", "data:\n", "data: {\n", "data: {}}\n", "data: [DONE]\n\n", "data:a;base64,",
     ";base64,", "data:a;base64,AAAA", "AAAA" * 250, "x7Kq2mZv9w", "9a", "c\\9a",
 ]  # fmt: skip
-# Each of what escapes give most ways to read.
+# Each of the characters whose escapes have the most readings.
 KNOWN = [
     "\\\\\\\\\\9a-\\\\b", "x7Kq2mZv9w\\\\a", "a%+&'b1cdefgh", "a&amp;&amp;9a", "%%%%9a",
     "-\\a\\-9a", "c\\9a", "ключ", "  9a", "\\",
@@ -44,7 +44,7 @@ KNOWN = [
 
 
 def events(text: str, size: int) -> None:
-    """Read a stream that comes in pieces of a size."""
+    """Read an event stream in pieces of one size."""
     reader = Events()
     for at in range(0, len(text), size):
         reader.read(text[at : at + size])
@@ -52,12 +52,12 @@ def events(text: str, size: int) -> None:
 
 
 def named(text: str) -> dict[str, Any]:
-    """Return a dict with a text in all the places that secrets are looked for in."""
+    """Return a dict with a text in each place that is searched for secrets."""
     return {text: 1, "base_url": text, "name": text, "value": text, "list": [text, text]}
 
 
 def parts(text: str) -> list[Any]:
-    """Return messages with a text in each place that media may be in."""
+    """Return messages with a text in each place that may contain media."""
     sound, picture = {"data": text, "format": text}, {"url": text}
     content = [{"type": "text", "text": text}, {"input_audio": sound}, {"image_url": picture}]
     return [{"content": text}, {"content": content}, {"content": "", "images": [picture]}]
@@ -91,7 +91,7 @@ READERS: dict[str, Callable[[str], Any]] = {
 
 
 def repeated(head: str, piece: str, tail: str) -> Callable[[int], str]:
-    """Return what makes a text of any length: a piece again and again, and something around it."""
+    """Return a function that makes a text of any length: a head, a repeated piece, and a tail."""
     return lambda size: f"{head}{piece * (size // len(piece))}{tail}"
 
 
@@ -107,11 +107,11 @@ KINDS_OF_TEXT = st.builds(
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(KINDS_OF_TEXT)
 def test_time_grows_with_any_text_alone(name: str, text: Callable[[int], str]) -> None:
-    """Whatever it repeats."""
+    """The time is linear in the length of any text, also of a repetitive one."""
     assert is_linear(lambda size: lambda: READERS[name](text(size)), 10_000, 100_000)
 
 
-# Minutes would go by, or what stands beside them would not be read.
+# Otherwise reading takes minutes, or the data beside these texts is not read.
 NASTY = {
     "begins of pictures": ("media", repeated("", "data:", ";base64,")),
     "begins of pictures after one": ("media", repeated(";base64,", "data:", "")),
@@ -127,14 +127,14 @@ NASTY = {
 
 @pytest.mark.parametrize("kind", NASTY)
 def test_nasty_text_holds_nobody_up(kind: str) -> None:
-    """At the length of a book, where it is read the longest."""
+    """A text as long as a book that is slow to read does not delay the call."""
     name, text = NASTY[kind]
     sizes = 10_000, 100_000, 1_000_000
     assert is_linear(lambda size: lambda: READERS[name](text(size)), *sizes)
 
 
 def test_nasty_answer_is_recorded_as_it_is(tracing: Traces) -> None:
-    """A model may repeat anything, and so may who asks it."""
+    """A repetitive text is recorded unchanged, from the model and from the user."""
     text = repeated("see ", "data:", ";base64,")(200_000)
     litellm.completion(
         "openai/gpt-4o", [{"role": "user", "content": text}], api_key="k", mock_response=text
@@ -145,7 +145,7 @@ def test_nasty_answer_is_recorded_as_it_is(tracing: Traces) -> None:
 
 
 def test_tool_input_that_nests_too_deep_is_recorded_as_text() -> None:
-    """Its stream has more to tell."""
+    """Tool input with too many levels is recorded as text, and the rest of the stream is read."""
     text = '{"a":' * 100_000
     stream = anthropic_messages.Accumulator({"model": "anthropic/claude-3-5-haiku-latest"}, None)
     block = {"type": "tool_use", "name": "f", "input": {}}

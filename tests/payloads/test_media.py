@@ -1,4 +1,4 @@
-"""Pictures, audio and files: attachments of the trace, and not megabytes in its span."""
+"""Pictures, audio and files become attachments of the trace, not megabytes in its span."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MEGABYTE = 1_000_000
 
 
 def noise(count: int) -> bytes:
-    """Return bytes that are the same each time."""
+    """Return deterministic pseudo-random bytes."""
     return random.Random(count).randbytes(count)
 
 
@@ -91,7 +91,7 @@ PARTS: dict[str, tuple[Any, str]] = {
         "application/pdf",
     ),
 }
-# What LiteLLM takes from anyone but a user.
+# LiteLLM accepts these from all roles except the user.
 NATIVE: dict[str, tuple[Any, str]] = {
     "Anthropic's picture": (
         {
@@ -112,12 +112,12 @@ NATIVE: dict[str, tuple[Any, str]] = {
 
 
 def asked(*parts: Any) -> list[dict[str, Any]]:
-    """Return the messages of a user who shows something."""
+    """Return a user's message with the given parts."""
     return [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, *parts]}]
 
 
 def test_large_picture_is_an_attachment(tracing: Traces, caller: Caller) -> None:
-    """The provider gets it as it is, the caller keeps it, and the span stays small."""
+    """The provider and the caller get the picture unchanged, and the span stays small."""
     messages = asked({"type": "image_url", "image_url": {"url": uri("image/png", PNG)}})
     before = copy.deepcopy(messages)
     caller.complete("", messages=messages)
@@ -130,7 +130,7 @@ def test_large_picture_is_an_attachment(tracing: Traces, caller: Caller) -> None
 
 @pytest.mark.parametrize(("part", "kind"), PARTS.values(), ids=PARTS)
 def test_media_become_attachments(part: Any, kind: str, tracing: Traces, caller: Caller) -> None:
-    """Of whatever shape, in the place that they stood at."""
+    """Media of any shape become attachments, with a reference in the same place of the inputs."""
     messages = asked(part)
     before = copy.deepcopy(messages)
     caller.complete("", messages=messages, mock_response="A clip.")
@@ -145,14 +145,17 @@ def test_media_become_attachments(part: Any, kind: str, tracing: Traces, caller:
 def test_media_of_a_providers_own_shape_become_attachments(
     part: Any, kind: str, tracing: Traces, caller: Caller
 ) -> None:
-    """LiteLLM refuses some of them from a user, but not in a conversation."""
+    """Provider-specific media become attachments.
+
+    LiteLLM refuses some from a user, but accepts them in the other messages.
+    """
     caller.complete("", messages=[{"role": "assistant", "content": [part]}], mock_response="So?")
     assert contents(tracing.span().inputs) == [(kind, CLIP)]
     assert size(tracing.span()) < 20_000
 
 
 def test_picture_in_the_result_of_a_tool_is_an_attachment(tracing: Traces, caller: Caller) -> None:
-    """Anthropic takes them there."""
+    """A picture in a tool result, which Anthropic accepts, becomes an attachment."""
     call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     picture = {"type": "image_url", "image_url": {"url": uri("image/png", CLIP)}}
     messages = [
@@ -169,7 +172,7 @@ def test_picture_in_the_result_of_a_tool_is_an_attachment(tracing: Traces, calle
 
 @pytest.mark.parametrize("streams", [False, True])
 def test_media_of_an_answer_are_attachments(streams: bool, tracing: Traces, caller: Caller) -> None:
-    """Audio and pictures, streamed or not."""
+    """Audio and pictures in a response become attachments, streamed or not."""
     for shape in ("audio", "images"):
         (caller.stream if streams else caller.complete)(f"/shape {shape}")
     audio, pictures = (contents(span.outputs) for span in tracing.calls())
@@ -181,7 +184,7 @@ def test_media_of_an_answer_are_attachments(streams: bool, tracing: Traces, call
 def test_picture_that_is_the_text_of_an_answer_is_no_text(
     streams: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """Some models of pictures answer so: with a data URI, or with one in Markdown."""
+    """A picture in a response's text, as a data URI alone or in Markdown, becomes an attachment."""
     picture = uri("image/png", CLIP)
     for text in (picture, f"Look: ![cat]({picture})"):
         (caller.stream if streams else caller.complete)(f"/say | {text}")
@@ -192,7 +195,7 @@ def test_picture_that_is_the_text_of_an_answer_is_no_text(
 
 
 def test_answer_that_is_sent_back_has_attachments(tracing: Traces, caller: Caller) -> None:
-    """Users append LiteLLM's own message to theirs."""
+    """Media in a LiteLLM message that the user appends to the next request become attachments."""
     said = caller.complete("/shape images").choices[0].message
     caller.complete("", messages=[said, *asked()], mock_response="Yes.")
     assert [data for _, data in contents(tracing.calls()[1].inputs)] == list(PICTURES)
@@ -210,7 +213,7 @@ def test_answer_that_is_sent_back_has_attachments(tracing: Traces, caller: Calle
 def test_media_that_cannot_be_decoded_are_described(
     part: Any, tracing: Traces, caller: Caller
 ) -> None:
-    """By their kind and length."""
+    """Media that cannot be decoded are recorded as their kind and length."""
     caller.complete("", messages=asked(part), mock_response="A clip.")
     span = tracing.span()
     assert " characters>" in json.dumps(span.inputs)
@@ -218,7 +221,7 @@ def test_media_that_cannot_be_decoded_are_described(
 
 
 def test_picture_in_the_midst_of_a_text_is_described(tracing: Traces, caller: Caller) -> None:
-    """As Markdown has them; the text around it stays."""
+    """A Markdown picture inside a text is recorded as a description, and its context is kept."""
     text = f"Look: ![cat]({uri('image/png', noise(MEGABYTE))}) Nice?"
     caller.complete(text, mock_response="Yes.")
     caller.complete("", messages=asked({"type": "text", "text": text}), mock_response="Yes.")
@@ -229,7 +232,7 @@ def test_picture_in_the_midst_of_a_text_is_described(tracing: Traces, caller: Ca
 
 
 def test_document_of_text_stays_text() -> None:
-    """Anthropic's plain documents stand where base64 does."""
+    """Anthropic's plain text documents, which use the field of base64 data, stay text."""
     told = "It was a dark and stormy night. " * 100
     source = {"type": "text", "media_type": "text/plain", "data": told}
     messages = [{"role": "user", "content": [{"type": "document", "source": source}]}]
@@ -239,7 +242,7 @@ def test_document_of_text_stays_text() -> None:
 def test_extraction_switched_off_costs_no_trace(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLflow's own switch: the picture stays in the span."""
+    """If MLflow's attachments are disabled, the picture stays in the span."""
     monkeypatch.setenv("MLFLOW_TRACE_EXTRACT_ATTACHMENTS", "false")
     part, _ = PARTS["picture"]
     caller.complete("", messages=asked(part))
@@ -250,7 +253,7 @@ def test_extraction_switched_off_costs_no_trace(
 def test_attachments_over_the_limit_cost_no_trace(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLflow's own limit: it says so in the picture's place."""
+    """If an attachment exceeds MLflow's limit, MLflow's notice is recorded in its place."""
     monkeypatch.setenv("MLFLOW_TRACE_MAX_ATTACHMENT_SIZE", "100")
     part, _ = PARTS["picture"]
     caller.complete("", messages=asked(part))
@@ -272,12 +275,12 @@ def test_attachments_over_the_limit_cost_no_trace(
     ],
 )
 def test_text_alone_is_not_searched_for_attachments(messages: Any) -> None:
-    """It costs as much as all the rest."""
+    """Texts are not searched for attachments, as this would double the cost of recording."""
     assert not chat.request({"messages": messages}).has_media
 
 
 def test_reference_of_an_attachment_says_its_kind(tracing: Traces, caller: Caller) -> None:
-    """By which the UI shows it."""
+    """An attachment's reference contains its media type, which MLflow's UI needs to show it."""
     part, _ = PARTS["file of a format"]
     caller.complete("", messages=asked(part), mock_response="A clip.")
     [reference] = references(tracing.span().inputs)

@@ -1,4 +1,4 @@
-"""LiteLLM's switches that hide one call from its logs hide it from the trace as well."""
+"""LiteLLM's switches that hide a call from its logs also hide the call's content from the trace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TURN_OFF = {"turn_off_message_logging": True}
 ENABLE = {"x-litellm-enable-message-redaction": "true"}
 DISABLE = {"litellm-disable-message-redaction": "true"}
 NO_LOG = {"no-log": True}
-# What says that one call is not to be logged.
+# Ways to disable the message logging of one call.
 HIDING: dict[str, dict[str, Any]] = {
     "argument": TURN_OFF,
     "text": {"turn_off_message_logging": "true"},
@@ -40,7 +40,7 @@ HIDING: dict[str, dict[str, Any]] = {
     "header-in-litellm-metadata": {"litellm_metadata": {"headers": ENABLE}},
     "no-log": NO_LOG,
 }
-# What says that it may be, while LiteLLM's global switch hides all.
+# Ways to enable the message logging of one call, while LiteLLM's global switch disables it.
 SHOWING: dict[str, dict[str, Any]] = {
     "argument": {"turn_off_message_logging": False},
     "text": {"turn_off_message_logging": "false"},
@@ -53,17 +53,17 @@ FEW = ["argument", "metadata", "no-log"]
 
 @pytest.fixture(params=HIDING)
 def switch(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Give arguments that hide a call; LiteLLM writes into them."""
+    """Return arguments that hide a call. They are new for each test, as LiteLLM changes them."""
     return deepcopy(HIDING[request.param])
 
 
 def text_of(traces: Traces) -> str:
-    """Return all that stands in the traces."""
+    """Return the whole text of the traces."""
     return str([trace.to_dict() for trace in traces.all()])
 
 
 def routed(provider: Any, caller: Caller, *deployments: dict[str, Any], **asked: Any) -> Any:
-    """Call a Router whose deployments have these parameters beside address and key."""
+    """Call a Router whose deployments have these parameters in addition to address and key."""
     known = {"model": MODEL, "api_base": provider.openai_base, "api_key": "sk-a"}
     models = [
         {"model_name": f"m{n}", "litellm_params": {**known, **each}}
@@ -81,7 +81,7 @@ def routed(provider: Any, caller: Caller, *deployments: dict[str, Any], **asked:
 def test_content_is_nowhere_and_tokens_stay(
     switch: dict[str, Any], stream: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """Whatever names the switch, and also if content was asked for explicitly."""
+    """Content is not recorded but tokens are, also if content was requested explicitly."""
     mlflow.litellm.autolog(log_content=True)
     if stream:
         caller.stream(f"/say | {WORD}", **switch, stream_options={"include_usage": True})
@@ -98,7 +98,7 @@ def test_content_is_nowhere_and_tokens_stay(
 def test_failing_call_tells_the_type_of_its_error_alone(
     switch: dict[str, Any], tracing: Traces, caller: Caller
 ) -> None:
-    """LiteLLM redacts no failures, but the exception quotes the prompt."""
+    """Only the error's type is recorded, as the exception's text contains the prompt."""
     with pytest.raises(litellm.BadRequestError, match=WORD):
         caller.complete(f"/error 400 {WORD}", **switch)
     assert WORD not in text_of(tracing)
@@ -110,7 +110,7 @@ def test_failing_call_tells_the_type_of_its_error_alone(
 def test_call_through_router_is_hidden_in_both_spans(
     switch: dict[str, Any], stream: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """Router's span has the same messages as the attempt below it."""
+    """Content is hidden in Router's span too, which has the same messages as the attempt."""
     result = routed(caller.provider, caller, **switch, stream=stream)
     if stream:
         caller.read(result)
@@ -123,7 +123,7 @@ def test_call_through_router_is_hidden_in_both_spans(
 def test_switch_of_a_deployment_hides_routers_span(
     switch: dict[str, Any], fails: bool, tracing: Traces, caller: Caller
 ) -> None:
-    """Router learns which deployment it takes after its span began."""
+    """A deployment's switch hides Router's span, although Router picks it after the span began."""
     text = f"/error 400 {WORD}" if fails else f"/say | {WORD}"
     told = {"note": WORD, "trace_name": WORD}
     with suppress(litellm.BadRequestError):
@@ -133,7 +133,7 @@ def test_switch_of_a_deployment_hides_routers_span(
 
 
 def test_switch_among_routers_defaults_hides_all_its_calls(tracing: Traces, caller: Caller) -> None:
-    """``Router(default_litellm_params=...)``."""
+    """A switch in `Router(default_litellm_params=...)` hides all calls of the Router."""
     known = {"model": MODEL, "api_base": caller.provider.openai_base, "api_key": "sk-a"}
     models = [{"model_name": "m", "litellm_params": known}]
     litellm.Router(models, default_litellm_params=dict(TURN_OFF)).completion("m", user(WORD))
@@ -141,7 +141,7 @@ def test_switch_among_routers_defaults_hides_all_its_calls(tracing: Traces, call
 
 
 def test_hidden_fallback_hides_routers_span(tracing: Traces, caller: Caller) -> None:
-    """The attempt before it may be logged, and is."""
+    """A hidden fallback hides Router's span. The attempt before it is recorded."""
     bad = {"mock_response": "litellm.RateLimitError"}
     routed(caller.provider, caller, bad, TURN_OFF)
     router, *_, last = tracing.calls()
@@ -151,7 +151,7 @@ def test_hidden_fallback_hides_routers_span(tracing: Traces, caller: Caller) -> 
 
 
 def test_no_log_leaves_neither_tags_nor_user(tracing: Traces, caller: Caller) -> None:
-    """A log of LiteLLM's has nothing at all of such a call."""
+    """`no-log` also hides tags and the user, as LiteLLM's logs omit the whole call."""
     told = {"tags": [f"a:{WORD}"], "session_id": WORD, "trace_user_id": WORD}
     caller.complete("/say | hello", **NO_LOG, metadata=told)
     routed(caller.provider, caller, NO_LOG, metadata=told)
@@ -162,7 +162,7 @@ def test_no_log_leaves_neither_tags_nor_user(tracing: Traces, caller: Caller) ->
 def test_no_log_is_ignored_where_the_operator_says_so(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``global_disable_no_log_param`` is LiteLLM's switch against the switch."""
+    """`no-log` is ignored if LiteLLM's ``global_disable_no_log_param`` is set."""
     monkeypatch.setattr(litellm, "global_disable_no_log_param", True)
     caller.complete(WORD, **NO_LOG)
     assert WORD in text_of(tracing)
@@ -172,7 +172,7 @@ def test_no_log_is_ignored_where_the_operator_says_so(
 def test_call_may_be_shown_against_the_global_switch(
     switch: dict[str, Any], tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By LiteLLM's own order of precedence."""
+    """One call's switch can override LiteLLM's global switch, in LiteLLM's order of precedence."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", True)
     if len(switch) > 1:
         pytest.importorskip("litellm.litellm_core_utils.internal_call_metadata")
@@ -184,14 +184,14 @@ def test_call_may_be_shown_against_the_global_switch(
 def test_no_switch_of_a_call_shows_what_our_own_hides(
     switch: dict[str, Any], tracing: Traces, caller: Caller
 ) -> None:
-    """``log_content=False`` always counts."""
+    """``log_content=False`` has precedence over all switches of a call."""
     mlflow.litellm.autolog(log_content=False)
     caller.complete(WORD, **deepcopy(switch))
     assert WORD not in text_of(tracing)
 
 
 def test_next_call_is_recorded_as_ever(tracing: Traces, caller: Caller) -> None:
-    """A switch of one call is no switch of the process."""
+    """A switch of one call does not affect the next call."""
     caller.complete("hidden", **TURN_OFF)
     caller.complete(WORD)
     first, second = tracing.calls()
@@ -203,7 +203,7 @@ def test_next_call_is_recorded_as_ever(tracing: Traces, caller: Caller) -> None:
 def test_switches_that_cannot_be_read_hide_the_call(
     metadata: Any, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tracing fails closed: the call is made, and recorded without content."""
+    """If the switches cannot be read, the call is made and recorded without content."""
     monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
     with suppress(Exception):
         caller.complete(f"/say | {WORD}", metadata=metadata)
@@ -216,7 +216,7 @@ def test_switches_that_cannot_be_read_hide_the_call(
 def test_rule_of_our_own_says_what_litellms_does(
     switch: dict[str, Any], is_global: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stands in for LiteLLM's where that has moved."""
+    """This package's copy of the rule, used if LiteLLM's has moved, gives the same results."""
     monkeypatch.setattr(litellm, "turn_off_message_logging", is_global)
     pytest.importorskip("litellm.litellm_core_utils.internal_call_metadata")
     theirs = message_logging.is_redacted(switch, obeys_global=True)
@@ -225,7 +225,7 @@ def test_rule_of_our_own_says_what_litellms_does(
 
 
 def test_tokens_of_a_masker_are_not_recorded(tracing: Traces, caller: Caller) -> None:
-    """They undo the masking of the messages beside them."""
+    """The tokens of a masker are not recorded, as they reverse the masking of the messages."""
     caller.complete("/say | hello", metadata={"pii_tokens": {"<EMAIL_1>": WORD}, "note": "kept"})
     assert WORD not in text_of(tracing)
     assert tracing.span().attributes["metadata"] == {"note": "kept"}
@@ -235,7 +235,7 @@ def test_tokens_of_a_masker_are_not_recorded(tracing: Traces, caller: Caller) ->
 def test_user_of_a_key_is_hidden_as_litellm_hides_it(
     hides: bool, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``redact_user_api_key_info``."""
+    """``redact_user_api_key_info`` hides the user of a proxy key from the trace."""
     monkeypatch.setattr(litellm, "redact_user_api_key_info", hides)
     caller.complete("/say | hello", metadata={"user_api_key_end_user_id": WORD})
     assert (WORD in text_of(tracing)) is not hides
@@ -251,7 +251,7 @@ def test_field_that_callbacks_do_not_get_is_not_recorded(
     caller: Caller,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """``standard_logging_payload_excluded_fields``; the rest of the span stays."""
+    """``standard_logging_payload_excluded_fields`` hides the field, and the rest is recorded."""
     monkeypatch.setattr(litellm, EXCLUDED, fields)
     caller.complete(f"/say | {WORD}")
     span = tracing.span()
@@ -263,7 +263,7 @@ def test_field_that_callbacks_do_not_get_is_not_recorded(
 def test_what_else_callbacks_do_not_get_is_nowhere(
     field: str, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither tags, user and metadata nor the text of an error."""
+    """Excluded fields are absent from tags, user, metadata and the text of an error."""
     monkeypatch.setattr(litellm, EXCLUDED, [field])
     asked: dict[str, dict[str, Any]] = {
         "end_user": {"user": WORD},
@@ -283,7 +283,7 @@ def test_what_else_callbacks_do_not_get_is_nowhere(
 def test_messages_that_litellm_adds_to_exceptions_are_not_recorded(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Whatever ``redact_messages_in_exceptions`` says: they are in no text of the exception."""
+    """Messages in exceptions are not recorded, regardless of ``redact_messages_in_exceptions``."""
     messages = [*user(f"{WORD} before"), *user("/error 400 boom")]
     base = caller.provider.openai_base
     with pytest.raises(litellm.BadRequestError):
@@ -294,12 +294,15 @@ def test_messages_that_litellm_adds_to_exceptions_are_not_recorded(
 
 
 def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
-    """If this fails, LiteLLM's rule has moved, and ours must follow its changes."""
+    """LiteLLM's rule is at its expected place.
+
+    If this fails, LiteLLM has moved its rule: check the copy in this package for changes.
+    """
     assert message_logging._function(*message_logging._RULE) is not None
 
 
 def test_switches_that_litellms_proxy_noted_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It puts them on its logging object, from the settings of a key or a team."""
+    """Switches from a proxy key or team apply, which LiteLLM Proxy puts on its logging object."""
     noted = SimpleNamespace(standard_callback_dynamic_params=TURN_OFF)
     monkeypatch.setattr(privacy, "_logged", True)
     assert privacy.allowed({"litellm_logging_obj": noted}) == Content.REDACTED

@@ -1,4 +1,4 @@
-"""Tags, session, user and metadata out of what a call is given: no MLflow, no network."""
+"""Tags, session, user and metadata are read from a call's arguments. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ ROUTERS = {
 
 
 class Stage(str, Enum):
-    """A tag as programs keep them."""
+    """A tag as an enum, as programs define it."""
 
     LIVE = "stage:live"
 
 
 class Stubborn:
-    """Has no truth value, no text and no equal, as an array."""
+    """An object whose truth value, text and comparison raise, as an array's do."""
 
     def __bool__(self) -> bool:
         raise ValueError
@@ -47,7 +47,7 @@ class Stubborn:
 
 
 class Veiled:
-    """Does not tell what it is, as proxies may not."""
+    """An object that hides its class, as proxy objects may."""
 
     @property
     def __class__(self) -> Any:
@@ -58,7 +58,7 @@ ODD = [None, 0, 1.5, True, "", "text", [], [None], {}, {"a": None}, object(), St
 
 
 def tags(*given_tags: Any) -> dict[str, str]:
-    """Return the trace tags that a request's list of tags becomes."""
+    """Return the trace tags for a request's list of tags."""
     return metadata.tags({"metadata": {"tags": list(given_tags)}})
 
 
@@ -83,7 +83,7 @@ def tags(*given_tags: Any) -> dict[str, str]:
     ],
 )
 def test_tag_is_split_at_its_first_colon(tag: Any, expected: dict[str, str]) -> None:
-    """Spaces are stripped from both, and what has no name is no tag."""
+    """A tag is split at its first colon, spaces are stripped, and an empty name is ignored."""
     assert tags(tag) == expected
 
 
@@ -107,42 +107,42 @@ def test_tag_is_split_at_its_first_colon(tag: Any, expected: dict[str, str]) -> 
     ],
 )
 def test_name_that_mlflow_refuses_is_changed(name: str, safe: str) -> None:
-    """It would cost the whole trace on some stores; the tag is worth keeping."""
+    """A name that MLflow refuses is changed, as some stores would refuse the whole trace."""
     assert tags(f"{name}:v") == {safe: "v"}
 
 
 @given(st.lists(st.text(st.characters(codec=None), max_size=300) | st.integers()))
 def test_mlflow_takes_every_tag(found: list[Any]) -> None:
-    """By its own check, whatever was given."""
+    """MLflow's own check accepts every tag."""
     for name, value in tags(*found).items():
         assert _validate_trace_tag(name, value) == (name, value)
 
 
 def test_long_value_is_cut() -> None:
-    """To what MLflow's stores hold."""
+    """A long value is cut to the limit of MLflow's stores."""
     assert tags("long:" + "v" * 10_000) == {"long": "v" * 8000}
 
 
 @pytest.mark.parametrize("tag", ["mlflow.traceName:x", "mlflow.artifactLocation:/etc", "mlflow."])
 def test_mlflows_own_tags_cannot_be_set(tag: str) -> None:
-    """They say where a trace is stored."""
+    """MLflow's own tags cannot be set, as they contain the location of a trace."""
     assert tags(tag, "a:b") == {"a": "b"}
     assert metadata.tags({"metadata": {"trace_metadata": {tag.partition(":")[0]: "x"}}}) == {}
 
 
 def test_other_kinds_of_tags_are_left_out() -> None:
-    """One that is no text costs none of the others."""
+    """A tag that is not a text is ignored, and the other tags are kept."""
     assert tags(None, {"a": 1}, ["b"], object(), Stubborn(), "good:1") == {"good": "1"}
 
 
 @pytest.mark.parametrize("odd", ODD)
 def test_tags_that_are_no_list_are_none(odd: Any) -> None:
-    """A text is not the list of its letters."""
+    """Tags that are not a list are ignored. A text is not read as a list of letters."""
     assert metadata.tags({"metadata": {"tags": odd}, "tags": odd}) == {}
 
 
 def test_tags_of_all_places_are_joined() -> None:
-    """The argument, ``metadata`` and ``litellm_metadata``; the former wins."""
+    """Tags from the argument, ``metadata`` and ``litellm_metadata`` are merged, in this order."""
     arguments = {
         "tags": ["a:1"],
         "metadata": {"tags": ("a:2", "b:2")},
@@ -153,7 +153,10 @@ def test_tags_of_all_places_are_joined() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
-    """By their own names; trace metadata by the names in it, cleaned."""
+    """Langfuse's trace keys become tags with their own names.
+
+    Trace metadata becomes tags with sanitized names.
+    """
     given_metadata = {
         "trace_id": UUID(int=7),
         "trace_name": "checkout",
@@ -196,7 +199,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
     ],
 )
 def test_session_is_the_first_that_is_said(arguments: dict[str, Any], expected: str | None) -> None:
-    """Cut to the length over which MLflow's store refuses the trace."""
+    """The session is the first value in order of precedence, cut to the limit of MLflow's store."""
     assert metadata.session(arguments) == expected
 
 
@@ -213,12 +216,12 @@ def test_session_is_the_first_that_is_said(arguments: dict[str, Any], expected: 
     ],
 )
 def test_user_is_the_first_that_is_said(arguments: dict[str, Any], expected: str | None) -> None:
-    """Langfuse's key before OpenAI's parameter before LiteLLM's proxy."""
+    """The user is Langfuse's key, else OpenAI's parameter, else LiteLLM Proxy's user."""
     assert metadata.user(arguments) == expected
 
 
 def test_metadata_is_recorded_without_secrets() -> None:
-    """As plain data, whatever was in it."""
+    """Metadata is recorded as JSON types without secrets."""
     given_metadata = {
         "tags": ["a"],
         "feature": {"name": "search", "password": "p"},
@@ -236,20 +239,20 @@ def test_metadata_is_recorded_without_secrets() -> None:
 
 
 def test_metadata_of_both_places_is_joined() -> None:
-    """``metadata`` wins, as for tags, session and user."""
+    """Both metadata arguments are merged, and ``metadata`` has precedence."""
     arguments = {"metadata": {"a": 1}, "litellm_metadata": {"a": 2, "b": 2}}
     assert metadata.attributes(arguments) == {"metadata": {"a": 1, "b": 2}}
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_router_notes_becomes_attributes(source: str) -> None:
-    """Not metadata: the caller did not say it."""
+    """Router's notes become attributes, not metadata, as they do not come from the caller."""
     noted = {**ROUTERS, "model_info": {"id": "deployment-1", "db_model": False}}
     assert metadata.attributes({source: noted}) == {**ROUTERS, "model_id": "deployment-1"}
 
 
 def test_litellms_own_entries_are_left_out() -> None:
-    """Some of them hold keys and headers of the proxy's callers."""
+    """LiteLLM's own entries are ignored, as some hold keys and headers of the proxy's callers."""
     noted = {
         "user_api_key": "sk-1",
         "user_api_key_alias": "a",
@@ -267,7 +270,7 @@ def test_litellms_own_entries_are_left_out() -> None:
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("source", SOURCES)
 def test_odd_metadata_costs_nothing_else(source: str, odd: Any) -> None:
-    """The request is recorded, with the whole of it odd, or any entry."""
+    """Odd metadata, or any odd entry, does not affect the rest of the recorded request."""
     keys = ("tags", "session_id", "trace_user_id", "user_id", "trace_id", "trace_name",
             "trace_version", "trace_release", "trace_metadata", "model_info", *ROUTERS)  # fmt: skip
     for value in (odd, dict.fromkeys(keys, odd), {odd if odd is None else "k": odd, 1: odd}):
@@ -280,14 +283,14 @@ def test_odd_metadata_costs_nothing_else(source: str, odd: Any) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) -> None:
-    """Nor does any entry that does not."""
+    """Metadata, or an entry, that hides its class does not affect the rest of the request."""
     for value in (Veiled(), dict.fromkeys(("tags", "session_id", "trace_id", "x"), Veiled())):
         request = chat.request({"model": "m", source: value, "user": Veiled()})
         assert (request.tags, request.session, request.user) == ({}, None, None)
 
 
 def test_routers_notes_are_routers_alone() -> None:
-    """What a user gives by the same names is neither taken for them nor kept uncleaned."""
+    """Entries of the user with the names of Router's notes are redacted, and are not notes."""
     noted = {"model_group": "g", "deployment": {"api_key": "k"}, "attempted_retries": "many"}
     assert metadata.attributes({"metadata": noted}) == {}
     by_router = {**noted, "model_info": {"id": "d-1"}}
@@ -304,7 +307,7 @@ def test_routers_notes_are_routers_alone() -> None:
     ],
 )
 def test_what_looks_like_a_key_is_not_kept(entry: dict[str, Any]) -> None:
-    """By whatever name it goes."""
+    """An entry that looks like a key is not recorded, regardless of its name."""
     [value] = metadata.attributes({"metadata": entry})["metadata"].values()
     assert REDACTED in value
     assert not any(key in value for key in ("hunter", "ghp", "sk-"))

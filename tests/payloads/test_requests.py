@@ -1,4 +1,4 @@
-"""What a call asked for, as it was at the call: every parameter, whatever its value."""
+"""Every parameter of a call is recorded as it was at the call, for any value."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Colour(pydantic.BaseModel):
-    """What an answer is to look like."""
+    """The schema of a response."""
 
     name: str
     shade: int | None = None
@@ -119,7 +119,7 @@ PARAMETERS: dict[str, Any] = {
 def traced(
     caller: Caller, tracing: Traces, mock_response: Any = "fine", **arguments: Any
 ) -> dict[str, Any]:
-    """Make a call that succeeds, and return what its span says was asked."""
+    """Make a call that succeeds, and return the inputs and parameters that its span has."""
     arguments.setdefault("messages", user("hello"))
     response = caller.complete("", mock_response=mock_response, **arguments)
     assert response.choices[0].message.content == "fine"
@@ -127,17 +127,17 @@ def traced(
     return tracing.span().inputs
 
 
-# What is recorded.
+# Recorded parameters.
 
 
 def test_table_has_every_recorded_parameter() -> None:
-    """So that the next one is tested as well; but for those of calls that make several."""
+    """The table has every recorded parameter of calls that make one request."""
     of_chains = {"max_rounds", "models", "rerank", "retrieval_config"}
     assert {"messages", "model", *PARAMETERS, *of_chains} == RECORDED
 
 
 def test_every_parameter_is_recorded_as_given(tracing: Traces, caller: Caller) -> None:
-    """Whether or not the provider has it, and LiteLLM drops it."""
+    """Every parameter is recorded as given, also if LiteLLM drops it for the provider."""
     apart = {"fallbacks", "model_list", "prompt_id", "stream"}
     given = {key: value for key, value in PARAMETERS.items() if key not in apart}
     inputs = traced(caller, tracing, **copy.deepcopy(given))
@@ -148,13 +148,13 @@ def test_every_parameter_is_recorded_as_given(tracing: Traces, caller: Caller) -
 def test_parameter_that_takes_another_way_is_recorded_as_given(
     name: str, tracing: Traces, caller: Caller
 ) -> None:
-    """LiteLLM itself treats these apart."""
+    """Parameters that LiteLLM handles in a special way are recorded as given."""
     caller.complete("hello", **{name: PARAMETERS[name]}, mock_response="fine")
     assert tracing.calls()[0].inputs[name] == PARAMETERS[name]
 
 
 def test_models_to_fall_back_to_are_recorded_by_name(tracing: Traces, caller: Caller) -> None:
-    """Each may be given with its key."""
+    """Fallback models are recorded by name, without the keys that they may be given with."""
     spare = caller.arguments("", model="openai/gpt-4o", api_key="sk-very-secret")
     del spare["messages"]
     caller.complete("hello", fallbacks=[spare, "gpt-4.1"])
@@ -163,7 +163,7 @@ def test_models_to_fall_back_to_are_recorded_by_name(tracing: Traces, caller: Ca
 
 
 def test_class_of_an_answer_is_recorded_as_its_schema(tracing: Traces, caller: Caller) -> None:
-    """The provider gets what LiteLLM makes of it."""
+    """The class of a response is recorded as the schema that LiteLLM sends."""
     caller.complete("hello", response_format=Colour)
     assert tracing.span().inputs["response_format"] == Colour.model_json_schema()
     sent = caller.provider.requests[-1].body["response_format"]["json_schema"]
@@ -180,13 +180,13 @@ def test_class_of_an_answer_is_recorded_as_its_schema(tracing: Traces, caller: C
     ],
 )
 def test_tools_of_any_type_are_recorded(tools: Any, tracing: Traces, caller: Caller) -> None:
-    """OpenAI's, Anthropic's, Gemini's; in the inputs and where the UI's tools panel looks."""
+    """OpenAI's, Anthropic's and Gemini's tools are recorded in inputs and for the UI's panel."""
     inputs = traced(caller, tracing, tools=copy.deepcopy(tools))
     assert inputs["tools"] == tracing.span().attributes["mlflow.chat.tools"] == tools
 
 
 def test_objects_among_the_messages_are_recorded_as_dicts(tracing: Traces, caller: Caller) -> None:
-    """LiteLLM's and OpenAI's, as users append the answers that they got."""
+    """Response objects of LiteLLM and OpenAI among the messages are recorded as dicts."""
     function = Function(name="f", arguments="{}")
     call = ChatCompletionMessageFunctionToolCall(id="c", type="function", function=function)
     messages = [
@@ -204,25 +204,25 @@ def test_objects_among_the_messages_are_recorded_as_dicts(tracing: Traces, calle
 
 
 def test_none_is_absent_wherever_it_stands(tracing: Traces, caller: Caller) -> None:
-    """Any argument may be None; what an untraced call makes of it, a traced one does."""
-    # LiteLLM fails where this one is given as None.
+    """An argument that is None is not recorded, and the call behaves as an untraced one."""
+    # LiteLLM fails if this argument is None.
     nothing: dict[str, Any] = dict.fromkeys(PARAMETERS.keys() - {"web_search_options"})
     nothing.update(dict.fromkeys(["extra_headers", "metadata", "litellm_metadata", "timeout"]))
     assert traced(caller, tracing, **nothing) == {"model": MODEL, "messages": user("hello")}
 
 
 def test_prompt_is_recorded_once(tracing: Traces, caller: Caller) -> None:
-    """In the inputs; MLflow's own preview of a trace repeats it."""
+    """The prompt is recorded once in the inputs, which MLflow's own preview of a trace repeats."""
     system = {"role": "system", "content": "a needle in a haystack"}
     traced(caller, tracing, messages=[system, *user("hello")], metadata={"a": 1}, user="ada")
     assert json.dumps(tracing.one().data.to_dict()["spans"]).count("needle") == 1
 
 
-# What changes after the call was made.
+# Changes after the call was made.
 
 
 class Meddler(CustomLogger):  # type: ignore[misc]
-    """Changes what a call was given before LiteLLM sends it, as guardrails do."""
+    """A callback that changes a call's arguments before LiteLLM sends them, as guardrails do."""
 
     def __init__(self, *given: Any) -> None:
         super().__init__()
@@ -233,7 +233,7 @@ class Meddler(CustomLogger):  # type: ignore[misc]
 
 
 def meddle(messages: Any, tools: Any, metadata: Any) -> None:
-    """Change what a call was given."""
+    """Change a call's arguments."""
     messages[0]["content"] = "changed"
     messages.append({"role": "user", "content": "changed"})
     tools[0]["function"]["name"] = "changed"
@@ -244,7 +244,7 @@ def meddle(messages: Any, tools: Any, metadata: Any) -> None:
 def test_request_is_recorded_as_it_was_at_the_call(
     streams: bool, tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LiteLLM's hooks and the caller change it while the provider answers."""
+    """The request is recorded as it was before LiteLLM's hooks or the caller change it."""
     given = user("hello"), [copy.deepcopy(TOOL)], {"team": "blue"}
     monkeypatch.setattr(litellm, "callbacks", [Meddler(*given)])
     monkeypatch.setattr(litellm, "input_callback", [])
@@ -264,11 +264,11 @@ def test_request_is_recorded_as_it_was_at_the_call(
     }
 
 
-# What no store takes.
+# Values that no store accepts.
 
 
 class Secretive:
-    """Raises at whatever is asked of it."""
+    """An object that raises at any access."""
 
     @property
     def __class__(self) -> Any:
@@ -281,7 +281,7 @@ class Secretive:
 
 
 class Unreadable(dict):  # type: ignore[type-arg]
-    """Is a dict that cannot be read."""
+    """A dict that cannot be read."""
 
     def __iter__(self) -> Iterator[Any]:
         raise LookupError
@@ -291,7 +291,7 @@ class Unreadable(dict):  # type: ignore[type-arg]
 
 
 class Large:
-    """Prints megabytes, as arrays and frames do."""
+    """An object whose text has megabytes, as arrays and data frames have."""
 
     def __repr__(self) -> str:
         return "x" * 5_000_000
@@ -307,7 +307,7 @@ class Large:
 
 @dataclasses.dataclass
 class Pair:
-    """Holds anything."""
+    """An object with two fields of any type."""
 
     left: Any = None
 
@@ -348,13 +348,13 @@ ODD: dict[str, Callable[[], Any]] = {
 
 
 class Iterating(pydantic.BaseModel):
-    """Holds an iterator that may be read once."""
+    """A model with an iterator that can be read once."""
 
     items: Any
 
 
 def outcome(call: Callable[[], Any]) -> Any:
-    """Return what a call gives, or the type of what it raises."""
+    """Return the result of a call, or the type of its exception."""
     try:
         return call().choices[0].message.content
     except Exception as error:
@@ -373,8 +373,8 @@ PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
 def test_odd_arguments_cost_neither_call_nor_trace(
     make: Callable[[], Any], traces: Traces, caller: Caller
 ) -> None:
-    """The calls end as they do untraced, and their spans are there, whole and small."""
-    # A cycle among the messages LiteLLM's own logging follows for ever.
+    """Calls with odd arguments end as untraced calls do, and their spans are complete and small."""
+    # LiteLLM's own logging never ends at a cycle in the messages.
     places = [place for name, place in PLACES.items() if (make, name) != (_cycle, "message")]
 
     def outcomes() -> list[Any]:
@@ -397,7 +397,7 @@ def test_odd_arguments_cost_neither_call_nor_trace(
 
 @pytest.mark.parametrize("name", ["prediction", "messages", "tools", "metadata"])
 def test_iterator_is_left_to_litellm(name: str, traces: Traces, caller: Caller) -> None:
-    """It gets as much of it as untraced."""
+    """LiteLLM gets all items of an iterator, as in an untraced call."""
 
     def left() -> list[int]:
         numbers = iter(range(3))

@@ -1,4 +1,4 @@
-"""No secret reaches a trace, wherever it stands, and whatever becomes of the call."""
+"""No secret is recorded in a trace, in any place and for any outcome of the call."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-# Stands in each secret, so that what is left of one is found however it was escaped.
+# Part of each secret, so that a rest of the secret is found in any escaped form.
 MARK = "x7Kq2mZv9w"
 
-# Names that say where a call goes, for which LiteLLM has the same types.
+# Names of the call's endpoint, for which LiteLLM declares the same types.
 OPEN = re.compile(r"(?:api_base|api_version|region|region_name|location|project|project_id)$")
 FROM_LITELLM = {
     *CredentialLiteLLMParams.model_fields,
@@ -52,7 +52,7 @@ ARGUMENTS = sorted(name for name in FROM_LITELLM | BY_HAND if not OPEN.search(na
 
 
 def signed(sign: str) -> Callable[[str], dict[str, Any]]:
-    """Return a place: the signature of a picture's URL."""
+    """Return a place of secrets: the signature of a picture's URL."""
 
     def place(secret: str) -> dict[str, Any]:
         url = f"https://host.test/a.png?x=1&{sign}={quote(secret, safe='')}"
@@ -66,7 +66,7 @@ def signed(sign: str) -> Callable[[str], dict[str, Any]]:
 
 
 def noted(entry: Callable[[str], Any]) -> Iterator[tuple[str, Callable[[str], dict[str, Any]]]]:
-    """Return places: an entry of the metadata, by both names that LiteLLM has for that."""
+    """Return places of secrets: a metadata entry, by both argument names of LiteLLM."""
     for name in ("metadata", "litellm_metadata"):
         yield name, lambda secret, name=name: {name: entry(secret)}
 
@@ -93,7 +93,7 @@ NOTES: dict[str, Callable[[str], Any]] = {
 
 
 def deployment(secret: str) -> dict[str, Any]:
-    """Return a deployment as LiteLLM's Router takes it."""
+    """Return a deployment in the form of LiteLLM's Router."""
     return {"model_name": "a", "litellm_params": {"model": MODEL, "api_key": secret}}
 
 
@@ -153,7 +153,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "tags": lambda s: {"tags": [f"password:{s}", f"https://me:{quote(s, safe='')}@host.test"]},
     **{f"{name}-{note}": place for note, entry in NOTES.items() for name, place in noted(entry)},
 }
-# Where the address of the provider is given, with the place of the secret in it.
+# Functions that put a secret into the provider's address.
 ADDRESSES = {
     "query": "{base}?key={secret}",
     "odd-query": "{base}?a={secret}",
@@ -163,7 +163,7 @@ ADDRESSES = {
 
 
 def addressed(provider: LoopbackProvider) -> dict[str, Callable[[str], dict[str, Any]]]:
-    """Return the places in the provider's address."""
+    """Return the places of secrets in the provider's address."""
 
     def place(name: str, form: str) -> Callable[[str], dict[str, Any]]:
         base = provider.openai_base
@@ -195,7 +195,7 @@ FATES: dict[str, Callable[[Caller, dict[str, Any]], Any]] = {
 
 
 def forms(text: str) -> set[str]:
-    """Return a text as it is, and in base64 wherever it begins in what was encoded."""
+    """Return a text and its three base64 forms, one for each offset in the encoded data."""
     encoded = {
         base64.b64encode(b"." * before + text.encode())[4:-4].decode() for before in range(3)
     }
@@ -203,8 +203,8 @@ def forms(text: str) -> set[str]:
 
 
 def found_in_trace_of(call: Callable[[], Any]) -> str:
-    """Make a call, whatever comes of it, and return what its trace tells of the secret."""
-    # Hypothesis seeds this for each example, and the ids of traces are drawn from it.
+    """Make a call with any outcome, and return the parts of the secret that its trace contains."""
+    # Hypothesis sets the same seed for each example, and trace ids come from this generator.
     random.seed()
     before = mlflow.get_last_active_trace_id()
     with contextlib.suppress(Exception):
@@ -217,7 +217,7 @@ def found_in_trace_of(call: Callable[[], Any]) -> str:
 
 
 def test_no_place_leaks(tracing: Traces, provider: LoopbackProvider) -> None:
-    """Each is tried with a key of all that JSON, URLs, HTML and repr() escape."""
+    """No place leaks a key of all characters that JSON, URLs, HTML and repr() escape."""
     secret, caller = f"{MARK}/ab+c=.d%&'\"e\\-_~:f@", SyncCaller(provider)
     places = {**PLACES, **addressed(provider)}
     leaks = {
@@ -252,7 +252,7 @@ def test_secret_reaches_no_trace(
     fate: str,
     kind: type[Caller],
 ) -> None:
-    """Any key, anywhere, whatever becomes of the call."""
+    """No key is recorded, in any place and for any outcome."""
     secret = MARK.join(around)
     given_arguments = {**PLACES, **addressed(provider)}[place](secret)
     assert not found_in_trace_of(lambda: FATES[fate](kind(provider), given_arguments))
@@ -262,7 +262,7 @@ def test_secret_reaches_no_trace(
 def test_key_of_the_environment_is_not_quoted(
     name: str, tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LiteLLM finds keys there."""
+    """A key from the environment, which LiteLLM reads, is not recorded."""
     monkeypatch.setenv(name, f"{MARK}/a+b")
     header = {"x-anything": f"{MARK}/a+b", "user-agent": "me"}
     caller = SyncCaller(provider)
@@ -275,7 +275,7 @@ def test_key_of_the_environment_is_not_quoted(
 def test_key_set_for_all_calls_is_not_quoted(
     name: str, tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LiteLLM has settings for them."""
+    """A key from LiteLLM's global settings is not recorded."""
     credential = CredentialItem(
         credential_name="mine", credential_values={"api_key": MARK}, credential_info={}
     )
@@ -290,7 +290,7 @@ def test_key_set_for_all_calls_is_not_quoted(
 def test_key_that_gemini_is_sent_in_a_url_is_not_quoted(
     fate: str, tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Exceptions of httpx have the URL."""
+    """A Gemini key in a URL, which httpx quotes in its exceptions, is not recorded."""
     for base in (provider.openai_base, "http://127.0.0.1:1"):
         given_arguments = {"model": "gemini/gemini-2.0-flash", "api_key": MARK, "api_base": base}
         assert not found_in_trace_of(lambda: FATES[fate](SyncCaller(provider), given_arguments))  # noqa: B023

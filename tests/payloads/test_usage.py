@@ -1,4 +1,4 @@
-"""Tokens out of each shape that they are counted in: no MLflow, no network."""
+"""Tokens are read from each shape of usage. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlflow_litellm._payloads.usage import token_attributes, tokens
 
 
 def expected(prompt: int, completion: int, **cached: int) -> dict[str, int]:
-    """Return counts by MLflow's names."""
+    """Return token counts with MLflow's names."""
     total = prompt + completion
     return {"input_tokens": prompt, "output_tokens": completion, "total_tokens": total, **cached}
 
@@ -96,13 +96,13 @@ SHAPES: dict[str, tuple[dict[str, Any], dict[str, int], dict[str, int]]] = {
 def test_every_shape_has_the_same_names(
     usage: dict[str, Any], counts: dict[str, int], details: dict[str, int]
 ) -> None:
-    """Cached tokens are among the input's, as MLflow has it, however the provider counts."""
+    """Cached tokens are included in the input tokens for each provider, as in MLflow."""
     assert tokens(usage) == counts
     assert token_attributes(usage) == details
 
 
 def test_litellms_usage_is_read_as_it_is() -> None:
-    """LiteLLM has added the cached tokens to the prompt's already."""
+    """LiteLLM's usage is read unchanged, as its prompt tokens include the cached tokens."""
     usage = litellm.Usage(
         prompt_tokens=100,
         completion_tokens=20,
@@ -126,12 +126,12 @@ def test_litellms_usage_is_read_as_it_is() -> None:
     ],
 )
 def test_unknown_is_absent(usage: Any) -> None:
-    """Zeros alone are LiteLLM's way to say unknown."""
+    """Unknown usage is absent. LiteLLM reports unknown usage as zeros."""
     assert tokens(usage) is None
     assert token_attributes(usage) == {}
 
 
 def test_what_is_no_count_is_left_out() -> None:
-    """A bool is an int to Python; OpenRouter has flags, and a price, among the counts."""
+    """Values that are not counts are ignored: bools, and OpenRouter's flags and price."""
     usage = {"prompt_tokens": 3, "completion_tokens": True, "total_tokens": 3.5, "is_byok": True}
     assert tokens(usage) == {"input_tokens": 3}
