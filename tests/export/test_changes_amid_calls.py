@@ -1,4 +1,4 @@
-"""Another experiment or store is chosen amid calls: they are stored where they began."""
+"""Open calls are stored in their own experiment if the program changes experiment or store."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ report()
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_open_calls_are_stored_where_they_began(change: str, tmp_path: Path) -> None:
-    """MLflow shuts down what they would be exported by."""
+    """Open calls are stored at their first destination, although MLflow ends its exporter."""
     code = OPEN["streams"].replace("CHANGE", CHANGES[change])
     assert succeed(BEGIN + code, tmp_path) == "Default Default Default Default 1 1 1 1\n"
 
 
 @pytest.mark.parametrize("change", ["experiment", "store"])
 def test_open_span_by_hand_is_stored_with_its_calls(change: str, tmp_path: Path) -> None:
-    """It is MLflow's own, and the root of the trace."""
+    """An open span made by hand is stored with its calls, as it is the root of their trace."""
     code = OPEN["a span by hand"].replace("CHANGE", CHANGES[change])
     assert succeed(BEGIN + code, tmp_path) == "Default 2\n"
 
 
 def test_change_does_not_wait_for_what_is_to_be_sent(tmp_path: Path) -> None:
-    """Else a store that does not answer would hold it up."""
+    """A change does not wait for pending exports, which an unreachable store would delay."""
     code = """
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
@@ -96,7 +96,7 @@ report()
 
 
 def test_experiments_of_tenants_do_not_meet(tmp_path: Path) -> None:
-    """As the documentation proposes: by the destination of a span around the call."""
+    """Spans with separate destinations, as documented for tenants, keep the calls separate."""
     code = """
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Which experiment a trace goes to, without asking a server on the caller's path."""
+"""A trace goes to the right experiment, without a request to a server during the call."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ REPORT = """
 def test_environment_names_the_experiment(
     environment: dict[str, str], before: str, expected: str, tmp_path: Path
 ) -> None:
-    """By name, which is made where it is missing, or by id; what the program sets is last."""
+    """A name (created if missing) or an id selects the experiment, unless the program sets one."""
     out = succeed(REPORT.format(before=before), tmp_path, **environment)
     assert out.strip() == expected
 
 
 @pytest.fixture
 def named(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Name this test's experiment in the environment, as if the program had set none."""
+    """Name this test's experiment in the environment, as in a program that has set none."""
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID")
     monkeypatch.setattr(fluent, "_active_experiment_id", None)
     name = mlflow.get_experiment(traces.experiment_id).name
@@ -61,7 +61,7 @@ def named(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_name_is_looked_up_once(named: str, traces: Traces) -> None:
-    """Not at every root span."""
+    """The name is looked up once, not at every root span."""
     first = experiment.root_experiment_id()
     assert experiment.known_id(first) == traces.experiment_id
     threads = threading.active_count()
@@ -70,26 +70,26 @@ def test_name_is_looked_up_once(named: str, traces: Traces) -> None:
 
 
 def test_missing_experiment_is_made(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As MLflow does."""
+    """A missing experiment is created, as by MLflow."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"{named} of another name")
     made = mlflow.get_experiment(experiment.known_id(experiment.root_experiment_id()))
     assert made.name == f"{named} of another name"
 
 
 def test_child_span_is_given_no_experiment(named: str) -> None:
-    """MLflow drops a child that is given one."""
+    """A child span gets no experiment, because MLflow would drop the child."""
     with mlflow.start_span("parent"):
         assert experiment.root_experiment_id() is None
 
 
 def test_run_comes_first(named: str) -> None:
-    """A trace made during a run belongs to the run's experiment."""
+    """A trace that is made during a run belongs to the run's experiment."""
     with mlflow.start_run():
         assert experiment.root_experiment_id() is None
 
 
 def test_destination_comes_first(named: str, traces: Traces) -> None:
-    """``mlflow.tracing.set_destination`` outweighs the environment."""
+    """``mlflow.tracing.set_destination`` has precedence over the environment."""
     mlflow.tracing.set_destination(MlflowExperimentLocation("0"))
     try:
         assert experiment.root_experiment_id() is None
@@ -98,25 +98,25 @@ def test_destination_comes_first(named: str, traces: Traces) -> None:
 
 
 def test_otlp_needs_no_experiment(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where spans go to a collector alone, there may be no tracking server to ask."""
+    """If spans go to a collector only, no experiment is looked up, as there may be no server."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9/v1/traces")
     assert experiment.root_experiment_id() is None
 
 
 def lookups() -> list[threading.Thread]:
-    """Return the threads that are looking an experiment up."""
+    """Return the threads that are looking up an experiment."""
     return [t for t in threading.enumerate() if t.name == "mlflow-litellm-experiment"]
 
 
 class SlowServer:
-    """A tracking server that takes connections, and answers none until it is closed."""
+    """A tracking server that accepts connections, and sends no response until it is closed."""
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.uri = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def close(self) -> None:
-        """Have MLflow's request, and the lookup with it, fail."""
+        """Close the server, so that MLflow's request and the lookup fail."""
         self._socket.close()
         for lookup in lookups():
             lookup.join(20)
@@ -126,7 +126,7 @@ class SlowServer:
 def slow_server(
     named: str, production: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SlowServer]:
-    """Have MLflow ask a server that does not answer."""
+    """Set the tracking URI to a server that does not respond."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     store = mlflow.get_tracking_uri()
     server = SlowServer()
@@ -137,7 +137,7 @@ def slow_server(
 
 
 def test_server_that_does_not_answer_holds_no_call_up(slow_server: SlowServer) -> None:
-    """What stands in the id's place is there at once, and one lookup goes on for all."""
+    """A placeholder for the id is returned at once, and one lookup runs for all calls."""
     pending = {experiment.root_experiment_id() for _ in range(3)}
     [lookup] = lookups()
     assert lookup.is_alive()
@@ -145,7 +145,7 @@ def test_server_that_does_not_answer_holds_no_call_up(slow_server: SlowServer) -
 
 
 def test_lookup_that_fails_tells_what_to_do(slow_server: SlowServer) -> None:
-    """To what is exported, which is lost."""
+    """The failed lookup's error, with a remedy, reaches the exporter, whose traces are lost."""
     pending = experiment.root_experiment_id()
     slow_server.close()
     with pytest.raises(experiment.UnknownExperimentError, match="or set MLFLOW_EXPERIMENT_ID"):
@@ -155,7 +155,7 @@ def test_lookup_that_fails_tells_what_to_do(slow_server: SlowServer) -> None:
 def test_failed_lookup_is_tried_again(
     slow_server: SlowServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that comes back is found."""
+    """A failed lookup is tried again, so that a restarted server is used."""
     pending = experiment.root_experiment_id()
     slow_server.close()
     assert lookups() == []
@@ -198,7 +198,7 @@ RELAYED = """
 def test_traces_that_were_made_before_the_answer_are_stored(
     tracking: TrackingServer, tmp_path: Path
 ) -> None:
-    """All of them, in the experiment that is named, though the server answers after the calls."""
+    """Traces from before the server's response are all stored in the named experiment."""
     code = RELAYED.format(port=tracking.uri.rpartition(":")[2])
     out = succeed(code, tmp_path, MLFLOW_EXPERIMENT_NAME="slow to be found")
     assert out.split()[-1] == "20"
@@ -207,7 +207,7 @@ def test_traces_that_were_made_before_the_answer_are_stored(
 def test_trace_goes_to_the_named_experiment(
     named: str, traces: Traces, provider: LoopbackProvider
 ) -> None:
-    """The whole way, from the environment to the store."""
+    """The trace is stored in the experiment that the environment names."""
     mlflow.litellm.autolog()
     SyncCaller(provider).complete("hello")
     assert traces.one().info.experiment_id == traces.experiment_id

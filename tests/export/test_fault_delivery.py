@@ -1,4 +1,4 @@
-"""A program whose traces nobody takes ends as one does whose traces are made by hand."""
+"""A program whose traces cannot be sent ends like a program with traces made by hand."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ PLACES = ["gone", "full disk", "fails", "never answers"]
 
 
 def destination(serving: contextlib.ExitStack, stores: dict[str, FaultyStore], name: str) -> str:
-    """Return how a program says where its traces go; a server of its own is put into `stores`."""
+    """Return the code that sets the destination of traces. A server for it is put into `stores`."""
     kind = name.partition(" by ")[0]
     if kind == "full disk":
         return "fill_disk()"
@@ -61,7 +61,7 @@ def destination(serving: contextlib.ExitStack, stores: dict[str, FaultyStore], n
 
 @pytest.mark.timeout(520)
 def test_program_ends_as_with_traces_made_by_hand(tmp_path: Path) -> None:
-    """With the answer, which did not wait; asking no more often; as soon, but for a few seconds."""
+    """Response, requests and exit time (within seconds) equal those with traces made by hand."""
     programs: dict[str, str] = {}
     stores: dict[str, FaultyStore] = {}
     with contextlib.ExitStack() as serving:

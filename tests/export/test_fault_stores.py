@@ -1,4 +1,4 @@
-"""Wherever traces cannot be stored, the caller sees what it sees untraced, and the program ends."""
+"""If traces cannot be stored, calls behave as untraced, and the program ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-# So that giving up takes no minutes.
+# Otherwise MLflow retries for minutes.
 IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
@@ -30,30 +30,30 @@ IMPATIENT = {
 
 
 class StoreBrokenError(Exception):
-    """What the broken store raises."""
+    """The exception that the broken store raises."""
 
 
 def broken(*_: Any, **__: Any) -> Any:
-    """Stand in for anything that fails to store."""
+    """Replace a function of the store by one that fails."""
     raise StoreBrokenError
 
 
 @pytest.fixture(scope="module")
 def ways(provider: LoopbackProvider) -> Ways:
-    """Return every way to call, with what is seen of each untraced."""
+    """Return every way to call LiteLLM, with its untraced outcome."""
     return Ways(provider)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have MLflow give up soon."""
+    """Make MLflow give up soon."""
     for name, value in IMPATIENT.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture
 def own_store(tracing: Traces) -> Iterator[str]:
-    """Return the address of the tests' store, to which MLflow's goes back."""
+    """Return the address of the tests' store, and restore it in MLflow after the test."""
     uri = mlflow.get_tracking_uri()
     yield uri
     mlflow.set_tracking_uri(uri)
@@ -61,17 +61,17 @@ def own_store(tracing: Traces) -> Iterator[str]:
 
 @pytest.fixture
 def dead() -> str:
-    """Name a server on loopback that is gone."""
+    """Return the address of a stopped server on loopback."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-# Here each call waits for the store, and its faults come up in the caller's own thread.
+# In these tests each call waits for the store, whose errors are raised in the caller's thread.
 @pytest.mark.parametrize("fault", [name for name, reply in REPLIES.items() if reply is not None])
 def test_bad_answers_of_a_store_are_not_the_callers(
     fault: str, ways: Ways, own_store: str, impatient: None, tracing: Traces, production: None
 ) -> None:
-    """And once there is a good one, calls are traced."""
+    """Error responses of a store do not reach the caller, and calls are traced once it works."""
     with faulty_store(REPLIES[fault]) as store:
         mlflow.set_tracking_uri(store.uri)
         assert ways.differing() == {}
@@ -83,7 +83,7 @@ def test_bad_answers_of_a_store_are_not_the_callers(
 def test_server_that_is_gone_is_not_the_callers(
     dead: str, ways: Ways, own_store: str, impatient: None, tracing: Traces, production: None
 ) -> None:
-    """Nobody listens on its port."""
+    """A stopped server does not affect the calls."""
     mlflow.set_tracking_uri(dead)
     assert ways.differing() == {}
     mlflow.set_tracking_uri(own_store)
@@ -98,8 +98,8 @@ def test_store_that_takes_nothing_is_not_the_callers(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a database on a disk that is mounted to be read alone."""
-    # Of such an address MLflow makes a folder where it is.
+    """A read-only database does not affect the calls."""
+    # MLflow makes a folder for such an address in the current directory.
     monkeypatch.chdir(tmp_path)
     mlflow.set_tracking_uri(
         f"{own_store.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true"
@@ -113,7 +113,7 @@ def test_store_that_takes_nothing_is_not_the_callers(
 def test_store_that_raises_is_not_the_callers(
     method: str, ways: Ways, tracing: Traces, production: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLflow's own client, in the caller's thread."""
+    """Exceptions of MLflow's client in the caller's thread do not reach the caller."""
     with monkeypatch.context() as patched:
         patched.setattr(SqlAlchemyStore, method, broken)
         assert ways.differing() == {}
@@ -121,7 +121,7 @@ def test_store_that_raises_is_not_the_callers(
 
 
 class Broken(SpanProcessor):
-    """A processor of OpenTelemetry's that fails: `method` does."""
+    """An OpenTelemetry processor whose `method` fails."""
 
     def __init__(self, method: str) -> None:
         setattr(self, method, broken)
@@ -143,7 +143,7 @@ def test_processor_of_opentelemetrys_that_raises_is_not_the_callers(
 def test_span_processor_that_raises_is_not_the_callers(
     ways: Ways, tracing: Traces, production: None
 ) -> None:
-    """The user's own, as masks what is recorded."""
+    """An exception of the user's own span processor does not reach the caller."""
     mlflow.tracing.configure(span_processors=[broken])
     try:
         assert ways.differing() == {}

@@ -1,4 +1,4 @@
-"""A Databricks workspace that answers late keeps the first calls untraced, and not waiting."""
+"""Calls do not wait for a slow Databricks workspace. Those before its response are not traced."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ report()
 
 
 def test_call_is_traced_if_the_workspace_answers(tmp_path: Path) -> None:
-    """The first one as well: it waits for the answer."""
+    """Calls are traced if the workspace responds in time. The first call waits for the response."""
     code = "first_span.PATIENCE_S = 60\nlitellm.completion(**CALL)\nreport()"
     assert succeed(BEGIN + code, tmp_path, **DATABRICKS) == "1 {} 1\n"
 
 
 def test_calls_before_the_answer_are_lost_and_do_not_wait(tmp_path: Path) -> None:
-    """They are counted, one warning says why, and those after the answer are traced."""
+    """Calls before the response are counted as lost with one warning. Later calls are traced."""
     ended = run(BEGIN + LATE, tmp_path, **DATABRICKS)
     assert ended.stdout.splitlines() == [
         "0 {'WorkspaceSilentError': 4} 0",
@@ -67,7 +67,7 @@ def test_calls_before_the_answer_are_lost_and_do_not_wait(tmp_path: Path) -> Non
 
 
 def test_forked_child_asks_for_itself(tmp_path: Path) -> None:
-    """The thread that asks, and holds MLflow's lock, is not in the child."""
+    """A forked child sends its own request, as the child lacks the parent's requesting thread."""
     code = """
 workspace.answering.clear()
 first_span.PATIENCE_S = 0.2

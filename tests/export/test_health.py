@@ -1,4 +1,4 @@
-"""What tracing tells of itself: what it traced, swallowed and lost."""
+"""Health counts the calls that were traced and lost, and the errors that were swallowed."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def call(**more):
 mlflow.litellm.autolog()
 """
 INCOMPLETE = "Traces of LiteLLM are incomplete"
-# Nobody listens there.
+# No server listens on this port.
 GONE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_EXPERIMENT_ID": "0"}
 AT_ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 def grown(before: mlflow_litellm.Health) -> dict[str, Any]:
-    """Return what has been counted since, in this process that counts for all tests."""
+    """Return the counts since `before`, as all tests run in one process."""
     now = mlflow_litellm.health()
     faults = {kind: n - before.faults.get(kind, 0) for kind, n in now.faults.items()}
     return {
@@ -47,7 +47,7 @@ def grown(before: mlflow_litellm.Health) -> dict[str, Any]:
 
 
 def test_calls_and_abandoned_streams_are_counted(tracing: Traces, caller: Caller) -> None:
-    """A call counts as its span ends; a stream that was read to its end is not abandoned."""
+    """A call counts when its span ends. A stream that was read to its end is not abandoned."""
     before = mlflow_litellm.health()
     caller.complete("hello")
     caller.stream("hello")
@@ -61,7 +61,7 @@ def test_calls_and_abandoned_streams_are_counted(tracing: Traces, caller: Caller
 def test_faults_are_counted_by_kind(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time, and not only when they are logged."""
+    """Each fault is counted by kind, also if it is not logged."""
 
     def fail(*_: object, **__: object) -> None:
         raise LookupError
@@ -89,7 +89,7 @@ print(dropped, sum(len(trace.data.spans) for trace in found))
 
 BOUNDS = {
     "queue": {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "5"},
-    # Of which a batch makes MLflow wait for more than it has room for.
+    # A batch of these spans makes MLflow's queue overflow.
     "buffer": {
         "MLFLOW_TRACE_BUFFER_MAX_SIZE": "5",
         "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "50",
@@ -99,7 +99,10 @@ BOUNDS = {
 
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_spans_that_mlflow_drops_are_counted_to_the_last(bound: str, tmp_path: Path) -> None:
-    """Its queue tells of drops twice a minute, without count; its buffer never."""
+    """Each dropped span is counted.
+
+    MLflow logs full queues twice a minute without a count, and does not log its buffer's drops.
+    """
     told = succeed(BEGIN + DROPPING, tmp_path, **BOUNDS[bound])
     dropped, stored = map(int, told.split())
     assert 0 < stored < 300
@@ -107,14 +110,14 @@ def test_spans_that_mlflow_drops_are_counted_to_the_last(bound: str, tmp_path: P
 
 
 def test_spans_that_a_server_does_not_take_are_dropped(tmp_path: Path) -> None:
-    """As one that is gone."""
+    """Spans that a server does not accept count as dropped, as with a stopped server."""
     code = "call()\nmlflow.flush_trace_async_logging()\nprint(mlflow_litellm.health())"
     told = succeed(BEGIN + code, tmp_path, **GONE, **AT_ONCE)
     assert told.startswith("1 calls traced, 0 streams abandoned, 1 spans dropped by MLflow")
 
 
 def test_spans_that_go_to_a_collector_are_not_told(tmp_path: Path) -> None:
-    """OpenTelemetry's exporter says nothing: unknown is not 0."""
+    """For a collector, drops are unknown, not 0, as OpenTelemetry's exporter reports none."""
     collector = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces"}
     protocol = {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
     code = "call()\nimport gc; gc.collect()\nprint(mlflow_litellm.health().spans_dropped)"
@@ -122,7 +125,10 @@ def test_spans_that_go_to_a_collector_are_not_told(tmp_path: Path) -> None:
 
 
 def test_what_waits_when_tracing_is_switched_off_is_no_loss(tmp_path: Path) -> None:
-    """It is sent unseen, as nothing is patched any more."""
+    """Spans that wait when tracing is switched off are not counted as lost.
+
+    They are sent without a count, as nothing is patched then.
+    """
     code = """
 call()
 mlflow.litellm.autolog(disable=True)
@@ -133,7 +139,10 @@ print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
 
 
 def test_stream_that_ends_while_tracing_is_off_is_no_loss(tmp_path: Path) -> None:
-    """It is sent unseen as well, and others are counted once tracing is on again."""
+    """A stream that ends while tracing is off is no loss.
+
+    It is sent without a count, and later spans are counted once tracing is on again.
+    """
     code = """
 import gc
 
@@ -152,13 +161,13 @@ print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
 
 
 def said(done: subprocess.CompletedProcess[str]) -> list[str]:
-    """Return the lines in which a script told of losses."""
+    """Return the lines in which a script reported losses."""
     return [line for line in done.stderr.splitlines() if INCOMPLETE in line]
 
 
 @pytest.mark.parametrize("first", ["", "with mlflow.start_span('before'): pass\n"])
 def test_losses_are_told_in_one_line_at_exit(first: str, tmp_path: Path) -> None:
-    """With what was lost, and where to look; also where MLflow's exit comes after it."""
+    """At exit one line reports losses and their cause, also if MLflow's handler runs later."""
     (line,) = said(run(f"import mlflow\n{first}{BEGIN}\ncall()", tmp_path, **GONE, **AT_ONCE))
     assert "1 calls traced" in line
     assert "1 spans dropped by MLflow" in line
@@ -166,18 +175,21 @@ def test_losses_are_told_in_one_line_at_exit(first: str, tmp_path: Path) -> None
 
 
 def test_nothing_is_told_where_nothing_was_lost(tmp_path: Path) -> None:
-    """A stream that was left early is no loss: what came is recorded."""
+    """Without losses nothing is reported. A stream that was left early is no loss."""
     assert said(run(BEGIN + "call()\nnext(call(stream=True))", tmp_path)) == []
 
 
 def test_silence_is_kept_at_exit(tmp_path: Path) -> None:
-    """As the user asked for it."""
+    """With `silent=True` nothing is reported at exit."""
     code = "mlflow.litellm.autolog(silent=True)\ncall()"
     assert said(run(BEGIN + code, tmp_path, **GONE, **AT_ONCE)) == []
 
 
 def test_report_tells_of_faults() -> None:
-    """With what to do; where there are none, it says who knows of a program's."""
+    """The report has faults with a remedy.
+
+    Without faults it names a source of a program's counts.
+    """
     well = mlflow_litellm.Health(3, {}, 1, 0)
     assert "ok    no fault of tracing" in str(report.own_health(well))
     ill = mlflow_litellm.Health(3, {"ending a span: LookupError": 2}, 1, 4)

@@ -30,7 +30,7 @@ CALL = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
         "mock_response": "hello"}
 mlflow.litellm.autolog()
 """
-# As with mlflow-tracing alone, which has no local store.
+# The environment of mlflow-tracing alone, which has no local store.
 NO_LOCAL_STORE = """
 import sys
 sys.modules["mlflow.store.tracking.file_store"] = None
@@ -38,7 +38,7 @@ sys.modules["mlflow.store.tracking.file_store"] = None
 
 
 class Broken(SpanProcessor):
-    """A processor of OpenTelemetry's that fails as a span starts."""
+    """An OpenTelemetry processor that fails when a span starts."""
 
     def on_start(self, span: object, parent_context: object = None) -> None:
         """Fail."""
@@ -47,7 +47,7 @@ class Broken(SpanProcessor):
 
 @pytest.fixture
 def broken(tracing: Traces, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have no span start."""
+    """Make every span's start fail."""
     monkeypatch.setattr(losses, "_warned", set())
     get_bridged_tracer_provider().add_span_processor(Broken())
     yield
@@ -55,7 +55,7 @@ def broken(tracing: Traces, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def lost_since(before: mlflow_litellm.Health) -> dict[str, int]:
-    """Return the calls lost by reason, in this process that counts for all tests."""
+    """Return the calls lost since `before` by reason, as all tests run in one process."""
     now = mlflow_litellm.health().calls_lost
     grown = {reason: n - before.calls_lost.get(reason, 0) for reason, n in now.items()}
     return {reason: n for reason, n in grown.items() if n}
@@ -63,7 +63,7 @@ def lost_since(before: mlflow_litellm.Health) -> dict[str, int]:
 
 @pytest.mark.usefixtures("broken")
 def test_call_whose_span_does_not_start_is_lost(caller: Caller) -> None:
-    """Not a call that was traced, and not one that is switched off."""
+    """A call whose span does not start counts as lost, not as traced or as switched off."""
     before = mlflow_litellm.health()
     caller.complete("hello")
     caller.stream("hello")
@@ -75,7 +75,7 @@ def test_call_whose_span_does_not_start_is_lost(caller: Caller) -> None:
 def test_loss_is_counted_if_mlflow_logs_nothing(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The reason is in its log alone."""
+    """A loss is counted if MLflow's logging, which alone has the reason, is off."""
     monkeypatch.setattr(logging.getLogger("mlflow.tracing.fluent"), "disabled", True)
     before = mlflow_litellm.health()
     caller.complete("hello")
@@ -86,7 +86,7 @@ def test_loss_is_counted_if_mlflow_logs_nothing(
 def test_mlflow_logs_the_spans_of_others_as_before(
     caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only of ours the warning is said once, by this package."""
+    """MLflow logs failed spans of other code as before. This package logs its own only once."""
     for _ in range(3):
         caller.complete("hello")
         mlflow.start_span_no_context("by hand")
@@ -101,7 +101,7 @@ def test_mlflow_logs_the_spans_of_others_as_before(
 def test_call_that_is_not_to_be_traced_is_no_loss(
     way: str, tracing: Traces, caller: Caller
 ) -> None:
-    """By MLflow's public switches."""
+    """A call for which MLflow's public switches disable tracing is no loss."""
     before = mlflow_litellm.health()
     if way == "disabled":
         mlflow.tracing.disable()
@@ -120,7 +120,7 @@ def test_call_that_is_not_to_be_traced_is_no_loss(
 def test_call_that_is_sampled_out_is_no_loss(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Alone, and below a span that is sampled out."""
+    """A call that is sampled out is no loss, alone or as a child of a sampled-out span."""
     monkeypatch.setenv("MLFLOW_TRACE_SAMPLING_RATIO", "0")
     mlflow.tracing.reset()
     before = mlflow_litellm.health()
@@ -132,7 +132,7 @@ def test_call_that_is_sampled_out_is_no_loss(
 
 
 def test_missing_store_is_said_once_and_as_the_process_ends(tmp_path: Path) -> None:
-    """With what to do, and not by MLflow at each call."""
+    """A missing store is reported once and at exit with a remedy, not by MLflow at each call."""
     code = "for _ in range(3): litellm.completion(**CALL)\nprint(mlflow_litellm.health())"
     ended = run(BEGIN + NO_LOCAL_STORE + code, tmp_path)
     assert ended.stdout.endswith(", 3 calls lost (3 x ModuleNotFoundError)\n")
@@ -143,7 +143,7 @@ def test_missing_store_is_said_once_and_as_the_process_ends(tmp_path: Path) -> N
 
 
 def test_address_without_a_scheme_is_a_loss(tmp_path: Path) -> None:
-    """MLflow has no store for it, which shows as the first trace is sent."""
+    """An address without a scheme, which MLflow has no store for, is a loss at the first export."""
     code = """
 for _ in range(3):
     litellm.completion(**CALL)
@@ -158,7 +158,7 @@ print(mlflow_litellm.health().spans_dropped)
 
 
 def test_forked_child_counts_its_own_losses(tmp_path: Path) -> None:
-    """Not those of its parent."""
+    """A forked child counts its own losses, not those of its parent."""
     if sys.platform == "win32":
         pytest.skip("forks are of POSIX")
     code = """

@@ -1,4 +1,4 @@
-"""What of MLflow has no public name is where it was, or somebody hears of it here."""
+"""The internals of MLflow that this package uses are at their expected places."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ if TYPE_CHECKING:
     ],
 )
 def test_private_name_is_where_mlflow_keeps_it(holder: str, name: str) -> None:
-    """Fails loudly when MLflow moves it; the package then falls back."""
+    """The private name exists. If MLflow moves it, this fails, and the package uses a fallback."""
     assert hasattr(__import__(holder, fromlist=[name]), name)
 
 
 def test_parts_of_the_export_are_where_mlflow_keeps_them(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """A forked child is given new ones."""
+    """The parts of MLflow's export exist, which a forked child gets new instances of."""
     SyncCaller(provider).complete("hello")
     assert isinstance(mlflow_compat.store_engine(), Engine)
     assert mlflow_compat.span_processor()._pending_on_end_count == 0
 
 
 def test_export_queue_is_where_mlflow_keeps_it(tmp_path: Path) -> None:
-    """With its own threads, and what waits, which a gateway asks for."""
+    """The export queue exists, with its threads and waiting traces, which the proxy reads."""
     code = """
 import mlflow
 from mlflow_litellm._tracing import mlflow_compat
@@ -60,5 +60,5 @@ print(type(mlflow_compat.export_queue()._queue).__name__)
 
 @pytest.mark.parametrize("name", ["log_spans", "start_trace"])
 def test_method_that_sends_traces_has_not_moved(name: str, tracing: Traces) -> None:
-    """What passes it was sent, and is not under way as a process is forked."""
+    """The method that sends traces is MLflow's, as forks wait for running calls of it."""
     assert vars(TracingClient)[name].__wrapped__.__module__.startswith("mlflow.")

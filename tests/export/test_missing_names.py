@@ -1,4 +1,4 @@
-"""A name of MLflow's that is not public may move: calls are traced without it."""
+"""A call is traced without any one of MLflow's private names, which may move."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from children import Ended
 
 PATHS = [f"{name.module}.{name.attribute}" for name in mlflow_compat.NAMES]
-# Hides a name from this package alone: MLflow itself needs it where it stands now.
+# Hides a name from this package only, as MLflow itself needs the name.
 SETUP = """
     import importlib, json, sys, types
     import litellm, mlflow, mlflow.litellm
@@ -58,7 +58,7 @@ PROGRAM = """
 
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
-    """Trace a call once for each name, without the name."""
+    """Trace one call for each name, in a process without this name."""
     programs = {path: PROGRAM.format(path=path) for path in PATHS}
     return run_each(programs, SETUP, tmp_path_factory.mktemp("names"))
 
@@ -66,19 +66,22 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("path", PATHS)
 def test_call_is_traced_without_a_name(path: str, ended: dict[str, Ended]) -> None:
-    """By this package: if an import of it failed, MLflow's own flavor would trace."""
+    """The call is traced by this package. If its import failed, MLflow's own flavor would trace."""
     assert ended[path].stderr.count("Traceback") == 0
     assert json.loads(ended[path].stdout) == ["mlflow_litellm._instrumentation.autolog", "hello"]
 
 
 @pytest.mark.parametrize("name", mlflow_compat.NAMES, ids=PATHS)
 def test_name_is_where_mlflow_keeps_it(name: mlflow_compat.Name) -> None:
-    """Fails loudly when MLflow moves it; the package then goes on without."""
+    """The name exists in MLflow.
+
+    If MLflow moves it, this fails, and the package works without it.
+    """
     assert hasattr(__import__(name.module, fromlist=["any"]), name.attribute)
 
 
 def test_names_of_attributes_are_mlflows() -> None:
-    """They are written out in the package, as MLflow's constants are not public."""
+    """Attribute names equal MLflow's. The package has copies, as MLflow's constants are private."""
     written = {key: value for key, value in vars(attributes).items() if key.isupper()}
     kinds = (constant.SpanAttributeKey, constant.TraceMetadataKey, constant.TraceTagKey)
     known = {key: {getattr(kind, key, None) for kind in kinds} for key in written}

@@ -1,4 +1,4 @@
-"""A store is opened in a thread of its own: whoever calls does not wait for it, wherever it is."""
+"""A store is opened in a separate thread, so that no caller waits for it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ mlflow.litellm.autolog()
 
 
 def told(code: str, folder: Path, store: str = "held") -> list[str]:
-    """Return the lines that a script prints whose store opens once `released`, or is `broken`."""
+    """Return the lines that a script prints. Its store opens once `released`, or is `broken`."""
     return succeed(BEGIN.format(store=store) + dedent(code), folder).splitlines()
 
 
@@ -74,7 +74,7 @@ MOMENTS = {
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_store_is_not_opened_on_the_callers_thread(moment: str, tmp_path: Path) -> None:
-    """The program goes on before the store is open, and the trace is stored once it is."""
+    """The program continues before the store is open, and the trace is stored afterwards."""
     code = f"""
 {MOMENTS[moment]}
 released.set()
@@ -85,7 +85,7 @@ report()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 def test_forked_child_opens_a_store_that_its_parent_was_opening(tmp_path: Path) -> None:
-    """The thread that opens it, and holds MLflow's locks, is not in the child."""
+    """A forked child opens the store itself, as the parent's opening thread is not in the child."""
     code = """
 opening.LOCAL_FORK_PATIENCE_S = 0.1
 litellm.completion(**CALL)
@@ -117,24 +117,27 @@ print(len(threads), mlflow_litellm.health().spans_dropped)
 
 
 def test_store_that_fails_is_tried_once_for_all_that_waits(tmp_path: Path) -> None:
-    """Each trace alone would wait for MLflow's retries, and so would the end of the process."""
+    """A failing store is tried once for all waiting traces, as each retry would delay the exit."""
     assert told(SEND_TWENTY, tmp_path, "broken") == ["1 20"]
 
 
 def test_store_that_failed_is_tried_again_later(tmp_path: Path) -> None:
-    """And then takes what is sent."""
+    """A store that failed is tried again later, and then stores traces."""
     again = "attempts.RETRY_AFTER_S = 0\nlitellm.completion(**CALL)\nreport()"
     lines = told(SEND_TWENTY + again, tmp_path, "broken")
     assert lines == ["1 20", "1 ['mlflow-litellm-store']"]
 
 
 def test_store_that_never_opens_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    """What waits is given up together."""
+    """A store that never opens does not delay the exit: all waiting traces are dropped together."""
     assert told("opening.PATIENCE_S = 0.5" + SEND_TWENTY, tmp_path) == ["1 20"]
 
 
 def test_store_that_cannot_be_opened_is_said_once_with_what_to_do(tmp_path: Path) -> None:
-    """A database in a folder that cannot be made, as in a container that cannot write."""
+    """A store that cannot be opened is reported once with a remedy.
+
+    Its database is in a folder that cannot be made, as in a read-only container.
+    """
     (tmp_path / "file").touch()
     code = """
 import litellm, mlflow
@@ -151,7 +154,7 @@ mlflow.flush_trace_async_logging()
 
 
 def test_password_of_a_store_is_not_logged(tmp_path: Path) -> None:
-    """Its address is in the warning."""
+    """The warning has the store's address without its password."""
     code = """
 import litellm, mlflow
 mlflow.litellm.autolog()
@@ -167,7 +170,7 @@ mlflow.flush_trace_async_logging()
 def test_client_that_needs_its_store_at_once_is_mlflows_own(
     traces: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The fallback for an MLflow whose client is made in another way."""
+    """If MLflow makes its client in another way, the package falls back to MLflow's client."""
 
     def make(self: TracingClient, tracking_uri: str | None = None) -> None:
         self.tracking_uri = tracking_uri or mlflow.get_tracking_uri()

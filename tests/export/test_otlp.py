@@ -1,4 +1,4 @@
-"""What reaches an OpenTelemetry collector, from processes that export to one."""
+"""An OpenTelemetry collector gets the complete spans of processes that export to it."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ PREFIX = "mlflow.traceTag."
 
 @pytest.fixture
 def collector() -> Iterator[HttpCollector]:
-    """Give a test a collector of its own."""
+    """Return a separate collector for one test."""
     with over_http() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def arrived(tmp_path_factory: pytest.TempPathFactory) -> HttpCollector:
-    """Make calls of each kind in one process, and return what came of them."""
+    """Make calls of each kind in one process, and return the collector that got their spans."""
     code = "\n".join([UNTAGGED, INSIDE, *WAYS.values()])
     with over_http() as server:
         export(code, tmp_path_factory.mktemp("otlp"), server.endpoint)
@@ -64,7 +64,7 @@ def arrived(tmp_path_factory: pytest.TempPathFactory) -> HttpCollector:
 def export(
     code: str, folder: Path, endpoint: str, protocol: str = "http/protobuf", **environment: str
 ) -> None:
-    """Run a script that exports to a collector, and ends when all is there."""
+    """Run a script that exports to a collector, and wait for all spans."""
     succeed(
         BEGIN + code,
         folder,
@@ -75,13 +75,16 @@ def export(
 
 
 def tags(told: dict[str, Any]) -> dict[str, str]:
-    """Return the trace's tags out of its root span's attributes."""
+    """Return the trace's tags from its root span's attributes."""
     return {k.removeprefix(PREFIX): v for k, v in told.items() if k.startswith(PREFIX)}
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_root_arrives_with_its_tags(way: str, arrived: HttpCollector) -> None:
-    """As MLflow's server reads them: plain texts, where MLflow's other attributes are JSON."""
+    """The root span has its tags as plain texts, as MLflow's server reads them.
+
+    MLflow's other attributes are JSON.
+    """
     name, told = arrived.root(f'\\"{way}\\"')
     assert name.startswith("litellm-")
     assert tags(told) == TAGS
@@ -89,12 +92,12 @@ def test_root_arrives_with_its_tags(way: str, arrived: HttpCollector) -> None:
 
 
 def test_root_without_tags_arrives(arrived: HttpCollector) -> None:
-    """And has none."""
+    """A root span without tags arrives, and has no tags."""
     assert tags(arrived.root("untagged")[1]) == {}
 
 
 def test_call_inside_a_trace_does_not_tag_it(arrived: HttpCollector) -> None:
-    """Neither the root nor the call's own span says what MLflow would take for the trace's."""
+    """A call inside a trace does not set tags: neither the root nor the call's span has them."""
     [call] = [span for span in arrived.spans if span.parent_span_id]
     for told in (arrived.root("agent")[1], attributes(call)):
         assert not {"session.id", "user.id"} & told.keys()
@@ -105,7 +108,10 @@ def test_call_inside_a_trace_does_not_tag_it(arrived: HttpCollector) -> None:
 def test_mlflows_own_way_of_tagging_loses_the_root(
     collector: HttpCollector, tmp_path: Path
 ) -> None:
-    """Why the tags are written otherwise; skipped where MLflow or OpenTelemetry has mended it."""
+    """MLflow's own method for tags loses the root span, so this package does not use it.
+
+    Skipped for versions of MLflow or OpenTelemetry that have fixed this.
+    """
     code = "with mlflow.start_span('agent'): mlflow.update_current_trace(tags={'a': 'b'})"
     export(code, tmp_path, collector.endpoint)
     if collector.spans:
@@ -114,14 +120,14 @@ def test_mlflows_own_way_of_tagging_loses_the_root(
 
 @pytest.fixture
 def grpc() -> Iterator[GrpcCollector]:
-    """Give a test a collector that speaks gRPC."""
+    """Return a gRPC collector for one test."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc")
     with over_grpc() as server:
         yield server
 
 
 def test_every_span_arrives_over_grpc(grpc: GrpcCollector, tmp_path: Path) -> None:
-    """As a service of the name that the environment gives it, and the parent before its child."""
+    """Every span arrives over gRPC with the service name of the environment, the parent first."""
     code = "\n".join([UNTAGGED, INSIDE, *WAYS.values()])
     export(code, tmp_path, grpc.endpoint, grpc.protocol, OTEL_SERVICE_NAME="assistant")
     assert grpc.services == {"assistant"}
@@ -133,7 +139,7 @@ def test_every_span_arrives_over_grpc(grpc: GrpcCollector, tmp_path: Path) -> No
 
 
 def test_genai_conventions_keep_the_tags(collector: HttpCollector, tmp_path: Path) -> None:
-    """OpenTelemetry's own names in the place of MLflow's."""
+    """With the GenAI conventions the tags are kept, and OpenTelemetry's names replace MLflow's."""
     genai = {"MLFLOW_ENABLE_OTEL_GENAI_SEMCONV": "true"}
     export(WAYS["sync"], tmp_path, collector.endpoint, **genai)
     name, told = collector.root()
@@ -145,7 +151,7 @@ def test_genai_conventions_keep_the_tags(collector: HttpCollector, tmp_path: Pat
 
 
 def test_dual_export_gives_both(grpc: GrpcCollector, tmp_path: Path) -> None:
-    """The trace as ever in MLflow's store; the span by OpenTelemetry's names at the collector."""
+    """Dual export stores the trace in MLflow, and sends the span with OpenTelemetry's names."""
     uri = f"sqlite:///{tmp_path / 'dual.db'}"
     environment = {
         "MLFLOW_TRACE_ENABLE_OTLP_DUAL_EXPORT": "true",
@@ -175,7 +181,7 @@ def stored(uri: str) -> Trace:
 
 
 def check(trace: Trace) -> None:
-    """Fail where a trace lacks what the scripts told of it."""
+    """Fail if a trace lacks the tags, session or user that the scripts set."""
     own = {k: v for k, v in trace.info.tags.items() if not k.startswith("mlflow.")}
     assert own == TAGS
     assert trace.info.trace_metadata["mlflow.trace.session"] == "7"
@@ -185,7 +191,7 @@ def check(trace: Trace) -> None:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """Run MLflow's own server, which is a collector too."""
+    """Run MLflow's server, which is also a collector."""
     with running(TrackingServer(tmp_path)) as started:
         yield started.uri
 
@@ -193,7 +199,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="the server has a worker to end as well")
 def test_mlflows_server_reads_what_is_exported(server: str, tmp_path: Path) -> None:
-    """Tags, session and user come back as they were told; so they do by the conventions."""
+    """MLflow's server returns tags, session and user as set, also with the GenAI conventions."""
     header = {"OTEL_EXPORTER_OTLP_HEADERS": "x-mlflow-experiment-id=0"}
     export(WAYS["sync"], tmp_path, f"{server}/v1/traces", **header)
     check(stored(server))

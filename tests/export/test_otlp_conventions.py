@@ -1,4 +1,4 @@
-"""What reaches a collector by OpenTelemetry's GenAI conventions: of each kind of call all of it."""
+"""A collector gets all attributes of OpenTelemetry's GenAI conventions, for each kind of call."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).parents[2] / "docs" / "otlp.md").read_text()
 WORD = "confidential"
-# What each call is made with; the word stands wherever a user may say something.
+# The arguments of each kind of call. The word is in each place for a user's content.
 BEGIN = """
 import asyncio, contextlib, litellm, mlflow, os
 from litellm import google_genai
@@ -82,7 +82,7 @@ Told = dict[str, tuple[Any, dict[str, Any]]]
 
 
 def export(base: str, folder: Path, collector: HttpCollector, **environment: str) -> Told:
-    """Make a call of each kind, and return the span and its attributes by the kind."""
+    """Make a call of each kind, and return the span and its attributes by kind."""
     succeed(
         BEGIN + "\n".join(KINDS.values()),
         folder,
@@ -99,13 +99,13 @@ def export(base: str, folder: Path, collector: HttpCollector, **environment: str
 
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory, provider: LoopbackProvider) -> Told:
-    """Return what a collector gets of each kind of call."""
+    """Return the spans and attributes that a collector gets, by kind of call."""
     with over_http() as collector:
         return export(provider.anthropic_base, tmp_path_factory.mktemp("genai"), collector)
 
 
 def table() -> dict[str, set[str]]:
-    """Return the attributes that the page promises, by the kind of call."""
+    """Return the attributes that the page documents, by the kind of call."""
     head, *lines = re.findall(r"^\| (?:attribute|`[a-z_.]+`) \|.*\|$", PAGE, re.MULTILINE)
     kinds = [cell.strip(" `") for cell in head.split("|")[2:-1]]
     promised: dict[str, set[str]] = {kind: set() for kind in kinds}
@@ -119,14 +119,14 @@ def table() -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_page_tells_what_comes(kind: str, told: Told) -> None:
-    """Each attribute of the conventions', and no other."""
+    """The page lists each recorded attribute of the conventions, and no other."""
     names = {name for name in told[kind][1] if name.startswith(("gen_ai.", "server.", "error."))}
     assert names == table()[kind]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_are_the_conventions(kind: str, told: Told) -> None:
-    """As OpenTelemetry's own package has them."""
+    """The names are in OpenTelemetry's package of semantic conventions."""
     known = {name for name in vars(gen_ai_attributes).values() if isinstance(name, str)}
     assert {name for name in told[kind][1] if name.startswith("gen_ai.")} <= known
     assert not [name for name in told[kind][1] if name.startswith("mlflow.")]
@@ -146,7 +146,7 @@ def test_names_are_the_conventions(kind: str, told: Told) -> None:
     ],
 )
 def test_span_is_named_by_operation_and_model(kind: str, name: str, told: Told) -> None:
-    """And is a client's; the model asked for stands apart from its provider."""
+    """The span is named by operation and requested model, without provider, and has kind client."""
     span, told_of_it = told[kind]
     assert span.name == name
     assert span.kind == span.SPAN_KIND_CLIENT
@@ -156,7 +156,7 @@ def test_span_is_named_by_operation_and_model(kind: str, name: str, told: Told) 
 
 
 def test_chat_is_told_in_full(told: Told) -> None:
-    """Values are of the conventions' types, whatever was given."""
+    """A chat has all attributes, with values of the conventions' types for any arguments."""
     chat = told["chat"][1]
     assert chat["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
     assert chat["gen_ai.response.id"] == "chatcmpl-1"
@@ -175,7 +175,7 @@ def test_chat_is_told_in_full(told: Told) -> None:
 
 
 def test_stream_is_told_as_one(told: Told) -> None:
-    """With its tokens, and how long its first chunk took, in seconds."""
+    """A stream is recorded as one, with its tokens and its time to the first chunk in seconds."""
     stream = told["stream"][1]
     assert stream["gen_ai.request.stream"] is True
     assert 0 < stream["gen_ai.response.time_to_first_chunk"] < 60
@@ -183,7 +183,7 @@ def test_stream_is_told_as_one(told: Told) -> None:
 
 
 def test_failure_tells_its_kind_and_no_answer(told: Told) -> None:
-    """Its status is an error's."""
+    """A failed call has its error type, the status of an error, and no response."""
     span, error = told["error"]
     assert error["error.type"] == "RateLimitError"
     assert span.status.code == span.status.STATUS_CODE_ERROR
@@ -191,7 +191,7 @@ def test_failure_tells_its_kind_and_no_answer(told: Told) -> None:
 
 @pytest.mark.parametrize("kind", ["tools", "responses", "messages", "google"])
 def test_tools_are_told_in_one_shape(kind: str, told: Told) -> None:
-    """Whichever API they were offered by."""
+    """Tools have one shape for all APIs."""
     [tool] = to_jsonable(told[kind][1], "gen_ai.tool.definitions")
     assert (tool["type"], tool["name"]) == ("function", "get_weather")
     assert tool["parameters"] == {"type": "object"}
@@ -199,14 +199,14 @@ def test_tools_are_told_in_one_shape(kind: str, told: Told) -> None:
 
 @pytest.mark.parametrize("kind", ["tools", "responses", "google"])
 def test_tool_calls_are_told(kind: str, told: Told) -> None:
-    """With their arguments as data."""
+    """Tool calls are recorded, with their arguments as data."""
     [message, *_] = to_jsonable(told[kind][1], "gen_ai.output.messages")
     assert message["parts"][0]["type"] == "tool_call"
     assert message["parts"][0]["arguments"] == {"location": "Paris"}
 
 
 def test_cached_tokens_are_among_the_inputs(told: Told) -> None:
-    """As the conventions count them."""
+    """Cached tokens are included in the input tokens, as in the conventions."""
     usage = {k.removeprefix("gen_ai.usage."): v for k, v in told["messages"][1].items()}
     assert usage["cache_read.input_tokens"] == 80
     assert usage["cache_creation.input_tokens"] == 4
@@ -214,7 +214,7 @@ def test_cached_tokens_are_among_the_inputs(told: Told) -> None:
 
 
 def test_providers_are_named_as_the_conventions_do(told: Told) -> None:
-    """LiteLLM's own name of it stays beside."""
+    """Providers have the conventions' names, and LiteLLM's name is kept beside them."""
     names = {kind: said["gen_ai.provider.name"] for kind, (_, said) in told.items()}
     assert names["google"] == "gcp.gemini"
     assert {names["chat"], names["messages"], names["rerank"]} == {"openai", "anthropic", "cohere"}
@@ -222,7 +222,7 @@ def test_providers_are_named_as_the_conventions_do(told: Told) -> None:
 
 
 def test_without_content_none_is_told(tmp_path: Path, provider: LoopbackProvider) -> None:
-    """What can be counted comes: model, parameters that are numbers, tokens."""
+    """Without content, the model, numeric parameters and tokens are recorded."""
     with over_http() as collector:
         told = export(
             provider.anthropic_base, tmp_path, collector, MLFLOW_LITELLM_LOG_CONTENT="false"

@@ -1,4 +1,4 @@
-"""How MLflow's conversion to the GenAI conventions is given what it reads, and when it is not."""
+"""MLflow's conversion to the GenAI conventions gets adapted spans of this package only."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ KINDS = {
 
 
 def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSpan:
-    """Convert a span as MLflow does when it ends."""
+    """Convert a span as MLflow does when the span ends."""
     known = {"mlflow.spanType": SpanType.LLM, "model": "openai/gpt", **attributes}
     told = {key: json.dumps(value) for key, value in known.items()}
     return translator.translate_span_to_genai(ReadableSpan(name, attributes=told))
 
 
 def test_conversion_has_not_moved() -> None:
-    """Without it the conventions' attributes are what MLflow alone makes of a span."""
+    """MLflow's conversion is at its expected place. If it moves, this package cannot adapt it."""
     [patch] = export.semconv_patches()
     assert patch.current is not None
 
 
 def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is said: it is another version's."""
+    """Without MLflow's conversion nothing is patched and nothing logged: the version is unknown."""
     monkeypatch.delattr(translator, mlflow_compat.TRANSLATE.attribute)
     assert export.semconv_patches() == []
 
 
 def test_off_is_off(tracing: Any) -> None:
-    """MLflow has its own function back."""
+    """When tracing is off, MLflow's own function is restored."""
     patched = translator.translate_span_to_genai
     mlflow.litellm.autolog(disable=True)
     assert translator.translate_span_to_genai is not patched
@@ -74,7 +74,7 @@ def test_off_is_off(tracing: Any) -> None:
 
 
 def test_spans_of_others_are_left_alone(tracing: Any) -> None:
-    """They may mean something else by the same names."""
+    """Spans of other code are unchanged, as their attributes may have another meaning."""
     assert converted().attributes["gen_ai.request.model"] == "openai/gpt"
     mine = converted("mine", **{"mlflow.message.format": "openai"}).attributes
     assert "gen_ai.request.model" not in mine
@@ -87,7 +87,7 @@ def test_fault_leaves_mlflows_own_conversion(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The span is exported all the same, and one log line says so."""
+    """After a fault the span is exported with MLflow's own conversion, with one log line."""
     monkeypatch.setattr(attributes_module, "attributes", lambda *_: 1 / 0)
     with caplog.at_level(logging.WARNING, "mlflow_litellm"):
         span = converted()
@@ -101,7 +101,7 @@ def test_fault_leaves_mlflows_own_conversion(
 def test_chain_is_no_client_and_keeps_its_operation(
     tracing: Any, span_type: str, name: str
 ) -> None:
-    """It reaches no model itself."""
+    """A chain is not a client and keeps its operation, as it sends no request to a model itself."""
     told = {"mlflow.spanType": span_type, "mlflow.message.format": "openai", "http.route": "/v1"}
     span = converted(name, **told)
     assert span.kind == SpanKind.INTERNAL
@@ -119,7 +119,7 @@ def test_chain_is_no_client_and_keeps_its_operation(
     ],
 )
 def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> None:
-    """By whichever of its names it was called."""
+    """The operation is the function's, for each of its names."""
     span = converted(name)
     assert span.attributes["gen_ai.operation.name"] == operation
     assert span.kind == SpanKind.CLIENT
@@ -131,7 +131,7 @@ def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> 
     ids=str,
 )
 def test_operation_is_that_of_its_kind(tracing: Any, target: Target) -> None:
-    """For each function of these kinds, though all their spans are of the type LLM."""
+    """The operation depends on the target's kind, although all these spans are of the type LLM."""
     span = converted(target.span_name)
     assert span.attributes["gen_ai.operation.name"] == KINDS[target.payload]
 
@@ -143,7 +143,7 @@ def test_operation_is_that_of_its_kind(tracing: Any, target: Target) -> None:
 def test_operation_of_what_the_proxy_passes_through_is_its_formats(
     tracing: Any, message_format: str, operation: str
 ) -> None:
-    """Its path is the user's own, and may name no operation."""
+    """The operation of a pass-through call is its format's, as its path may name no operation."""
     attributes = {"http.route": "/own/path", "mlflow.message.format": message_format}
     span = converted("POST /own/path", custom_llm_provider="openai", **attributes)
     assert span.name == f"{operation} gpt"
@@ -152,7 +152,7 @@ def test_operation_of_what_the_proxy_passes_through_is_its_formats(
 
 
 def test_model_that_nobody_answered_by_is_not_told(tracing: Any) -> None:
-    """Then the span has that which was asked for alone."""
+    """Without a response's model, only the requested model is recorded."""
     asked = {"model": "cohere/rerank", "mlflow.llm.model": "cohere/rerank"}
     assert (
         "gen_ai.response.model" not in converted(custom_llm_provider="cohere", **asked).attributes
@@ -161,7 +161,7 @@ def test_model_that_nobody_answered_by_is_not_told(tracing: Any) -> None:
 
 @pytest.mark.parametrize("base", ["http://[broken", "http://host:port/v1", 7, ""])
 def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
-    """The span has all else."""
+    """An odd address is left out, and the rest of the span is recorded."""
     assert "server.port" not in converted(api_base=base).attributes
 
 
@@ -173,12 +173,12 @@ def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
     ],
 )
 def test_request_is_given_as_messages(given: dict[str, Any], read: list[Any]) -> None:
-    """As OpenAI's chat has them."""
+    """The request is recorded as messages in the format of OpenAI's chat."""
     assert messages_module.inputs(given)["messages"] == read
 
 
 def test_googles_contents_have_their_roles() -> None:
-    """In requests and in answers, by whose they are."""
+    """Google's contents have roles in requests and in responses."""
     part = {"text": "Hello."}
     given = {"contents": {"parts": [part]}, "systemInstruction": [{"text": "s"}]}
     told = messages_module.inputs(given)

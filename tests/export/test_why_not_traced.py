@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def counted(make: Callable[[], object]) -> dict[str, int]:
-    """Return how often each reason was counted while something was made."""
+    """Return the counts by reason of the calls that a function makes."""
     before = mlflow_litellm.health().calls_not_traced
     make()
     after = mlflow_litellm.health().calls_not_traced
@@ -29,7 +29,7 @@ def counted(make: Callable[[], object]) -> dict[str, int]:
 
 
 def test_call_by_what_was_captured_while_tracing_was_on(traces: Traces) -> None:
-    """As a default argument or a closure keeps it."""
+    """Calls of a captured wrapper, such as a default argument, are counted after tracing is off."""
     mlflow.litellm.autolog()
     captured = litellm.completion
     mlflow.litellm.autolog(disable=True)
@@ -39,14 +39,14 @@ def test_call_by_what_was_captured_while_tracing_was_on(traces: Traces) -> None:
 
 
 def test_internal_call_of_litellm(tracing: Traces, caller: Caller) -> None:
-    """An async call makes a sync one; there is one span for both."""
+    """The sync call that an async call makes is counted as internal, and has no span."""
     internal = counted(lambda: caller.complete("hello")).get(Reason.INTERNAL.value, 0)
     assert internal == (1 if caller.span_name == "litellm-acompletion" else 0)
     assert len(tracing.all()) == 1
 
 
 def test_call_where_mlflows_tracing_is_disabled(tracing: Traces, caller: Caller) -> None:
-    """By ``mlflow.tracing.context()``, in the block alone."""
+    """A call in a block of ``mlflow.tracing.context(enabled=False)`` is counted as not sampled."""
 
     def call() -> None:
         with mlflow.tracing.context(enabled=False):
@@ -57,7 +57,7 @@ def test_call_where_mlflows_tracing_is_disabled(tracing: Traces, caller: Caller)
 
 
 def test_call_of_a_judge(tracing: Traces) -> None:
-    """Decided by the module that makes the call."""
+    """A call from a module of MLflow's judges is counted as a call by MLflow."""
     judge = {"__name__": "mlflow.genai.judges.of_a_test", "completion": litellm.completion}
     asked = {"model": MODEL, "messages": user("hi"), "mock_response": "hello"}
     code = f"completion(**{asked!r})"
@@ -68,7 +68,7 @@ def test_call_of_a_judge(tracing: Traces) -> None:
 def test_reason_is_logged(
     tracing: Traces, caller: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """For one who looks for a call."""
+    """The reason is logged, so that a missing call can be explained."""
     with caplog.at_level(logging.DEBUG, "mlflow_litellm"), mlflow.tracing.context(enabled=False):
         caller.complete("hello")
     assert f"is not traced: {Reason.NOT_SAMPLED.value}." in caplog.text
