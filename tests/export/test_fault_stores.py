@@ -131,7 +131,7 @@ class Broken(SpanProcessor):
 def test_processor_of_opentelemetrys_that_raises_is_not_the_callers(
     method: str, ways: Ways, tracing: Traces, production: None
 ) -> None:
-    """An exporter that is not MLflow's stands behind one."""
+    """An exception of an OpenTelemetry processor, used by exporters, does not reach the caller."""
     get_bridged_tracer_provider().add_span_processor(Broken(method))
     try:
         assert ways.differing() == {}
