@@ -1,4 +1,4 @@
-"""Every program of the documentation runs as it stands there, and leaves its traces."""
+"""Every program in the documentation runs unchanged and stores its traces."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from provider import LoopbackProvider
 
-# Programs that need more than the others; the tests in these files run them.
+# Programs with more requirements than the others, and the test files that run them.
 ELSEWHERE = {
     "docs/frameworks.md": [
         "tests/frameworks/test_instructor.py",
@@ -40,7 +40,7 @@ for trace in mlflow.search_traces(locations=places, return_type="list"):
 
 
 class Seen(NamedTuple):
-    """What the traces of a page's programs have to have in them, and what they may not."""
+    """Texts that the traces of a page's programs must have, and texts that they must not have."""
 
     there: tuple[str, ...]
     not_there: tuple[str, ...] = ()
@@ -68,7 +68,7 @@ PAGES = {
 
 
 def follow(page: str, provider: LoopbackProvider, folder: Path, **environment: str) -> str:
-    """Run a page's programs, print the traces that are stored then, and return what was printed."""
+    """Run a page's programs, print the stored traces, and return the output."""
     return succeed(
         "\n".join([*blocks(page, "python"), AFTER]),
         folder,
@@ -84,7 +84,7 @@ def follow(page: str, provider: LoopbackProvider, folder: Path, **environment: s
 def test_programs_leave_the_traces_they_promise(
     page: str, provider: LoopbackProvider, tmp_path: Path
 ) -> None:
-    """One after the other, in one process, as a reader pastes them."""
+    """The programs run one after the other in one process, as a reader pastes them."""
     out = follow(page, provider, tmp_path)
     printed, _, traced = out.partition("TRACE ")
     seen = PAGES[page]
@@ -95,7 +95,7 @@ def test_programs_leave_the_traces_they_promise(
 
 @pytest.mark.timeout(120)
 def test_collector_gets_what_the_page_exports(provider: LoopbackProvider, tmp_path: Path) -> None:
-    """By the service's name; nothing is stored."""
+    """The collector gets the spans under the service's name, and nothing is stored."""
     with over_http() as collector:
         where = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint}
         assert "TRACE" not in follow(EXPORTS, provider, tmp_path, **where)
@@ -105,20 +105,23 @@ def test_collector_gets_what_the_page_exports(provider: LoopbackProvider, tmp_pa
 
 @pytest.mark.parametrize("page", ELSEWHERE)
 def test_programs_that_run_elsewhere_are_read_there(page: str) -> None:
-    """Each of these files names the page."""
+    """Each of these test files names the page."""
     name = page.removeprefix("docs/")
     assert all(name in (ROOT / file).read_text() for file in ELSEWHERE[page])
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
-    """Those of the other pages are followed as the documentation is built."""
+    """Every link in the README has a target.
+
+    Links of the other pages are checked when the documentation is built.
+    """
     links = re.findall(r"\]\(([^)#:]+)[^):]*\)", text("README.md"))
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_environment_variables_of_the_package_are_in_the_reference() -> None:
-    """Every one that its code names."""
+    """The reference has every environment variable in the package's code."""
     sources = (ROOT / "mlflow_litellm").rglob("*.py")
     named = {
         name for file in sources for name in re.findall(r"MLFLOW_LITELLM_\w+", file.read_text())
@@ -131,7 +134,7 @@ def test_environment_variables_of_the_package_are_in_the_reference() -> None:
 def test_options_of_the_commands_are_in_the_reference(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every one that its help has."""
+    """The reference has every option in the command's help."""
     with pytest.raises(SystemExit):
         __main__.main([command, "--help"])
     options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = ROOT / "docs" / "examples"
 LONGEST = 40
-# By script: what it prints.
+# The output of each script.
 PRINTED = {
     "agent.py": (
         "Take an umbrella.\n['agent', 'litellm-completion', 'weather', 'litellm-completion']\n"
@@ -38,7 +38,10 @@ PRINTED = {
 def test_example_prints_what_its_trace_has(
     name: str, provider: LoopbackProvider, tmp_path: Path
 ) -> None:
-    """The client of a proxy is sent to loopback; the others make no request."""
+    """The output matches the trace.
+
+    The client of the proxy is sent to loopback, and the other scripts make no request.
+    """
     printed = succeed(
         (EXAMPLES / name).read_text(),
         tmp_path,
@@ -49,7 +52,7 @@ def test_example_prints_what_its_trace_has(
 
 
 def test_every_example_is_short_tested_and_on_the_page() -> None:
-    """None is left out."""
+    """Each example script is short, tested, and on the page."""
     scripts = {script.name: script.read_text() for script in EXAMPLES.glob("*.py")}
     assert set(PRINTED) == set(scripts)
     assert [name for name, code in scripts.items() if len(code.splitlines()) >= LONGEST] == []

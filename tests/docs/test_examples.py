@@ -1,4 +1,4 @@
-"""The examples of MLflow's page on tracing the LiteLLM SDK, as written there."""
+"""The examples of MLflow's page on tracing the LiteLLM SDK work as written."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from provider import LoopbackProvider
 
-# The page's code, but for the tracking server's address, the key, and the name of a model that
-# this LiteLLM no longer knows without its provider's. LiteLLM's own variables send it to loopback.
+# The page's code, except for the tracking server's address, the key, and a model name that this
+# LiteLLM only knows with its provider. LiteLLM's own variables send the calls to loopback.
 BEFORE = """
 import asyncio
 """
@@ -133,7 +133,7 @@ EXPECTED = {
 def test_example_leaves_the_trace_that_the_page_promises(
     title: str, provider: LoopbackProvider, tmp_path: Path
 ) -> None:
-    """Prompt, answer, provider and endpoint, tokens, cache hit; nothing once disabled."""
+    """Traces have the fields that the page names, and none is made after disabling."""
     out = succeed(
         BEFORE + EXAMPLES[title] + AFTER,
         tmp_path,

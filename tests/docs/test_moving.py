@@ -1,4 +1,4 @@
-"""The page *Moving*: its names against those that MLflow's own flavor and this package record."""
+"""The names on the page *Moving* match those that MLflow's own flavor and this package record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 PAGE = (Path(__file__).parents[2] / "docs" / "moving.md").read_text()
-# Of every trace or span of MLflow's, and no flavor's.
+# Names in every trace or span of MLflow, not specific to a flavor.
 MLFLOWS = re.compile(r"mlflow\.(?!chat|llm|trace\.(tokenUsage|cost|session|user)$)")
 KINDS = (
     "Span names", "Span types", "Inputs", "Outputs", "Attributes", "Tags", "Metadata", "Events",
@@ -35,7 +35,7 @@ PREDICTED = {"type": "content", "content": "so"}
 
 
 def calls(base: str, recorded: Callable[[], int]) -> None:
-    """Make calls of each sort; an event loop goes on until what it began is recorded."""
+    """Make calls of each kind. The event loop runs until its calls are recorded."""
     known = {"model": MODEL, "api_base": base, "api_key": "sk-very-secret", "max_retries": 0}
     given = {
         "user": "ada", "metadata": {"tags": ["jobID:42", "plain"]}, "temperature": 0.5,
@@ -51,14 +51,14 @@ def calls(base: str, recorded: Callable[[], int]) -> None:
     async def call() -> None:
         before = recorded()
         await litellm.acompletion(messages=user("hi"), **known)
-        # In a thread, as a callback may wait for the loop.
+        # In a thread, as a callback may wait for the event loop.
         await asyncio.to_thread(until, lambda: recorded() > before, 20, "an async trace")
 
     asyncio.run(call())
 
 
 def names(traces: Traces) -> dict[str, list[str]]:
-    """Return every name that the traces have, by the page's section on them."""
+    """Return every name in the traces, by the page's section."""
     kept = traces.all()
     spans = [span for trace in kept for span in trace.data.spans]
     found = {
@@ -77,12 +77,12 @@ def names(traces: Traces) -> dict[str, list[str]]:
 
 
 def said(span: Any, key: str) -> str:
-    """Return an input's name; with the span's, where it is not a chat's."""
+    """Return an input's name, with the span's name if it is not a chat."""
     return key if span.name.endswith("completion") else f"{span.name}: {key}"
 
 
 def finds(traces: Traces, text: str) -> bool:
-    """Tell whether MLflow finds a trace by a filter."""
+    """Return whether MLflow finds a trace by a filter."""
     if not re.search(" (=|LIKE) ", text):
         return False
     where = {"locations": [traces.experiment_id], "return_type": "list"}
@@ -96,12 +96,12 @@ def section(title: str) -> str:
 
 
 def quoted(text: str) -> list[str]:
-    """Return what stands in backquotes."""
+    """Return the texts in backquotes."""
     return re.findall(r"`([^`]+)`", text)
 
 
 def rows(title: str) -> list[list[str]]:
-    """Return the cells of a section's table, a row at a time, without its head."""
+    """Return the cells of each row of a section's table, without its head."""
     lines = re.findall(r"^\| (.*) \|$", section(title), re.MULTILINE)
     return [line.split(" | ") for line in lines[2:]]
 
@@ -122,7 +122,7 @@ def tell(base: str, uri: str) -> None:
 def old(
     provider: LoopbackProvider, _store: str, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[str]]:
-    """Return the names that the built-in flavor records, in a process that has it."""
+    """Return the names that the built-in flavor records, in a process with this flavor."""
     code = f"""
         import sys
 
@@ -139,7 +139,7 @@ def old(
 def test_every_name_is_what_the_page_says(
     tracing: Traces, provider: LoopbackProvider, old: dict[str, list[str]]
 ) -> None:
-    """On its left what the built-in flavor records, all of it; on its right what this one does."""
+    """The left column has all names that the built-in flavor records, the right this package's."""
     calls(provider.openai_base, lambda: len(tracing.all()))
     new = names(tracing)
     for kind in KINDS:

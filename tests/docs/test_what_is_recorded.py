@@ -1,4 +1,4 @@
-"""The page *What is recorded* against what is recorded: each line of its tables, and no other."""
+"""The page *What is recorded* lists each recorded attribute, and no other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from traces import Traces
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-is-recorded.md").read_text()
-# Of every span of MLflow's, and not this package's to document.
+# Attributes of every span of MLflow, which this package does not document.
 MLFLOWS = {
     "mlflow.experimentId", "mlflow.spanInputs", "mlflow.spanLogLevel", "mlflow.spanOutputs",
     "mlflow.spanStartTimeNs", "mlflow.spanType", "mlflow.traceRequestId",
@@ -45,7 +45,7 @@ AUDIO = {"audio_tokens": 5}
 
 
 def section(title: str) -> str:
-    """Return a section of the page, with those below it."""
+    """Return a section of the page, with its subsections."""
     level = title.split(" ", maxsplit=1)[0]
     [text] = re.findall(
         rf"^{title}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", PAGE, re.MULTILINE | re.DOTALL
@@ -54,7 +54,7 @@ def section(title: str) -> str:
 
 
 def rows(text: str) -> dict[str, list[str]]:
-    """Return the cells of a table's rows by the name in the first."""
+    """Return the cells of a table's rows, by the name in the first cell."""
     lines = re.findall(r"^\| `([^`]+)` \|(.*)\|$", text, re.MULTILINE)
     return {name: [cell.strip() for cell in rest.split("|")] for name, rest in lines}
 
@@ -64,12 +64,12 @@ ATTRIBUTES = rows(section("## Attributes"))
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, list[Any]]:
-    """Hold the values of each attribute over all the calls of this module."""
+    """Return a dict for the values of each attribute over all calls of this module."""
     return {}
 
 
 def calls(provider: LoopbackProvider) -> None:
-    """Make calls that have every attribute among them."""
+    """Make calls that together have every attribute."""
     caller = SyncCaller(provider)
     for exchange in EXCHANGES:
         exchange.complete(caller)
@@ -92,13 +92,13 @@ def calls(provider: LoopbackProvider) -> None:
 
 
 def answer(usage: dict[str, Any]) -> litellm.ModelResponse:
-    """Return an answer that counts so."""
+    """Return a response with this usage."""
     message = {"role": "assistant", "content": "hello"}
     return litellm.ModelResponse(model=MODEL, choices=[{"message": message}], usage=usage)
 
 
 def below_an_unknown_span(caller: SyncCaller) -> None:
-    """Make a call below a span of OpenTelemetry that MLflow has no trace for."""
+    """Make a call below an OpenTelemetry span without a trace in MLflow."""
     sampled = trace.TraceFlags(trace.TraceFlags.SAMPLED)
     context = trace.SpanContext(1, 1, is_remote=True, trace_flags=sampled)
     api = mlflow_compat.CONTEXT_API.find()()
@@ -108,7 +108,7 @@ def below_an_unknown_span(caller: SyncCaller) -> None:
 
 
 def through_router(caller: SyncCaller) -> None:
-    """Make a call whose first deployment fails, and then falls back to another."""
+    """Make a call whose first deployment fails, and which falls back to another."""
     arguments = caller.arguments("")
     del arguments["messages"]
     models = [
@@ -125,7 +125,7 @@ def through_router(caller: SyncCaller) -> None:
 def attributes(
     seen: dict[str, list[Any]], provider: LoopbackProvider, tracing: Traces
 ) -> dict[str, list[Any]]:
-    """Give the values of each attribute that calls of every kind have."""
+    """Return the values of each attribute that calls of every kind have."""
     if not seen:
         calls(provider)
         for span in tracing.calls():
@@ -135,13 +135,13 @@ def attributes(
 
 
 def test_every_attribute_is_on_the_page(attributes: dict[str, list[Any]]) -> None:
-    """Nothing is recorded that is not documented."""
+    """Every recorded attribute is on the page."""
     assert attributes.keys() - MLFLOWS - ATTRIBUTES.keys() == set()
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
 def test_every_line_of_the_page_is_recorded(name: str, attributes: dict[str, list[Any]]) -> None:
-    """By that name, and of that type, wherever it is."""
+    """Every documented attribute is recorded with its documented type."""
     values = attributes[name]
     kind = TYPES[ATTRIBUTES[name][0]]
     assert all(isinstance(value, kind) for value in values)
@@ -150,19 +150,19 @@ def test_every_line_of_the_page_is_recorded(name: str, attributes: dict[str, lis
 
 @pytest.mark.parametrize("name", [name for name, row in ATTRIBUTES.items() if row[3] == "never"])
 def test_what_is_never_absent_is_always_there(name: str, attributes: dict[str, list[Any]]) -> None:
-    """Of streams, in every stream."""
+    """Every unconditional attribute is in every span, or in every stream if it is a stream's."""
     of = "stream_end" if name in rows(section("### Streams have as well")) else "model"
     assert len(attributes[name]) == len(attributes[of]) > 0
 
 
 def test_page_lists_the_parameters_that_are_recorded() -> None:
-    """All of them, and no other."""
+    """The page lists exactly the recorded parameters."""
     listed = section("## Inputs").split("| given |")[0].partition("allowlist.")[2]
     assert set(re.findall(r"`(\w+)`", listed)) == RECORDED
 
 
 def test_page_lists_the_parameters_of_other_calls() -> None:
-    """A line a kind of call."""
+    """The page has one line for the parameters of each other kind of call."""
     kinds = {target.name: target.payload for target in TARGETS if not target.is_composite}
     lines = re.findall(r"^\| (`[^|]+) \| (`[^|]+) \|$", section("### Of other calls"), re.MULTILINE)
     listed = {

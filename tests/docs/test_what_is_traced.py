@@ -1,4 +1,4 @@
-"""The page *What is traced* against LiteLLM: each function that reaches a model is on it."""
+"""The page *What is traced* lists each function of LiteLLM that sends requests to a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "what-is-traced.md").read_text()
-# Where LiteLLM keeps what is no function to call for users, though some stand in its namespace.
+# Modules with helpers that users do not call, although LiteLLM's namespace has some of them.
 HELPERS = (
     "litellm._",
     "litellm.assistants.utils",
@@ -38,14 +38,14 @@ HELPERS = (
     "litellm.types",
     "litellm.utils",
 )
-# Packages with functions of their own that are called for users' ends.
+# Packages with functions for users.
 PACKAGES = ("anthropic.messages", "google_genai", "interactions", "vector_stores")
-# Of Router, what it calls itself, and hooks.
+# Methods that Router itself calls, and hooks.
 ROUTERS_OWN = re.compile(
     r"async_|deployment_callback|(get|increment|arefresh|set)_.*|make_call|factory_function"
     r"|(count|recover|report|repin|retry)_.*"
 )
-# What is said of below the tables, or is Router's name for what LiteLLM calls otherwise.
+# Methods that the text below the tables describes, or whose name in Router differs from LiteLLM's.
 ROUTERS_OTHERS = {"aapply", "aguardrail", "call", "select"}
 
 
@@ -76,7 +76,7 @@ def public_functions() -> Iterator[str]:
 
 
 def router_methods() -> Iterator[str]:
-    """Yield the names of a Router's public methods that call models, or may."""
+    """Yield the names of a Router's public methods that may call models."""
     params = {"model": "openai/any", "api_key": "none"}
     router = litellm.Router([{"model_name": "any", "litellm_params": params}])
     for name in dir(router):
@@ -89,7 +89,7 @@ def router_methods() -> Iterator[str]:
 
 
 def is_known(method: str) -> bool:
-    """Tell whether a Router's method is on the page: by its name, or by that which it routes."""
+    """Return whether the page has a Router's method, by its name or by its function's name."""
     names = {
         method,
         f"Router.{method}",
@@ -102,17 +102,20 @@ def is_known(method: str) -> bool:
 
 
 def test_page_lists_every_function() -> None:
-    """Where one is new, add a row to the table of doors or tell on the page why there is none."""
+    """The page has every function.
+
+    For a new one, add a row to the table of traced functions, or explain its absence on the page.
+    """
     assert sorted(set(public_functions()) - KNOWN) == []
 
 
 def test_page_lists_what_is_traced() -> None:
-    """Each door, and no other function, is among those."""
+    """The page has each traced function, and lists no other function as traced."""
     assert sorted(target.name for target in TARGETS) == sorted(TRACED)
 
 
 def test_page_lists_every_method_of_router() -> None:
-    """By the function that it routes; those of the class that are traced have rows of their own."""
+    """The page has every Router method by its function's name, or in a row of its own if traced."""
     methods = set(router_methods())
     assert len(methods) > 10
     assert sorted(name for name in methods if not is_known(name)) == []
@@ -120,7 +123,7 @@ def test_page_lists_every_method_of_router() -> None:
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)
 def test_span_type_is_the_pages(target: object) -> None:
-    """As the table of calls has it; all others are chains, or agents."""
+    """The span type is the one in the page's table of calls, and else chain or agent."""
     rows = re.findall(r"^\| (`[^|]+) \| `(\w+)` \|", PAGE, re.MULTILINE)
     types = {name: kind for cell, kind in rows for name in re.findall(r"`([\w.]+)`", cell)}
     of_chains = "AGENT" if "tool_loop" in target.name else "CHAIN"

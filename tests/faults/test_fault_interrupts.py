@@ -1,4 +1,4 @@
-"""Ctrl-C and ``sys.exit()`` within a call reach the caller as they are, and end the span."""
+"""Ctrl-C and ``sys.exit()`` during a call reach the caller unchanged, and end the span."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CHUNK: GenericStreamingChunk = {
 
 
 class Interrupting(litellm.CustomLLM):
-    """A provider in which `error` is raised: at once, or after a chunk of a stream."""
+    """A provider that raises `error` at once, or after a chunk of a stream."""
 
     error: BaseException
 
@@ -58,7 +58,7 @@ class Interrupting(litellm.CustomLLM):
 
 @pytest.fixture
 def interrupting(monkeypatch: pytest.MonkeyPatch) -> Interrupting:
-    """Have LiteLLM know of that provider."""
+    """Register the provider in LiteLLM."""
     provider = Interrupting()
     known = [{"provider": "interrupting", "custom_handler": provider}]
     monkeypatch.setattr(litellm, "custom_provider_map", known)
@@ -69,7 +69,7 @@ ASKED: dict[str, Any] = {"model": "interrupting/model", "messages": user("hello"
 
 
 async def astream() -> list[Any]:
-    """Read a stream to its end, in a loop of its own."""
+    """Read a stream to its end, in a separate event loop."""
     return [chunk async for chunk in await litellm.acompletion(**ASKED, stream=True)]
 
 
@@ -86,7 +86,7 @@ INTERRUPTED: dict[str, Callable[[], Any]] = {
 def test_interruption_is_the_very_same(
     way: str, error: BaseException, interrupting: Interrupting, tracing: Traces
 ) -> None:
-    """And the span says what happened."""
+    """The caller gets the same exception object, and the span records it."""
     interrupting.error = error
     with pytest.raises(type(error)) as raised:
         INTERRUPTED[way]()
@@ -96,17 +96,17 @@ def test_interruption_is_the_very_same(
 
 
 class SignalledError(KeyboardInterrupt):
-    """Not SIGINT's own, which would end the tests where it came late."""
+    """Differs from SIGINT's exception, which would end the tests if it was raised too late."""
 
 
-# What runs while a thread waits for the network, sync and async; elsewhere, as in the midst of a
-# finalizer, Python may drop what a handler raises.
+# The functions in which a thread waits for the network, sync and async. In other places, such as a
+# finalizer, Python may ignore a handler's exception.
 WAITING = {"read", "select"}
 
 
 @pytest.fixture
 def signalled(provider: LoopbackProvider) -> Iterator[SignalledError]:
-    """Have a signal interrupt this thread as soon as it waits for an answer held back."""
+    """Send a signal to this thread as soon as it waits for a delayed response."""
     error = SignalledError()
     raised = threading.Event()
 
@@ -151,11 +151,11 @@ SIGNALLED: dict[str, Callable[[SyncCaller], Any]] = {
 def test_signal_in_mid_call_interrupts_it(
     way: str, signalled: SignalledError, tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """As Ctrl-C does while an answer is waited for: the trace is there."""
+    """A signal while a call waits for its response, such as Ctrl-C, ends the call with a trace."""
     with pytest.raises(SignalledError) as raised:
         SIGNALLED[way](SyncCaller(provider))
     assert raised.value is signalled
-    # asyncio cancels the task that the signal took the loop from.
+    # asyncio cancels the task whose loop the signal interrupted.
     kind = "CancelledError" if way.startswith("async") else "SignalledError"
     assert tracing.span().status.status_code == SpanStatusCode.ERROR
     assert exception_event(tracing.span())["exception.type"] == kind
@@ -163,12 +163,12 @@ def test_signal_in_mid_call_interrupts_it(
 
 @pytest.fixture(scope="module")
 def ways(provider: LoopbackProvider) -> Ways:
-    """Return every way to call, with what is seen of each untraced."""
+    """Return every way to call LiteLLM, with its untraced outcome."""
     return Ways(provider)
 
 
 def interruption(call: Callable[[], Any]) -> KeyboardInterrupt | None:
-    """Return what interrupts a call, if anything does."""
+    """Return the exception that interrupts a call, or None."""
     try:
         seen(call)
     except KeyboardInterrupt as error:
@@ -180,7 +180,7 @@ def interruption(call: Callable[[], Any]) -> KeyboardInterrupt | None:
 def test_interruption_within_mlflow_reaches_the_caller(
     what: str, ways: Ways, tracing: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As what it is, wherever it comes; and the calls after it are traced."""
+    """An interruption inside MLflow reaches the caller unchanged, and later calls are traced."""
     error = KeyboardInterrupt()
     with monkeypatch.context() as patched:
         patched.setattr(*BREAKABLE[what], raising(what, error))
@@ -189,8 +189,8 @@ def test_interruption_within_mlflow_reaches_the_caller(
     ways.assert_traced(tracing)
 
 
-# Raises at each line that a call passes where something is begun or ended; where a span is made
-# current, also as the block is left. What a finalizer raises, Python drops.
+# Raises at each line of a call that begins or ends something. In a block that makes a span
+# current, also at the exit of the block. Python ignores exceptions of finalizers.
 AT_EVERY_LINE = """
     import asyncio, contextvars, gc, json, os, sys
     from collections import Counter
@@ -267,7 +267,7 @@ AT_EVERY_LINE = """
 
 
 def test_interruption_at_any_line_of_the_package_reaches_the_caller(tmp_path: Path) -> None:
-    """It leaves no span current: the next call, in the same context, is traced."""
+    """An interruption at any line leaves no span current: the context's next call is traced."""
     tried, wrong = json.loads(succeed(AT_EVERY_LINE, tmp_path))
     assert wrong == []
     assert tried > 300

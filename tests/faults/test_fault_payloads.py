@@ -1,4 +1,4 @@
-"""Payloads that cannot be read, or never end, cost the call nothing but their place in the span."""
+"""Payloads that cannot be read, or never end, affect only their own place in the span."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def nested(wrap: Callable[[Any], Any]) -> Any:
-    """Return data that is deeper than any recursion gets."""
+    """Return data with more levels than the recursion limit."""
     value: Any = "core"
     for _ in range(100_000):
         value = wrap(value)
@@ -47,20 +47,20 @@ def containing_itself(kind: Callable[[], Any]) -> Any:
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Node:
-    """One of several that all know one another: more ways lead through them than time would do."""
+    """One of several objects that refer to all others, so that a walk over all paths never ends."""
 
     others: list[Any]
 
 
 def acquainted(kind: Callable[[list[Any]], Any]) -> Any:
-    """Return one of thirty that know one another."""
+    """Return one of thirty objects with references to all others."""
     everybody: list[Any] = []
     everybody.extend(kind(everybody) for _ in range(30))
     return everybody[0]
 
 
 def hostile(method: str, error: type[BaseException]) -> Any:
-    """Return an object that answers one of Python's own questions by an exception."""
+    """Return an object whose special method raises an exception."""
 
     def raises(*_: Any) -> Any:
         raise error(method)
@@ -94,12 +94,12 @@ PLACES: dict[str, Callable[[Any], dict[str, Any]]] = {
     "user": lambda value: {"user": value},
     "unknown": lambda value: {"frobnicate": value},
 }
-# In seconds of this process; what is walked in every way takes years.
+# In seconds of CPU time of this process. A walk over all paths takes years.
 SLOW = 5.0
 
 
 def outcome(place: str, value: Any) -> Any:
-    """Return what is seen of a call with `value` in one place, without addresses of objects."""
+    """Return the outcome of a call with `value` in one place, without addresses of objects."""
     asked = {"model": MODEL, "messages": user("hi"), **PLACES[place](value)}
     return re.sub("0x[0-9a-f]+", "0x", str(seen(lambda: litellm.completion(**asked, **MOCKED))))
 
@@ -109,7 +109,7 @@ MOCKED = {"mock_response": "hello"}
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_payload_is_not_the_callers_affair(payload: str, traces: Traces, production: None) -> None:
-    """Wherever it stands: the answer, or LiteLLM's own exception, and a trace; soon."""
+    """In any place of a payload the outcome is the untraced one, with a trace, in little time."""
     value = PAYLOADS[payload]()
     places = places_for(payload)
     untraced = {place: outcome(place, value) for place in places}
@@ -123,7 +123,10 @@ def test_payload_is_not_the_callers_affair(payload: str, traces: Traces, product
 
 
 def places_for(payload: str) -> list[str]:
-    """Return where to put a payload: LiteLLM 1.110 walks a dict in some places for ever."""
+    """Return the places for a payload.
+
+    LiteLLM 1.110 never finishes with a dict in some places.
+    """
     is_endless = hasattr(litellm.utils, "remove_sensitive_keys_from_dict")
     if not (is_endless and payload == "a dict that contains itself"):
         return list(PLACES)
@@ -131,7 +134,7 @@ def places_for(payload: str) -> list[str]:
 
 
 def test_dicts_that_know_one_another_are_cut() -> None:
-    """What was walked is kept."""
+    """Dicts with references to all others are cut, and the part that was read is kept."""
     everybody: list[Any] = [{} for _ in range(30)]
     for one in everybody:
         one.update({str(number): other for number, other in enumerate(everybody)})
@@ -143,7 +146,7 @@ def test_dicts_that_know_one_another_are_cut() -> None:
 
 
 def room_needed(call: Callable[[], Any]) -> int:
-    """Return how many frames below the recursion limit a call first goes well."""
+    """Return the lowest number of frames below the recursion limit with which a call succeeds."""
     failures = []
     for room in range(10, 400, 2):
         with contextlib.suppress(RecursionError):
@@ -154,20 +157,20 @@ def room_needed(call: Callable[[], Any]) -> int:
 
 
 def below(frames: int, call: Callable[[], Any]) -> Any:
-    """Call from so many frames further down."""
+    """Call with this number of additional frames on the stack."""
     return call() if frames <= 0 else below(frames - 1, call)
 
 
 def depth() -> int:
-    """Return how deep the stack is."""
+    """Return the number of frames on the stack."""
     return len(inspect.stack(0))
 
 
 def test_call_near_the_recursion_limit_goes_well_or_is_a_recursion_error(
     traces: Traces, production: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Tracing takes a few frames more; where they are missing, nothing is left behind."""
-    # What objects raise as they are deleted: pytest's own hook takes more frames than there are.
+    """Tracing needs a few more frames. If they are missing, no span or state is left."""
+    # Exceptions in objects' deletion are ignored, as pytest's own hook needs too many frames.
     monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
 
     def call() -> Any:

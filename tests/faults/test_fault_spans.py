@@ -1,4 +1,4 @@
-"""Whatever of MLflow's tracing raises, the caller sees what it sees untraced."""
+"""No exception of MLflow's tracing reaches the caller."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class TracingBrokenError(Exception):
-    """What the broken tracing raises."""
+    """The exception that the broken tracing raises."""
 
 
 @pytest.fixture(scope="module")
 def ways(provider: LoopbackProvider) -> Ways:
-    """Return every way to call, with what is seen of each untraced."""
+    """Return every way to call LiteLLM, with its untraced outcome."""
     return Ways(provider)
 
 
@@ -27,7 +27,7 @@ def ways(provider: LoopbackProvider) -> Ways:
 def test_call_does_not_notice_what_breaks(
     what: str, ways: Ways, tracing: Traces, production: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One request each, the same answer or exception; and calls are traced once it works again."""
+    """Requests, response and exception are as untraced, and calls are traced after the repair."""
     with monkeypatch.context() as patched:
         patched.setattr(*BREAKABLE[what], raising(what, TracingBrokenError()))
         assert ways.differing() == {}
@@ -35,7 +35,7 @@ def test_call_does_not_notice_what_breaks(
 
 
 def test_what_spans_are_made_with_is_among_what_breaks() -> None:
-    """Fails where it is no longer found by looking."""
+    """The functions that make spans are among the broken ones. Fails if the search misses them."""
     assert {
         "mlflow.start_span_no_context",
         "mlflow.update_current_trace",

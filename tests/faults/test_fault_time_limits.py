@@ -1,4 +1,4 @@
-"""An exception that a signal's handler, or another thread, raises within tracing is the user's."""
+"""An exception of the user's signal handler or other thread inside tracing reaches the caller."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ USR1 = getattr(signal, "SIGUSR1", 0)
 
 
 class TimeLimitError(Exception):
-    """What a job runner ends a job by."""
+    """The exception with which a job runner ends a job."""
 
 
 @pytest.fixture(autouse=True)
 def _handlers_put_back(production: None) -> Iterator[None]:
-    """Have faults swallowed, as users have it, and signals handled as before afterwards."""
+    """Swallow faults, as for users, and restore the signal handlers after the test."""
     before = signal.getsignal(USR1) if USR1 else None
     yield
     if USR1:
@@ -49,7 +49,7 @@ def limit(*_: Any) -> NoReturn:
 
 
 def limit_without_arguments(signum: Any, frame: Any) -> NoReturn:
-    """Handle a signal, and forget what is known of it."""
+    """Handle a signal, and delete the handler's arguments."""
     signum = frame = None
     limit(signum, frame)
 
@@ -67,12 +67,12 @@ class Limit:
         limit()
 
     def method(self, signum: int, frame: Any) -> NoReturn:
-        """Handle a signal, in a helper."""
+        """Handle a signal in a called function."""
         limit()
 
 
 def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function within another."""
+    """Return a function that calls another."""
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -97,7 +97,7 @@ HANDLERS: dict[str, Callable[..., Any]] = {
 @needs_signals
 @pytest.mark.parametrize("name", HANDLERS)
 def test_exception_of_any_handler_is_the_users(name: str) -> None:
-    """Be it a function, an object, or what calls others that raise."""
+    """The exception of a handler reaches the caller, also if an inner function raises it."""
     signal.signal(USR1, HANDLERS[name])
     with pytest.raises(TimeLimitError), guard("being interrupted"):
         signal.raise_signal(USR1)
@@ -106,7 +106,7 @@ def test_exception_of_any_handler_is_the_users(name: str) -> None:
 @needs_signals
 @pytest.mark.parametrize("kind", [TimeoutError, ValueError, RuntimeError, Exception])
 def test_exception_of_a_handler_is_the_users_whatever_its_type(kind: type[Exception]) -> None:
-    """Also one that Python itself raises."""
+    """The exception reaches the caller for any type, also one that Python itself raises."""
 
     def handle(*_: Any) -> NoReturn:
         raise kind
@@ -118,7 +118,7 @@ def test_exception_of_a_handler_is_the_users_whatever_its_type(kind: type[Except
 
 @needs_signals
 def test_interruption_that_was_caught_and_raised_as_another_is_the_users() -> None:
-    """As MLflow and LiteLLM translate what they catch; its context stays as it was."""
+    """An interruption that MLflow or LiteLLM translates reaches the caller with its context."""
 
     def translating() -> NoReturn:
         try:
@@ -135,7 +135,7 @@ def test_interruption_that_was_caught_and_raised_as_another_is_the_users() -> No
 
 @pytest.mark.parametrize("kind", [TimeLimitError, TimeoutError])
 def test_exception_that_another_thread_has_raised_here_is_the_users(kind: type[Exception]) -> None:
-    """As libraries do that limit the time of functions in any thread."""
+    """An exception that another thread sets, as for time limits, reaches the caller."""
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
     me = ctypes.c_ulong(threading.get_ident())
 
@@ -158,14 +158,14 @@ def test_exception_that_another_thread_has_raised_here_is_the_users(kind: type[E
 
 
 def raising_while_handling(error: Exception) -> None:
-    """Fail with an error of its own, in a guard, while the call's is handled."""
+    """Raise another error inside a guard, while the call's exception is handled."""
     with guard("recording a failure"):
         raise KeyError(str(error))
 
 
 @needs_signals
 def test_error_of_tracing_while_an_interruption_is_handled_is_swallowed() -> None:
-    """The call was interrupted, and recording that failed."""
+    """An error while an interrupted call is recorded is swallowed."""
     signal.signal(USR1, limit)
     try:
         signal.raise_signal(USR1)
@@ -174,7 +174,7 @@ def test_error_of_tracing_while_an_interruption_is_handled_is_swallowed() -> Non
 
 
 class Refusing:
-    """An object of the user's that cannot be read."""
+    """A user's object that cannot be read."""
 
     def __str__(self) -> str:
         raise TimeLimitError
@@ -190,21 +190,21 @@ class Model(pydantic.BaseModel):
 
 
 def throwing() -> None:
-    """Raise in a generator what was never raised before."""
+    """Raise a new exception in a generator."""
     generator = (each for each in range(3))
     next(generator)
     generator.throw(TimeLimitError())
 
 
 def reading_frames(number: int = 0, frame: Any = None) -> None:
-    """Fail with a frame at hand, which is not what was interrupted."""
+    """Fail with a variable for a frame, which was not interrupted."""
     if frame is None:
         reading_frames(1, pytest)
     raise KeyError(number)
 
 
 def recursing(depth: int) -> int:
-    """Call itself until Python ends that."""
+    """Recurse until Python raises RecursionError."""
     return recursing(depth + 1) + 1
 
 
@@ -228,16 +228,16 @@ FAULTS: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_error_of_tracing_stays_away_from_the_caller(name: str) -> None:
-    """Whoever raises it, in Python or in C."""
+    """An error of tracing is swallowed, raised in Python or in C."""
     before = sum(health().faults.values())
     with guard("failing"):
         FAULTS[name]()
     assert sum(health().faults.values()) == before + 1
 
 
-# Sends a signal at each line that a call passes in this package, so that its handler raises as soon
-# as Python looks for signals. That may be in a line after, of LiteLLM's, which swallows what it
-# swallows untraced.
+# Sends a signal at each line of a call in this package, so that its handler raises when Python next
+# checks for signals. This may be in a later line of LiteLLM, which swallows the same exceptions as
+# untraced.
 AT_EVERY_LINE = """
     import contextvars, ctypes, functools, gc, json, os, signal, sys
     import litellm, mlflow
@@ -348,8 +348,8 @@ AT_EVERY_LINE = """
 @needs_signals
 @pytest.mark.timeout(300)
 def test_signal_at_any_line_of_the_package_reaches_the_caller(tmp_path: Path) -> None:
-    """It leaves no span current: the next call, in the same context, is traced."""
-    # Nothing is sent: the program ends before that.
+    """A signal at any line leaves no span current: the next call in the context is traced."""
+    # Nothing is sent, as the program ends earlier.
     nowhere = {
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
         "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000",
@@ -357,6 +357,6 @@ def test_signal_at_any_line_of_the_package_reaches_the_caller(tmp_path: Path) ->
     }
     tried, wrong, still_open = json.loads(succeed(AT_EVERY_LINE, tmp_path, **nowhere))
     assert wrong == []
-    # Nobody has a span that MLflow was about to return.
+    # No program has a reference to a span that MLflow was about to return.
     assert still_open < tried / 100
     assert tried > 600

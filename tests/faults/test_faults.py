@@ -1,4 +1,4 @@
-"""How faults of tracing are told, and what they do to a stream that is read already."""
+"""Faults of tracing are logged once, and do not affect a stream that is being read."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class TracingBrokenError(Exception):
-    """What the broken tracing raises."""
+    """The exception that the broken tracing raises."""
 
 
 def broken(*_: Any, **__: Any) -> Any:
-    """Stand in for anything of MLflow's that fails."""
+    """Replace a function of MLflow by one that fails."""
     raise TracingBrokenError
 
 
 def odd(chunk: Any) -> Any:
-    """Give a chunk an index that nothing can be looked up by."""
+    """Give a chunk an index that cannot be used as a key."""
     for choice in chunk.choices:
         choice.index = [0]
     return chunk
@@ -38,7 +38,10 @@ def odd(chunk: Any) -> Any:
 def test_fault_while_reading_a_chunk_ends_the_recording_not_the_stream(
     tracing: Traces, production: None, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This took an LLM gateway down in production, with another tracer."""
+    """A fault in a chunk's recording ends the recording and not the stream.
+
+    The opposite stopped an LLM gateway in production, with another tracer.
+    """
     kind = litellm.CustomStreamWrapper
     read, aread = kind.__next__, kind.__anext__
 
@@ -61,7 +64,7 @@ def test_fault_is_told_once_and_then_at_debug_level(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A broken tracing must not flood the log of the product."""
+    """A fault is logged once, and later at debug level, so that it does not flood the log."""
     monkeypatch.setattr(mlflow, "start_span_no_context", type("NewError", (), {}))
     with caplog.at_level(logging.DEBUG, logger="mlflow_litellm"):
         caller.complete("hello")
@@ -78,7 +81,7 @@ def test_silent_tells_nothing(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """``silent=True`` mutes the package, and a later plain call lets it speak again."""
+    """``silent=True`` mutes the package, until a later call without it."""
     mlflow.litellm.autolog(silent=True)
     monkeypatch.setattr(mlflow, "start_span_no_context", lambda *_, **__: 1 / 0)
     with caplog.at_level(logging.DEBUG, logger="mlflow_litellm"):
@@ -92,14 +95,14 @@ def test_silent_tells_nothing(
 def test_fault_is_raised_under_test(
     tracing: Traces, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With MLflow's own variable for that, so that tests of this package see what it swallows."""
+    """With MLflow's variable for tests, faults are raised, so that these tests see them."""
     monkeypatch.setattr(mlflow, "start_span_no_context", broken)
     with pytest.raises(TracingBrokenError):
         caller.complete("hello")
 
 
 def test_tracing_disabled_in_mlflow_leaves_calls_alone(tracing: Traces, caller: Caller) -> None:
-    """No trace, and a stream is the very object that LiteLLM made."""
+    """If MLflow's tracing is disabled, there is no trace, and a stream is LiteLLM's own object."""
     mlflow.tracing.disable()
     try:
         caller.complete("hello")
@@ -114,7 +117,7 @@ def test_tracing_disabled_in_mlflow_leaves_calls_alone(tracing: Traces, caller: 
 def test_tracing_disabled_in_a_block_leaves_its_calls_alone(
     tracing: Traces, caller: Caller
 ) -> None:
-    """``mlflow.tracing.context(enabled=False)``, while calls outside are traced."""
+    """``mlflow.tracing.context(enabled=False)`` disables the calls in its block only."""
     with mlflow.tracing.context(enabled=False):
         caller.complete("hidden")
     caller.complete("seen")
@@ -123,7 +126,7 @@ def test_tracing_disabled_in_a_block_leaves_its_calls_alone(
 
 @pytest.fixture
 def dead_server() -> str:
-    """Name a port on loopback that nobody listens on."""
+    """Return the address of a port on loopback that no process listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"http://127.0.0.1:{server.getsockname()[1]}"
 
@@ -160,7 +163,10 @@ TIMED_CALLS = """
 def test_call_is_not_slowed_by_a_dead_server(
     environment: dict[str, str], dead_server: str, tmp_path: Path
 ) -> None:
-    """MLflow waits for minutes at each root span where the environment names an experiment."""
+    """A stopped server does not delay the call.
+
+    If the environment names an experiment, MLflow itself waits for minutes at each root span.
+    """
     out = succeed(TIMED_CALLS, tmp_path, MLFLOW_TRACKING_URI=dead_server, **environment)
     first, second, stream = json.loads(out)
     assert first < 2

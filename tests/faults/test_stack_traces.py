@@ -1,4 +1,4 @@
-"""The stack trace of a failed call begins in the user's code or LiteLLM's, as untraced."""
+"""The printed stack trace of a failed call has no frame of tracing, as untraced."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ WAYS: dict[str, Callable[[SyncCaller], Any]] = {
 def test_stack_trace_has_no_frame_of_tracing(
     way: str, tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Its first frame is not that of a wrapper; the exception itself keeps all."""
+    """The first printed frame is not a wrapper's. The exception itself keeps all frames."""
     with pytest.raises(Exception) as raised:  # noqa: PT011 - Each way has its own.
         WAYS[way](SyncCaller(provider))
     for span in tracing.one().data.spans:
@@ -64,7 +64,7 @@ def test_stack_trace_has_no_frame_of_tracing(
 
 
 def failing_below() -> None:
-    """Fail because of a failed call, and of another before that."""
+    """Raise an exception whose cause is a failed call."""
     try:
         litellm.completion(**FAILING)
     except Exception as error:
@@ -74,7 +74,7 @@ def failing_below() -> None:
 
 @pytest.mark.usefixtures("tracing")
 def test_stack_traces_of_causes_have_none_either() -> None:
-    """And all else is as Python prints it."""
+    """Stack traces of causes have no frame of tracing, and the rest is as Python prints it."""
     with pytest.raises(RuntimeError) as raised:
         failing_below()
     text = stack_trace(raised.value)
@@ -84,7 +84,7 @@ def test_stack_traces_of_causes_have_none_either() -> None:
 
 
 def test_stack_trace_is_pythons_own_otherwise() -> None:
-    """Of an exception that has passed no wrapper."""
+    """The stack trace of an exception that has passed no wrapper is Python's own."""
     with pytest.raises(ValueError, match="x") as raised:
         int("x")
     assert stack_trace(raised.value) == "".join(traceback.format_exception(raised.value)).strip()

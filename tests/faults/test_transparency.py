@@ -1,4 +1,4 @@
-"""What a program sees of functions, coroutines and answers: traced the same as untraced."""
+"""Functions, coroutines and responses look the same to a program, traced or untraced."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def _seeded() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", ["__enter__", "__aenter__", "__len__", "__iter__", "__await__"])
 def test_a_function_has_no_protocol_of_a_proxy(tracing: Traces, name: str) -> None:
-    """Programs ask for these to tell a function from a context manager or a list."""
+    """A function lacks the special methods by which programs recognize other objects."""
     assert not hasattr(litellm.completion, name)
 
 
 def test_a_function_is_of_no_further_kind(tracing: Traces) -> None:
-    """To ``isinstance``, which asks the class and not the object."""
+    """``isinstance``, which checks the class and not the object, finds no other type."""
     kinds = [collections.abc.Sized, collections.abc.Iterable, collections.abc.Container]
     kinds += [collections.abc.Awaitable, contextlib.AbstractContextManager]
     assert not isinstance(litellm.completion, tuple(kinds))
@@ -45,7 +45,7 @@ def test_a_function_is_of_no_further_kind(tracing: Traces) -> None:
 
 
 def test_a_function_reads_as_one(traces: Traces) -> None:
-    """In logs and debuggers."""
+    """The text of a traced function in logs and debuggers is that of the original."""
     before = repr(litellm.completion)
     mlflow.litellm.autolog()
     assert repr(litellm.completion) == before
@@ -53,14 +53,14 @@ def test_a_function_reads_as_one(traces: Traces) -> None:
 
 @pytest.mark.parametrize("name", ["acompletion", "aembedding", "aresponses"])
 def test_a_coroutine_has_the_name_of_its_function(tracing: Traces, name: str) -> None:
-    """By it Python warns that it was never awaited."""
+    """The coroutine has the function's name, which Python's warning for a missing await has."""
     coroutine = getattr(litellm, name)(model=MODEL)
     coroutine.close()
     assert (coroutine.__name__, coroutine.__qualname__) == (name, name)
 
 
 async def generated(answer: Any) -> Any:
-    """Return what Gemini's function gives where a mock stands for LiteLLM's HTTP client."""
+    """Return the result of Gemini's function if a mock replaces LiteLLM's HTTP client."""
     target = "litellm.google_genai.main.base_llm_http_handler.generate_content_handler"
     with mock.patch(target, answer):
         return await litellm.google_genai.agenerate_content_stream(
@@ -69,14 +69,14 @@ async def generated(answer: Any) -> Any:
 
 
 def test_a_mock_is_answered_as_it_is(tracing: Traces) -> None:
-    """It has every method, but is no stream."""
+    """A mock is returned as it is. It has every method, but is not a stream."""
     answer = mock.AsyncMock()
     assert asyncio.run(generated(answer)) is answer.return_value
     assert tracing.span().status.status_code == "OK"
 
 
 def test_a_mock_is_not_asked(traces: Traces) -> None:
-    """It counts each question, and tests look at the count."""
+    """A mock is not accessed, as it records each access, and tests check these records."""
     untraced, traced = mock.AsyncMock(), mock.AsyncMock()
     asyncio.run(generated(untraced))
     mlflow.litellm.autolog()
@@ -87,7 +87,7 @@ def test_a_mock_is_not_asked(traces: Traces) -> None:
 def test_nothing_is_printed_of_a_model_that_nobody_knows(
     tracing: Traces, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """LiteLLM prints, each time that it is asked who serves one."""
+    """LiteLLM, which prints at each lookup of an unknown model's provider, prints no more lines."""
     monkeypatch.setattr(litellm, "suppress_debug_info", False)
     failing = {"model": MODEL, "api_key": "none", "mock_response": "litellm.RateLimitError"}
     models = [{"model_name": "no-such-model", "litellm_params": failing}]
@@ -100,7 +100,7 @@ def test_nothing_is_printed_of_a_model_that_nobody_knows(
 @pytest.mark.usefixtures("_seeded")
 @pytest.mark.parametrize("is_first", [True, False])
 def test_random_numbers_stay_those_of_their_seed(traces: Traces, *, is_first: bool) -> None:
-    """Ids of spans come from elsewhere, whether MLflow's first span is a call's or by hand."""
+    """Span ids do not use the program's random numbers, also if the first span is made by hand."""
     mlflow.tracing.reset()
     if not is_first:
         mlflow.start_span_no_context("by hand").end()
@@ -113,7 +113,7 @@ def test_random_numbers_stay_those_of_their_seed(traces: Traces, *, is_first: bo
 
 @pytest.mark.usefixtures("_seeded")
 def test_runs_with_one_seed_have_traces_of_their_own(tracing: Traces) -> None:
-    """As a seed at the beginning of a script is drawn from in each of its runs."""
+    """Two runs of a script with one seed have two separate traces."""
     for _ in range(2):
         random.seed(1)
         litellm.completion(MODEL, user("hi"), mock_response="x")
@@ -124,7 +124,7 @@ def test_runs_with_one_seed_have_traces_of_their_own(tracing: Traces) -> None:
 def test_a_call_that_failed_again_keeps_nothing_of_its_caller(
     tracing: Traces, provider: LoopbackProvider, kind: type[SyncCaller | AsyncCaller]
 ) -> None:
-    """LiteLLM's threads and tasks have the context that it was made in."""
+    """A failed retry keeps nothing of its caller's context in LiteLLM's threads and tasks."""
 
     class Mine:
         pass

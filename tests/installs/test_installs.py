@@ -1,8 +1,8 @@
 """
-Each of MLflow's packages, with this one and LiteLLM and nothing else: all calls are traced.
+All calls are traced with each of MLflow's packages, this package and LiteLLM, and nothing else.
 
-The environments are made by ``nox -s installs``, of the newest versions and of the oldest ones that
-are supported; it tells in ``ENVIRONMENTS`` where they are.
+``nox -s installs`` creates the environments, with the newest and the oldest supported versions, and
+passes their folders in ``ENVIRONMENTS``.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ litellm.completion(**chat("off"))
 captured[0](**chat("off too"))
 """
 ANSWERED = ["async answered", "async stream answered", "stream answered", "sync answered"]
-# Of LiteLLM's own answers, where it is older than pydantic.
+# Pydantic's warnings of LiteLLM's own responses, for a LiteLLM older than pydantic.
 UNHEARD = "ignore:Pydantic serializer warnings:UserWarning"
 each_install = pytest.mark.parametrize("name", PACKAGES)
 
@@ -67,7 +67,7 @@ def start(
 
 
 def run(name: str, folder: Path, *arguments: str, **settings: str) -> str:
-    """Run Python in one of the environments, which must end well and say nothing on stderr."""
+    """Run Python in one of the environments. It must succeed with no output on stderr."""
     done = start(name, folder, *arguments, **settings)
     said = [line for line in done.stderr.splitlines() if line and " INFO " not in line]
     assert (done.returncode, said) == (0, []), done.stdout
@@ -76,7 +76,7 @@ def run(name: str, folder: Path, *arguments: str, **settings: str) -> str:
 
 @each_install
 def test_environment_has_that_of_mlflow_alone(name: str, tmp_path: Path) -> None:
-    """So the tests below tell what they mean to."""
+    """The environment has only one of MLflow's packages, as the other tests require."""
     found = run(name, tmp_path, "-c", INSTALLED).split()
     assert {each for each in found if each.startswith("mlflow-") or each == "mlflow"} == PACKAGES[
         name
@@ -86,7 +86,7 @@ def test_environment_has_that_of_mlflow_alone(name: str, tmp_path: Path) -> None
 
 @each_install
 def test_calls_reach_a_tracking_server(name: str, tracking: TrackingServer, tmp_path: Path) -> None:
-    """Sync, async and streaming; none once it is off."""
+    """Sync, async and streaming calls reach the server, and none does after tracing is off."""
     client = MlflowClient(tracking.uri)
     experiment = client.create_experiment(name)
     where = {"MLFLOW_TRACKING_URI": tracking.uri, "MLFLOW_EXPERIMENT_ID": experiment}
@@ -98,7 +98,7 @@ def test_calls_reach_a_tracking_server(name: str, tracking: TrackingServer, tmp_
 
 @each_install
 def test_calls_reach_a_collector(name: str, tmp_path: Path) -> None:
-    """Over OTLP, without a tracking server; MLflow wants to know of one all the same."""
+    """Calls reach a collector over OTLP. MLflow requires a tracking URI nevertheless."""
     where = {
         "MLFLOW_TRACKING_URI": "http://127.0.0.1:9",
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -112,13 +112,13 @@ def test_calls_reach_a_collector(name: str, tmp_path: Path) -> None:
 
 @each_install
 def test_doctor_finds_all_well(name: str, tracking: TrackingServer, tmp_path: Path) -> None:
-    """With traces going to the server."""
+    """The doctor finds no problem if traces go to the server."""
     where = {"MLFLOW_TRACKING_URI": tracking.uri}
     assert "FAIL" not in run(name, tmp_path, "-m", "mlflow_litellm", "doctor", **where)
 
 
 def test_doctor_tells_what_mlflow_lacks_to_start_a_span(tmp_path: Path) -> None:
-    """MLflow looks for its local store even where all goes to a collector."""
+    """The doctor reports that MLflow requires its local store even if traces go to a collector."""
     with over_http() as collector:
         where = {"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint}
         done = start("tracing", tmp_path, "-m", "mlflow_litellm", "doctor", **where)
@@ -141,7 +141,7 @@ print(*health.calls_lost)
 
 
 def test_calls_are_lost_and_counted_without_a_server(tmp_path: Path) -> None:
-    """MLflow's part has no local store: the calls go on, and one message says what to do."""
+    """Without a server or local store, calls are counted as lost, with one message and a remedy."""
     done = start("tracing", tmp_path, "-c", LOST)
     counts, *reasons = done.stdout.splitlines()
     assert (done.returncode, counts) == (0, "0 3 True"), done.stderr

@@ -1,4 +1,4 @@
-"""``python -m mlflow_litellm demo``, in processes of its own, as a user runs it."""
+"""``python -m mlflow_litellm demo`` works in separate processes, as a user runs it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXPERIMENT = "mlflow_litellm demo"
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return this process's environment without what a user may have set."""
+    """Return this process's environment without the variables that a user may have set."""
     ours = ("MLFLOW_", "LITELLM_", "OPENAI_", "OTEL_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return {**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PYTHONIOENCODING": "utf-8", **more}
@@ -52,7 +52,7 @@ def run(
 
 
 def closed_port() -> int:
-    """Return a port of the loopback that nothing listens on."""
+    """Return a port of the loopback that no process listens on."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
@@ -66,19 +66,19 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(home: Path) -> subprocess.CompletedProcess[str]:
-    """Run the demo once, with nothing set."""
+    """Run the demo once, without settings."""
     return run(home, "demo")
 
 
 @pytest.fixture(scope="module")
 def stored(home: Path, demo: subprocess.CompletedProcess[str]) -> list[Trace]:
-    """Read the demo's traces back from MLflow's default place, oldest first."""
+    """Return the demo's traces from MLflow's default store, oldest first."""
     assert 0 == demo.returncode, demo.stderr
     return stored_in(home)
 
 
 def stored_in(home: Path) -> list[Trace]:
-    """Read the traces of a directory's demo, oldest first."""
+    """Return the traces that a demo stored in a directory, oldest first."""
     client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
     experiment = client.get_experiment_by_name(EXPERIMENT)
     return client.search_traces(locations=[experiment.experiment_id], order_by=["timestamp ASC"])
@@ -87,7 +87,7 @@ def stored_in(home: Path) -> list[Trace]:
 def test_it_prints_the_tree_and_nothing_on_stderr(
     demo: subprocess.CompletedProcess[str], home: Path
 ) -> None:
-    """Both traces are shown, within 100 columns, with tokens, cost, status and answer."""
+    """Both traces are printed within 100 columns, with tokens, cost, status and response."""
     assert (0, "") == (demo.returncode, demo.stderr)
     store = f"sqlite:///{home / 'mlflow.db'}"
     making, _, header, _, titles, root, *calls = demo.stdout.splitlines()
@@ -108,7 +108,7 @@ def test_it_prints_the_tree_and_nothing_on_stderr(
 def test_it_ends_with_the_command_that_opens_the_ui(
     demo: subprocess.CompletedProcess[str], home: Path
 ) -> None:
-    """The command names this interpreter, the store, and what keeps MLflow's server small."""
+    """The printed command has this interpreter, the store, and options for a small server."""
     address, last = demo.stdout.splitlines()[-2:]
     [port] = re.findall(r"http://localhost:(\d+)/", address)
     store = f"sqlite:///{home / 'mlflow.db'}"
@@ -118,13 +118,13 @@ def test_it_ends_with_the_command_that_opens_the_ui(
 
 
 def test_port_of_the_command_is_a_free_one() -> None:
-    """MLflow's usual one, unless something listens there."""
+    """The printed command has MLflow's usual port, unless a process listens on it."""
     with suppress(OSError), socket.create_server(("127.0.0.1", store_module.USUAL_PORT)):
         assert store_module.free_port() != store_module.USUAL_PORT
 
 
 def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
-    """Sync, async, stream and tool calls are in one trace, siblings in order."""
+    """Sync, async, stream and tool calls are sibling spans in one trace, in order."""
     root, *children = sorted(stored[0].data.spans, key=lambda span: span.start_time_ns)
     assert "demo" == root.name
     assert [root.span_id] * 6 == [span.parent_id for span in children]
@@ -136,7 +136,7 @@ def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
 def test_its_failing_call_is_a_trace_with_an_error(
     stored: list[Trace], demo: subprocess.CompletedProcess[str]
 ) -> None:
-    """It is the second of two traces, and its exception is shown."""
+    """The failed call is the second of two traces, and its exception is printed."""
     assert ["OK", "ERROR"] == [trace.info.state.value for trace in stored]
     [span] = stored[1].data.spans
     assert "RateLimitError" in span.status.description
@@ -144,7 +144,7 @@ def test_its_failing_call_is_a_trace_with_an_error(
 
 
 def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) -> None:
-    """With --model, the same calls go over the wire."""
+    """With --model, the same calls are sent to the provider."""
     variables = {"OPENAI_API_KEY": "sk-none", "OPENAI_API_BASE": provider.openai_base}
     done = run(tmp_path, "demo", "--model", "openai/gpt-4o-mini", **variables)
     assert 0 == done.returncode, done.stderr
@@ -163,7 +163,7 @@ def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) ->
     ],
 )
 def test_what_cannot_work_is_told_in_one_line(tmp_path: Path, arguments: str, said: str) -> None:
-    """The line says what, of what, and what to do; the exit status is 2."""
+    """A wrong argument exits with status 2 and one line that has the problem and its remedy."""
     done = run(tmp_path, "demo", *arguments.format(port=closed_port()).split())
     assert (2, "") == (done.returncode, done.stdout)
     [line] = done.stderr.splitlines()
@@ -182,7 +182,7 @@ def test_what_cannot_work_is_told_in_one_line(tmp_path: Path, arguments: str, sa
 def test_wrong_usage_is_told_in_one_line(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line says where to read on; the exit status is 2."""
+    """Wrong usage exits with status 2 and one line that points to the help."""
     with pytest.raises(SystemExit) as exited:
         __main__.main(arguments)
     assert 2 == exited.value.code
@@ -196,19 +196,19 @@ def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
     return subprocess.Popen(
         [sys.executable, "-m", "mlflow_litellm", *arguments],
         cwd=home, env=environment(**variables), stdout=-1, stderr=-1, text=True,
-        # A shell that runs the tests in the background has the signal ignored.
+        # A shell that runs the tests in the background ignores the signal.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
-    """The exit status is 130, also while a server is asked, and nothing is printed."""
+    """Ctrl-C exits with status 130 and no output, also while the demo waits for a server."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = start(tmp_path, "demo", "--tracking-uri", uri)
         connection, _ = silent.accept()
-        # Held open, or the server would be one that hangs up.
+        # The socket stays open, as otherwise the server closes the connection.
         with connection:
             process.send_signal(signal.SIGINT)
             assert ("", "") == process.communicate(timeout=30)
@@ -220,7 +220,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
 def test_demo_that_ends_as_tables_are_made_leaves_no_half_made_store(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    """Whatever ended it, the next one works in the same folder."""
+    """If the demo ends while tables are created, the next demo works in the same folder."""
     process = start(tmp_path, "demo")
     assert process.stdout
     assert process.stdout.readline().startswith("Making the tables of ")
@@ -238,7 +238,7 @@ def test_demo_that_ends_as_tables_are_made_leaves_no_half_made_store(
 def test_store_of_its_own_is_not_interrupted(
     number: signal.Signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A signal takes effect once the store has answered."""
+    """A signal takes effect after the store has responded."""
     received, answered = [], []
 
     def answer() -> None:
@@ -256,7 +256,7 @@ def test_store_of_its_own_is_not_interrupted(
 
 
 def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow would try for minutes."""
+    """A database without a server is reported at once, although MLflow would retry for minutes."""
     uri = f"postgresql://127.0.0.1:{closed_port()}/traces"
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: uri)
     with pytest.raises(ProblemError, match="Connection refused"):
@@ -264,7 +264,10 @@ def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Monke
 
 
 def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The question is left alone in its thread after the time there is; other stores have more."""
+    """A silent server is given up after its time limit.
+
+    The request continues in its thread. Other stores have a longer limit.
+    """
     answer = threading.Event()
     monkeypatch.setattr(store_module, "PATIENCE_S", 0.01)
     assert not store_module.ask(lambda: answer.wait(0.1))
@@ -276,6 +279,6 @@ def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is printed of a tracking URI has it masked."""
+    """A printed tracking URI has its password masked."""
     monkeypatch.setattr("mlflow.get_tracking_uri", lambda: "http://me:secret@host:5000")
     assert "http://me:***@host:5000" == store_module.store_uri()

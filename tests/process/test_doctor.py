@@ -1,4 +1,4 @@
-"""``python -m mlflow_litellm doctor``, in processes of its own, and its findings one by one."""
+"""``python -m mlflow_litellm doctor`` works in separate processes, and each of its checks works."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the doctor in a directory, with nothing set but `variables`."""
+    """Run the doctor in a directory, with no settings except `variables`."""
     ours = ("MLFLOW_", "LITELLM_", "OTEL_")
     kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     return subprocess.run(
@@ -42,18 +42,18 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory that the healthy doctor runs in."""
+    """Return the directory that the doctor without problems runs in."""
     return tmp_path_factory.mktemp("doctor")
 
 
 @pytest.fixture(scope="module")
 def healthy(home: Path) -> subprocess.CompletedProcess[str]:
-    """Run the doctor once where all is well."""
+    """Run the doctor once without any problem."""
     return run(home)
 
 
 def test_all_is_well(healthy: subprocess.CompletedProcess[str], home: Path) -> None:
-    """Versions, patches and the place of the traces are told, and the exit status is 0."""
+    """Versions, patches and the traces' store are printed, and the exit status is 0."""
     assert (0, "") == (healthy.returncode, healthy.stderr)
     assert "FAIL" not in healthy.stdout
     assert f"litellm {doctor.metadata.version('litellm')}, wrapt" in healthy.stdout
@@ -66,12 +66,12 @@ def test_all_is_well(healthy: subprocess.CompletedProcess[str], home: Path) -> N
 
 @pytest.mark.usefixtures("healthy")
 def test_nothing_is_left_behind(home: Path) -> None:
-    """The doctor makes no store, let alone a trace in one."""
+    """The doctor creates no store and no trace."""
     assert [] == list(home.iterdir())
 
 
 def test_a_server_that_is_down_fails_soon(tmp_path: Path) -> None:
-    """It is told with what to do, within 20 seconds; the exit status is 1."""
+    """A stopped server is reported with a remedy within a minute, with exit status 1."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -84,7 +84,7 @@ def test_a_server_that_is_down_fails_soon(tmp_path: Path) -> None:
 
 
 def test_a_server_that_stays_silent_fails_soon(tmp_path: Path) -> None:
-    """It is given up, within a minute, though it was reached."""
+    """A silent server is given up within a minute, although it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         done = run(tmp_path, MLFLOW_TRACKING_URI=f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -94,7 +94,7 @@ def test_a_server_that_stays_silent_fails_soon(tmp_path: Path) -> None:
 
 
 def test_no_takeover_fails(tmp_path: Path) -> None:
-    """The variable that switches it off is named, with the exit status 1."""
+    """The variable that disables the takeover is reported, with exit status 1."""
     done = run(
         tmp_path,
         MLFLOW_LITELLM_TAKEOVER="false",
@@ -110,7 +110,7 @@ def test_no_takeover_fails(tmp_path: Path) -> None:
 
 
 def findings(**versions: str) -> dict[str, str]:
-    """Return the remedies of what is wrong with these versions, by mark and text."""
+    """Return the remedies of the problems with these versions, by mark and text."""
     found = [*doctor._out_of_range(versions), *doctor._overlaid(versions)]
     return {f"{finding.mark} {finding.text}": finding.remedy for finding in found}
 
@@ -135,19 +135,19 @@ GOOD = {"litellm": "1.106.2", "wrapt": "2.5.2", "mlflow-tracing": "3.17.2"}
 def test_versions_that_do_not_work_are_told(
     versions: dict[str, str], text: str, remedy: str
 ) -> None:
-    """Each comes with the pip command that mends it."""
+    """Each unsupported version is reported with the pip command that fixes it."""
     found = findings(**{**GOOD, **versions})
     [match] = [each for each in found if each.startswith(text)]
     assert remedy in found[match]
 
 
 def test_versions_that_work_are_not_complained_of() -> None:
-    """The range that is supported gives no finding."""
+    """A supported version is not reported."""
     assert {} == findings(**GOOD)
 
 
 def wrapper(function: Any) -> Any:
-    """Wrap a function as a tracer that uses functools would."""
+    """Wrap a function with functools, as other tracers do."""
 
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -158,14 +158,14 @@ def wrapper(function: Any) -> Any:
 
 @pytest.mark.parametrize("wrap", [wrapper, lambda f: wrapt.FunctionWrapper(f, print)])
 def test_wrappers_of_others_are_named(wrap: Any) -> None:
-    """Their module is told by their code, as their __module__ is LiteLLM's."""
+    """Other wrappers are reported by the module of their code, as their __module__ is LiteLLM's."""
     expected = "builtins" if wrap is not wrapper else __name__
     assert [expected] == doctor.wrapped_by(wrap(litellm.completion))
     assert [] == doctor.wrapped_by(litellm.completion)
 
 
 def test_each_patch_is_told() -> None:
-    """Traced, covered, missing in this version, and lost."""
+    """Each patch is reported as traced, covered, missing in this version, or lost."""
     module = type(sys)("stand_in")
     vars(module).update(there=lambda: None, covered=lambda: None, lost=lambda: None)
     names = ("there", "covered", "gone", "lost")
@@ -182,7 +182,7 @@ def test_each_patch_is_told() -> None:
 
 
 def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """MLflow's own is set aside, others work beside."""
+    """MLflow's own callback is reported as replaced, and other callbacks as compatible."""
     monkeypatch.setattr(litellm, "success_callback", ["mlflow", "langfuse", wrapper])
     found = [finding.text for finding in doctor.other_callbacks(litellm)]
     where = "in litellm.success_callback,"
@@ -192,7 +192,7 @@ def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_autolog_of_somebody_else_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its module is named."""
+    """Another library's `autolog` is reported by its module."""
     monkeypatch.setattr(mlflow.litellm, "autolog", wrapper)
     [finding] = doctor._switch()
     assert "FAIL" == finding.mark
@@ -201,7 +201,7 @@ def test_an_autolog_of_somebody_else_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_tracing_switched_off_in_mlflow_is_told() -> None:
-    """Nothing would be traced, so that it fails."""
+    """Tracing that is disabled in MLflow is a failure, as nothing would be traced."""
     mlflow.tracing.disable()
     try:
         assert "FAIL" == doctor._recording().mark
@@ -214,13 +214,13 @@ def test_tracing_switched_off_in_mlflow_is_told() -> None:
 def test_a_sampling_ratio_that_is_no_number_is_told(
     ratio: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """MLflow would start no span."""
+    """A sampling ratio that is not a number is reported, as MLflow would start no span."""
     monkeypatch.setenv("MLFLOW_TRACE_SAMPLING_RATIO", ratio)
     assert "FAIL" == doctor._recording().mark
 
 
 def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where traces go to OpenTelemetry, that is told instead of MLflow's store."""
+    """If traces go to a collector, the collector is checked instead of MLflow's store."""
     with socket.create_server(("127.0.0.1", 0)) as collector:
         endpoint = f"http://127.0.0.1:{collector.getsockname()[1]}"
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
@@ -232,7 +232,7 @@ def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("traces")
 def test_the_experiment_of_the_environment_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By id, by a name that is there, by one that is not."""
+    """The experiment is reported by id, by an existing name, and by a missing name."""
     monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
     assert "experiment 'Default' (id 0)" in doctor._destined_store().text
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "Default")

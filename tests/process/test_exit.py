@@ -1,4 +1,4 @@
-"""Scripts that end right after their last call leave every trace behind, and say nothing odd."""
+"""Scripts that end right after their last call store every trace and print nothing unexpected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ call = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}],
         "mock_response": "hello there"}
 """
 
-# By what is said of it: how the script goes on, and what its spans say of their streams.
+# By description: the rest of the script, and its streams' ends as recorded.
 SCRIPTS = {
     "sync": ("litellm.completion(**call)", [None]),
     "async": ("asyncio.run(litellm.acompletion(**call))", [None]),
@@ -47,7 +47,7 @@ SCRIPTS = {
 
 
 def stored(folder: Path) -> list[str | None]:
-    """Return what the spans in MLflow's default store say of the end of their streams."""
+    """Return how the streams of the spans in MLflow's default store ended."""
     with sqlite3.connect(folder / "mlflow.db") as store:
         rows = store.execute(
             "SELECT json_extract(content, '$.attributes.stream_end') FROM spans"
@@ -56,14 +56,14 @@ def stored(folder: Path) -> list[str | None]:
 
 
 def odd(stderr: str) -> list[str]:
-    """Return what a script said beside MLflow's INFO and LiteLLM's own log."""
+    """Return a script's stderr without MLflow's INFO lines and LiteLLM's log."""
     lines = [line for line in stderr.splitlines() if line.strip()]
     return [line for line in lines if " INFO " not in line and " - LiteLLM:" not in line]
 
 
 @pytest.mark.parametrize("title", SCRIPTS)
 def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_path: Path) -> None:
-    """With MLflow's default store and its default, asynchronous export."""
+    """With MLflow's default store and asynchronous export, every trace is stored at exit."""
     code, ends = SCRIPTS[title]
     done = run(BEGIN + code, tmp_path)
     assert stored(tmp_path) == ends
@@ -76,7 +76,10 @@ def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_p
 def test_stream_open_at_a_fork_ends_in_its_own_process_alone(
     childs_doing: str, tmp_path: Path
 ) -> None:
-    """The child has the span, but not the threads that export it: ending it there hangs."""
+    """The open stream's span ends only in the stream's own process.
+
+    A forked child has the span, but not the exporting threads, so that ending it would hang.
+    """
     code = f"""
 import os, sys
 litellm.completion(**call)

@@ -1,4 +1,4 @@
-"""A process may end at any moment: it does so as untraced, and what had ended is stored."""
+"""A process that ends at any moment ends as untraced, and its ended calls are stored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 
-# By what is said of it: how a program ends, and how many traces it leaves behind.
+# By description: how a program ends, and the number of traces that it stores.
 MOMENTS: dict[str, tuple[str, int]] = {
     "falls off the end": ("print(said(ask()))", 1),
     "holds a stream": ("stream = ask(stream=True); print(said(stream, 1))", 1),
@@ -32,8 +32,8 @@ MOMENTS: dict[str, tuple[str, int]] = {
     "exits with a message": ("ask(); sys.exit('that was all')", 1),
     "fails in a loop": ("for chunk in ask(stream=True): raise RuntimeError('in the loop')", 1),
     "fails by a call": ("ask(mock_response=ValueError('no answer'))", 1),
-    # MLflow's first export has SQLAlchemy run code from a string, after which Python forgets that
-    # Ctrl-C is to end it by a signal. The order of its writes decides whether it updates by a CASE.
+    # If MLflow's first export uses a CASE, which depends on the order of its writes, SQLAlchemy
+    # runs code from a string. Python then forgets that Ctrl-C must end it by a signal.
     "is interrupted in a loop": (
         (
             "ask(); mlflow.flush_trace_async_logging()\n"
@@ -92,7 +92,7 @@ MOMENTS: dict[str, tuple[str, int]] = {
         ),
         1,
     ),
-    # Of what begins only then, LiteLLM itself makes nothing.
+    # LiteLLM itself logs nothing of calls that begin only now.
     "calls as it exits": ("atexit.register(lambda: print(said(ask()))); ask()", 1),
     "streams as it exits": (
         "atexit.register(lambda: print(said(ask(stream=True)))); said(ask(stream=True))",
@@ -125,7 +125,7 @@ MOMENTS: dict[str, tuple[str, int]] = {
     ),
 }
 
-# What is said where a trace was begun too late to be stored.
+# The message if a trace began too late to be stored.
 OWN = "Traces of LiteLLM are incomplete"
 SETUP = """
     import asyncio, atexit, os, signal, sys, threading, time
@@ -169,19 +169,19 @@ SETUP = """
 
 
 def unlike(stderr: str) -> list[str]:
-    """Return what a process said beside logs, but for addresses and the frames of stacks."""
+    """Return a process's stderr without logs, addresses and stack frames."""
     lines = [line.partition("task: <Task")[0] for line in stderr.splitlines()]
     said = [re.sub("0x[0-9a-f]+", "0x", line) for line in lines if line[:1].strip()]
     return [line for line in said if " INFO " not in line and not line.startswith(OWN)]
 
 
 def summary(ended: Ended) -> tuple[int | None, str, list[str]]:
-    """Return what two processes that end alike have in common."""
+    """Return the values that must be equal for two processes."""
     return ended.code, ended.stdout, unlike(ended.stderr)
 
 
 def stored(folder: Path) -> int:
-    """Return how many traces MLflow's default store holds in a folder."""
+    """Return the number of traces in MLflow's default store in a folder."""
     with sqlite3.connect(folder / "mlflow.db") as store:
         [count] = store.execute("SELECT count(*) FROM trace_info").fetchone()
     return int(count)
@@ -189,7 +189,7 @@ def stored(folder: Path) -> int:
 
 @pytest.mark.timeout(520)
 def test_process_ends_at_any_moment_as_untraced(tmp_path: Path) -> None:
-    """With the same exit code and the same said, in time; each trace that could be is stored."""
+    """Exit code and output equal the untraced ones, in time, and each possible trace is stored."""
     untraced = {moment: code for moment, (code, _) in MOMENTS.items()}
     traced = {f"{name}, traced": f"mlflow.litellm.autolog()\n{untraced[name]}" for name in untraced}
     ended = run_each({**traced, **untraced}, SETUP, tmp_path)

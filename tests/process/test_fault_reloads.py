@@ -1,4 +1,4 @@
-"""Modules that are loaded anew, and processes that are spawned, are traced once, or not at all."""
+"""Calls in reloaded modules and spawned processes are traced at most once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ LOADING_ANEW = {
     **{f"reload {name}": f"importlib.reload(sys.modules[{name!r}])" for name in RELOADED},
     **{f"import {name} anew": f"import_anew({name!r})" for name in REMOVED},
 }
-# What is left patched then, and is patched again on top.
+# Modules whose reload leaves patches in place, which are then patched again.
 LEFT = {
     "reload mlflow_litellm._instrumentation.autolog",
     "import litellm anew",
@@ -100,10 +100,10 @@ print(json.dumps([told, patched(), before is ThreadPoolExecutor.submit]))
 
 
 def wrong(titles: set[str], folder: Path) -> dict[str, Ended]:
-    """Load modules anew while tracing is on; return those with which it is not as it should be."""
+    """Reload modules while tracing is on, and return those whose tracing is wrong afterwards."""
     programs = {title: PROGRAM.format(anew=LOADING_ANEW[title]) for title in sorted(titles)}
     ended = run_each(programs, SETUP, folder)
-    # Three calls, three spans; and nothing of ours is left when tracing is off.
+    # Three calls make three spans, and no patch is left when tracing is off.
     good = "[[3, 3, 0], [], true]\n"
     return {title: told for title, told in ended.items() if (told.code, told.stdout) != (0, good)}
 
@@ -111,14 +111,14 @@ def wrong(titles: set[str], folder: Path) -> dict[str, Ended]:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 @pytest.mark.timeout(520)
 def test_module_that_is_loaded_anew_is_traced_once(tmp_path: Path) -> None:
-    """And what was patched is the original again when that is switched off."""
+    """A reloaded module is traced once, and has its originals after tracing is off."""
     assert wrong(LOADING_ANEW.keys() - LEFT, tmp_path) == {}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks are of POSIX")
 @pytest.mark.timeout(520)
 def test_what_keeps_the_patches_is_loaded_anew(tmp_path: Path) -> None:
-    """Or what they are put on."""
+    """A reload of the modules with the patches, or of the patched modules, keeps tracing right."""
     assert wrong(LEFT, tmp_path) == {}
 
 
@@ -157,7 +157,10 @@ SPAWNING = """
 
 @pytest.mark.timeout(130)
 def test_spawned_process_traces_once_it_is_switched_on_there(tmp_path: Path) -> None:
-    """The traced function goes there by its name; of four calls, three are traced, in two."""
+    """A traced function is sent by its name.
+
+    Of four calls three are traced, in two processes.
+    """
     out = succeed(SPAWNING, tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(out) == ["hello"] * 4
     with sqlite3.connect(tmp_path / "mlflow.db") as store:

@@ -1,4 +1,4 @@
-"""Forked children trace for themselves, and nothing hangs: MLflow's threads are not in them."""
+"""Forked children trace and do not hang, although MLflow's threads are not in them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ mlflow.litellm.autolog()
 
 
 def asked(folder: Path) -> Counter[str]:
-    """Return what stored calls were asked for, to how often."""
+    """Return the prompts of the stored calls with their counts."""
     with sqlite3.connect(folder / "mlflow.db") as store:
         question = "json_extract(content, '$.attributes.\"mlflow.spanInputs\"')"
         rows = store.execute(
@@ -57,7 +57,7 @@ def asked(folder: Path) -> Counter[str]:
 
 
 def test_forks_amid_exports_lose_nothing(tmp_path: Path) -> None:
-    """While threads of the parent write to SQLite, whose locks a child would find locked."""
+    """Forks lose no trace while the parent's threads hold SQLite's locks."""
     code = """
 for n in range(8):
     for _ in range(12):
@@ -74,7 +74,10 @@ for n in range(8):
 
 
 def test_child_that_exits_sends_what_it_has(tmp_path: Path) -> None:
-    """By itself, as any process does; what waits in the parent is the parent's to send."""
+    """A child that exits sends its own traces.
+
+    The parent sends the traces that wait in the parent.
+    """
     code = """
 call_and_settle("parent")
 if not os.fork():
@@ -87,7 +90,7 @@ os.wait()
 
 
 def test_locks_of_other_threads_are_not_the_childs(tmp_path: Path) -> None:
-    """Whoever holds MLflow's traces, or switches tracing, at the moment of the fork."""
+    """A child does not hang if another thread holds MLflow's or this package's lock at the fork."""
     code = """
 from mlflow.tracing.trace_manager import InMemoryTraceManager
 from mlflow.utils.autologging_utils import autologging_conf_lock
@@ -124,7 +127,7 @@ over.set()
 
 @pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
 def test_workers_of_multiprocessing_send_what_they_have(way: str, tmp_path: Path) -> None:
-    """Forked ones run no exit handler; a stream that one holds to the end is there as well."""
+    """Workers send their traces, also of open streams, although forks run no exit handlers."""
     code = f"""
 def work(n):
     global stream
@@ -148,7 +151,7 @@ if __name__ == "__main__":
 
 
 def test_calls_in_a_forked_worker_are_below_the_span_that_is_open(tmp_path: Path) -> None:
-    """What a pool does for a function that is traced belongs to its trace."""
+    """Calls in a forked worker are children of the span that is open at the fork."""
     code = """
 with mlflow.start_span("outer"):
     call_and_settle("parent")
@@ -165,7 +168,7 @@ print([span.name for span in trace.data.spans if span.parent_id == outer.span_id
 
 
 def test_child_counts_for_itself(tmp_path: Path) -> None:
-    """Its health is that of a new process, and the parent's goes on."""
+    """A child has its own health counts, and the parent's continue."""
     code = """
 call("parent")
 child = os.fork()
@@ -203,7 +206,7 @@ def app(environ, start_response):
 
 
 def test_prefork_server_traces_each_request(tmp_path: Path) -> None:
-    """Its master has made a call before; the last requests come right before it is stopped."""
+    """A pre-fork server traces each request, also the last before its stop."""
     scripts.provide_store(tmp_path)
     (tmp_path / "serving.py").write_text(SERVER)
     address = f"127.0.0.1:{free_port()}"

@@ -1,4 +1,4 @@
-"""What is installed: names, types, licence, entry point."""
+"""The installed package has its names, types, license and entry point."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import mlflow_litellm
 
 
 def test_public_names_are_those_of_all() -> None:
-    """Sorted, and each of them there."""
+    """`__all__` is sorted, and each of its names exists."""
     assert sorted(mlflow_litellm.__all__) == mlflow_litellm.__all__
     assert all(hasattr(mlflow_litellm, name) for name in mlflow_litellm.__all__)
 
 
 def test_version_is_the_distributions() -> None:
-    """One place says it."""
+    """The package's version equals the distribution's."""
     assert mlflow_litellm.__version__ == importlib.metadata.version("mlflow_litellm")
 
 
 def test_what_is_tested_is_what_is_installed() -> None:
-    """Not a checkout that happens to be on the path."""
+    """The tested package is the installed one, not a checkout on the path."""
     distribution = importlib.metadata.distribution("mlflow_litellm")
     if '"editable": true' in (distribution.read_text("direct_url.json") or ""):
         pytest.skip("installed in editable mode")
@@ -32,18 +32,18 @@ def test_what_is_tested_is_what_is_installed() -> None:
 
 
 def test_types_are_shipped() -> None:
-    """``py.typed`` tells type checkers so."""
+    """``py.typed`` is installed, so that type checkers use the annotations."""
     assert (importlib.resources.files("mlflow_litellm") / "py.typed").is_file()
 
 
 def test_licence_is_shipped() -> None:
-    """Apache 2.0, with its text."""
+    """The text of the Apache 2.0 license is installed."""
     metadata = importlib.metadata.metadata("mlflow_litellm")
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
 def test_entry_point_leads_to_a_run_context_provider_without_tags() -> None:
-    """MLflow asks it at each run, and gets nothing."""
+    """The entry point is a run context provider without tags, which MLflow loads at each run."""
     [found] = [
         entry_point
         for entry_point in importlib.metadata.entry_points(group="mlflow.run_context_provider")
@@ -54,7 +54,7 @@ def test_entry_point_leads_to_a_run_context_provider_without_tags() -> None:
 
 
 def test_compromised_releases_of_litellm_are_excluded() -> None:
-    """1.82.7 and 1.82.8 carried malware."""
+    """Releases 1.82.7 and 1.82.8, which contained malware, are excluded."""
     [litellm] = [
         requirement
         for requirement in importlib.metadata.requires("mlflow_litellm") or ()
@@ -65,7 +65,7 @@ def test_compromised_releases_of_litellm_are_excluded() -> None:
 
 
 def test_files_stay_small() -> None:
-    """One mechanism a module: 450 lines are enough for each."""
+    """Each module has at most 450 lines."""
     package = Path(mlflow_litellm.__file__).parent
     lengths = {path.name: len(path.read_text().splitlines()) for path in package.rglob("*.py")}
     assert {name: length for name, length in lengths.items() if length > 450} == {}

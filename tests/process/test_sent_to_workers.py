@@ -1,4 +1,4 @@
-"""A traced function goes to another process by its name, as Spark, Ray, Dask and joblib send it."""
+"""Traced functions are pickled by name, as Spark, Ray, Dask and joblib send them to workers."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ WORKER = """
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Send calls out of a process that traces."""
+    """Send calls from a process that traces."""
     folder = tmp_path_factory.mktemp("sent")
     succeed(DRIVER, folder)
     return folder
@@ -91,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("on", "absent"), [(True, False), (False, False), (False, True)], ids=["on", "off", "absent"]
 )
 def test_calls_are_made_in_a_worker(on: bool, absent: bool, folder: Path) -> None:
-    """Traced if tracing is on there, also where this package is not installed."""
+    """A worker traces if tracing is on there, and also works without this package."""
     out = succeed(WORKER.format(on=on, absent=absent), folder)
     answers, made, calls = json.loads(out.splitlines()[-1])
     assert answers == ["hello"]
@@ -99,7 +99,7 @@ def test_calls_are_made_in_a_worker(on: bool, absent: bool, folder: Path) -> Non
 
 
 def test_function_is_one_to_everybody_else(folder: Path) -> None:
-    """Only cloudpickle is told of another type."""
+    """A traced function has the type of a function for everything except cloudpickle."""
     code = """
         import inspect, types, cloudpickle, litellm, mlflow
         mlflow.litellm.autolog()

@@ -1,4 +1,4 @@
-"""The folders of the package: what each may import, and how large each may grow."""
+"""Each folder of the package has a limited size and limited imports."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODULES = {module_name(file): path for file, path in FILES.items()}
 
 @cache
 def imported(module: str) -> list[str]:
-    """Return what a module imports, anywhere in it: in functions and for type checks, too."""
+    """Return all imports of a module, including those in functions and for type checks."""
     names: list[str] = []
     for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -41,7 +41,7 @@ def imported(module: str) -> list[str]:
 
 
 def inner_imports() -> dict[str, set[str]]:
-    """Return for each module the modules of the package that it imports."""
+    """Return for each module its imports from the package."""
     return {
         module: {name for name in imported(module) if name in MODULES and name != module}
         for module in MODULES
@@ -54,12 +54,12 @@ def modules_of(folder: str) -> list[str]:
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
-    """Imports for type checks count: a reader follows them as well."""
+    """No module imports itself through others, also not for type checks, which readers follow."""
     assert list(TopologicalSorter(inner_imports()).static_order())
 
 
 def test_imports_are_not_deep() -> None:
-    """The longest way from a module down to one that imports no other."""
+    """The longest chain of imports between modules is limited."""
     graph, levels = inner_imports(), dict[str, int]()
     for module in TopologicalSorter(graph).static_order():
         levels[module] = 1 + max((levels[name] for name in graph[module]), default=0)
@@ -68,7 +68,7 @@ def test_imports_are_not_deep() -> None:
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_folder_imports_only_the_folders_below_it(layer: str) -> None:
-    """What a folder knows is what it imports."""
+    """A folder imports only the folders before it."""
     allowed = tuple(f"mlflow_litellm.{name}." for name in LAYERS[: LAYERS.index(layer) + 1])
     modules, graph = modules_of(layer), inner_imports()
     assert modules
@@ -81,19 +81,19 @@ def test_folder_imports_only_the_folders_below_it(layer: str) -> None:
     [("_common", {"litellm", "mlflow"}), ("_payloads", {"mlflow", "wrapt"})],
 )
 def test_folder_does_not_know_a_library(folder: str, foreign: set[str]) -> None:
-    """Payloads are pure functions from LiteLLM's data to what is recorded."""
+    """Folders do not import certain libraries, as payloads are pure functions of LiteLLM's data."""
     names = [name for module in modules_of(folder) for name in imported(module)]
     assert {name.partition(".")[0] for name in names} & foreign == set()
 
 
 def test_root_has_few_entries() -> None:
-    """A reader sees the whole of it at once."""
+    """The root has few entries, so that a reader sees all of them at once."""
     entries = [path for path in PACKAGE.iterdir() if path.name != "__pycache__"]
     assert len(entries) <= MAX_ENTRIES
 
 
 def test_folders_and_files_are_small() -> None:
-    """One mechanism is a module, and a folder is a list that is read at a glance."""
+    """Folders and files are small: a module has one mechanism, and a folder has a short list."""
     folders = [path.parent for path in FILES.values()]
     assert {path.name for path in folders if folders.count(path) > MAX_FILES} == set()
     lines = {

@@ -1,4 +1,4 @@
-"""Putting wrappers on names and taking them off again, without MLflow and LiteLLM."""
+"""Wrappers are put on names and removed again, without MLflow and LiteLLM."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def greet(name: str) -> str:
-    """Be the function that is patched."""
+    """Return a greeting. Tests patch this function."""
     return f"hello {name}"
 
 
 def shout(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
-    """Be the wrapper."""
+    """Wrap a call of `greet`."""
     return wrapped(*args, **kwargs).upper()
 
 
 @pytest.fixture
 def modules() -> Iterator[dict[str, ModuleType]]:
-    """Load a package with a function, and user code beside it; unload both after the test."""
+    """Load a package with a function, and a module of user code. Unload both after the test."""
     names = ("package", "package.inner", "user_code")
     made = {name: ModuleType(name) for name in names}
     sys.modules.update(made)
@@ -40,18 +40,18 @@ def modules() -> Iterator[dict[str, ModuleType]]:
 
 @pytest.fixture
 def switch() -> dict[str, bool]:
-    """Hold whether the patch is on."""
+    """Return the switch of the patch."""
     return {"on": True}
 
 
 @pytest.fixture
 def patch(modules: dict[str, ModuleType], switch: dict[str, bool]) -> Patch:
-    """Patch ``package.greet``."""
+    """Return a patch of ``package.greet``."""
     return Patch(modules["package"], "greet", shout, lambda: switch["on"])
 
 
 def test_patch_is_applied_and_reverted(patch: Patch) -> None:
-    """To the same object as before."""
+    """Reverting a patch restores the same object."""
     apply_all([patch])
     assert patch.holder.greet("you") == "HELLO YOU"
     assert (patch.applied, patch.full_name) == (True, "package.greet")
@@ -61,7 +61,7 @@ def test_patch_is_applied_and_reverted(patch: Patch) -> None:
 
 
 def test_wrapper_is_the_same_object_each_time(patch: Patch) -> None:
-    """So that what somebody captured is live again, and is never wrapped twice."""
+    """The wrapper is one object, so that captured ones work again and are never wrapped twice."""
     apply_all([patch])
     first = patch.holder.greet
     revert_all([patch])
@@ -71,7 +71,7 @@ def test_wrapper_is_the_same_object_each_time(patch: Patch) -> None:
 
 
 def test_wrapper_asks_at_each_call(patch: Patch, switch: dict[str, bool]) -> None:
-    """A captured wrapper is inert while the switch is off."""
+    """The wrapper checks the switch at each call, so that a captured one is inactive while off."""
     apply_all([patch])
     captured = patch.holder.greet
     switch["on"] = False
@@ -82,7 +82,7 @@ def test_wrapper_asks_at_each_call(patch: Patch, switch: dict[str, bool]) -> Non
 def test_alias_in_user_code_is_rebound_both_ways(
     patch: Patch, modules: dict[str, ModuleType]
 ) -> None:
-    """Under any name, by identity, whether it was made before or while on."""
+    """Aliases are found by identity, under any name, from before or after the switch."""
     user_code = modules["user_code"]
     user_code.hi = greet  # type: ignore[attr-defined]
     apply_all([patch])
@@ -95,7 +95,7 @@ def test_alias_in_user_code_is_rebound_both_ways(
 def test_alias_inside_the_package_is_left_alone_until_it_holds_the_wrapper(
     patch: Patch, modules: dict[str, ModuleType]
 ) -> None:
-    """The package's own modules go on calling what they imported."""
+    """The package's own modules keep their imported function."""
     inner = modules["package.inner"]
     inner.greet = greet  # type: ignore[attr-defined]
     apply_all([patch])
@@ -106,7 +106,7 @@ def test_alias_inside_the_package_is_left_alone_until_it_holds_the_wrapper(
 
 
 def test_lazy_modules_are_not_loaded_by_the_search(patch: Patch, tmp_path: Path) -> None:
-    """``importlib.util.LazyLoader`` loads at the first look at any attribute."""
+    """The search does not load lazy modules, which load at any attribute access."""
     (tmp_path / "lazy_one.py").write_text("raise RuntimeError('loaded')")
     spec = importlib.util.spec_from_file_location("lazy_one", tmp_path / "lazy_one.py")
     assert spec is not None
@@ -125,7 +125,7 @@ def test_lazy_modules_are_not_loaded_by_the_search(patch: Patch, tmp_path: Path)
 def test_values_that_cannot_be_compared_are_passed_over(
     patch: Patch, modules: dict[str, ModuleType]
 ) -> None:
-    """Arrays raise when asked whether they equal something."""
+    """Values that raise when compared, such as arrays, are ignored."""
 
     class Array:
         def __eq__(self, other: object) -> bool:
@@ -139,7 +139,7 @@ def test_values_that_cannot_be_compared_are_passed_over(
 
 
 def test_missing_name_is_skipped(modules: dict[str, ModuleType]) -> None:
-    """And a module's ``__getattr__`` is not asked for it."""
+    """A missing name is skipped, and a module's ``__getattr__`` is not called."""
 
     def refuse(name: str) -> Any:
         raise RuntimeError(name)
@@ -152,7 +152,7 @@ def test_missing_name_is_skipped(modules: dict[str, ModuleType]) -> None:
 
 
 def test_function_put_in_the_place_of_the_original_is_wrapped_anew(patch: Patch) -> None:
-    """Off puts back what stood there at the last on."""
+    """A replaced function is wrapped, and restored by switching off."""
     apply_all([patch])
     revert_all([patch])
 
@@ -167,7 +167,7 @@ def test_function_put_in_the_place_of_the_original_is_wrapped_anew(patch: Patch)
 
 
 def test_wrapper_that_was_cut_off_is_put_back(patch: Patch) -> None:
-    """Another library that restores what it once saw takes our wrapper off; on puts it back."""
+    """A wrapper that another library removed by restoring an old function is put back."""
     apply_all([patch])
     patch.holder.greet = patch.original
     assert not patch.applied
@@ -177,7 +177,7 @@ def test_wrapper_that_was_cut_off_is_put_back(patch: Patch) -> None:
 
 
 def test_wrapper_that_was_cut_off_is_no_reason_to_leave_a_later_one_alone(patch: Patch) -> None:
-    """Cut off while on, it is not below what somebody puts there while off."""
+    """A wrapper removed while on does not prevent wrapping a function that is set while off."""
     apply_all([patch])
     patch.holder.greet = patch.original
     revert_all([patch])
@@ -187,7 +187,7 @@ def test_wrapper_that_was_cut_off_is_no_reason_to_leave_a_later_one_alone(patch:
 
 
 def test_wrapper_that_somebody_puts_back_while_off_is_not_wrapped_again(patch: Patch) -> None:
-    """It is the wrapper still, and off takes it away."""
+    """A wrapper that other code restores while off is not wrapped again, and off removes it."""
     apply_all([patch])
     revert_all([patch])
     patch.holder.greet = patch.patched

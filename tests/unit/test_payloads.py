@@ -1,4 +1,4 @@
-"""What a chat completion asks and answers, as plain data: no MLflow, no network."""
+"""The request and response of a chat completion become JSON types. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mlflow_litellm._payloads.secrets import REDACTED
 
 
 def test_request_keeps_what_shapes_the_answer_only() -> None:
-    """An allowlist: no list of secrets is ever whole."""
+    """Only allowed parameters are recorded, as a list of secret names is never complete."""
     request = chat.request(
         {
             "model": "gpt-4o",
@@ -42,7 +42,7 @@ def test_request_keeps_what_shapes_the_answer_only() -> None:
     ],
 )
 def test_what_opens_an_mcp_server_is_left_out(kind: str, url: str, openers: Any) -> None:
-    """OpenAI's and Anthropic's definitions of such tools name it differently."""
+    """Credentials of MCP servers are left out of OpenAI's and Anthropic's tool definitions."""
     tool = {"type": kind, "name": "docs", url: "https://host/mcp?token=secret", **openers}
     request = chat.request({"tools": [tool]})
     assert request.inputs["tools"] == [
@@ -52,7 +52,7 @@ def test_what_opens_an_mcp_server_is_left_out(kind: str, url: str, openers: Any)
 
 
 def test_schema_of_a_tool_is_recorded_as_it_is() -> None:
-    """It names what the tool takes, which may go by the name of a secret."""
+    """A tool's schema is recorded unchanged, although a parameter may have a secret's name."""
     parameters = {"type": "object", "properties": {"api_key": {"type": "string"}}}
     tools = [
         {"type": "function", "function": {"name": "f", "parameters": parameters}},
@@ -75,7 +75,7 @@ def test_schema_of_a_tool_is_recorded_as_it_is() -> None:
 )
 @pytest.mark.parametrize("key", ["fallbacks", "context_window_fallbacks", "model_list"])
 def test_models_given_as_deployments_are_recorded_by_name(key: str, given: Any, names: Any) -> None:
-    """Such a deployment holds its keys."""
+    """A model that is given as a deployment, which holds keys, is recorded by its name."""
     assert chat.request({key: given}).inputs == {key: names}
 
 
@@ -91,17 +91,17 @@ def test_models_given_as_deployments_are_recorded_by_name(key: str, given: Any, 
     ],
 )
 def test_media_is_noticed(content: Any, has_media: bool) -> None:
-    """Only then is MLflow asked to look for attachments, which takes its time."""
+    """Media is detected, as only then MLflow searches for attachments, which takes time."""
     assert chat.request({"messages": [{"content": content}]}).has_media is has_media
 
 
 @pytest.mark.parametrize("name", ["images", "audio"])
 def test_media_of_an_earlier_answer_is_noticed(name: str) -> None:
-    """Users send back what a model gave them."""
+    """Media of an earlier response, which users send back, is detected."""
     assert chat.request({"messages": [{"role": "assistant", name: [{}]}]}).has_media
 
 
 @pytest.mark.parametrize("messages", [None, "text", 5, [None], ["text"], [{}]])
 def test_strange_messages_are_no_fault(messages: Any) -> None:
-    """What they do in LiteLLM is LiteLLM's affair."""
+    """Strange messages raise no error here, regardless of their effect in LiteLLM."""
     assert chat.request({"messages": messages, "tools": "none"}).has_media is False

@@ -1,4 +1,4 @@
-"""Anything becomes plain data that a store takes: no MLflow, no network."""
+"""Any value becomes JSON types that a store accepts. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pair:
 
 
 class Name(str):
-    """A kind of string."""
+    """A subclass of str."""
 
     __slots__ = ()
 
@@ -70,24 +70,24 @@ class Name(str):
     ],
 )
 def test_value_becomes_plain(value: Any, expected: Any) -> None:
-    """Data is copied; what is no data is named."""
+    """Data is copied, and other values are replaced by a name."""
     assert to_jsonable(value) == expected
 
 
 def test_pydantic_class_becomes_its_schema() -> None:
-    """As ``response_format`` takes it."""
+    """A pydantic class, which ``response_format`` accepts, becomes its schema."""
     assert to_jsonable(Point) == Point.model_json_schema()
 
 
 def test_iterator_is_not_consumed() -> None:
-    """The call needs it still."""
+    """An iterator is not consumed, because the call still needs it."""
     iterator = iter([1, 2])
     assert to_jsonable({"stream": iterator}) == {"stream": "<builtins.list_iterator>"}
     assert list(iterator) == [1, 2]
 
 
 def test_cycle_is_cut_where_it_closes() -> None:
-    """And what merely stands twice is not taken for one."""
+    """A cycle is cut at its end, and an object that occurs twice is not a cycle."""
     shared = [1]
     cycle: dict[str, Any] = {"twice": [shared, shared]}
     cycle["self"] = cycle
@@ -95,14 +95,14 @@ def test_cycle_is_cut_where_it_closes() -> None:
 
 
 def test_copy_is_out_of_reach_of_later_changes() -> None:
-    """LiteLLM and callers change their messages later."""
+    """Later changes of the messages by LiteLLM or the caller do not affect the copy."""
     messages = [{"content": [{"text": "before"}]}]
     copied = to_jsonable(messages)
     messages[0]["content"][0]["text"] = "after"
     assert copied == [{"content": [{"text": "before"}]}]
 
 
-# Surrogates among them, which hypothesis leaves out by itself.
+# Includes surrogates, which hypothesis excludes by default.
 TEXT = st.text(st.characters(exclude_categories=()))
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.binary() | TEXT
 JSON_LIKE = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
@@ -110,12 +110,12 @@ JSON_LIKE = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries
 
 @given(JSON_LIKE)
 def test_anything_becomes_what_a_store_takes(value: Any) -> None:
-    """Strict JSON, in UTF-8."""
+    """Any value becomes strict JSON in UTF-8."""
     json.dumps(to_jsonable(value), ensure_ascii=False, allow_nan=False).encode()
 
 
 def test_what_nests_too_deep_is_cut() -> None:
-    """The encoder, which recurses, would fail on the whole of it."""
+    """Data with too many levels is cut, as the recursive encoder would fail for all of it."""
     value: Any = "core"
     for _ in range(100_000):
         value = [value]
@@ -125,7 +125,7 @@ def test_what_nests_too_deep_is_cut() -> None:
 
 
 def test_model_that_cannot_be_dumped_costs_itself_alone() -> None:
-    """What stands beside it is recorded."""
+    """A model that cannot be dumped affects only itself, and the data beside it is recorded."""
 
     class Broken(pydantic.BaseModel):
         def model_dump(self, **_: Any) -> Any:

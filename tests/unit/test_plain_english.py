@@ -18,11 +18,11 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = sorted((ROOT / "mlflow_litellm").rglob("*.py"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# For 1,000 words.
+# Occurrences in 1,000 words.
 LIMIT = 1.0
 CODE = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)|^#[^\n]*$", re.MULTILINE | re.DOTALL)
 WORD = re.compile(r"[A-Za-z']+")
-# Names that only this package had for things that MLflow, LiteLLM and OpenTelemetry have names for.
+# Names that only this package used for concepts of MLflow, LiteLLM and OpenTelemetry.
 OWN_NAMES = {
     "Answer", "DOORS", "Door", "Enclosing", "GatewayAnswer", "become", "bridges", "cleaned", "door",
     "doors", "enclosing", "given_base", "has_place", "hidden", "is_late", "is_on", "is_plumbing",
@@ -54,7 +54,7 @@ def tokens(source: str) -> list[tuple[int, str]]:
 @pytest.mark.parametrize("word", ["what", "where"])
 @pytest.mark.parametrize("area", ["docs", "package"])
 def test_sentences_name_their_subject(area: str, word: str) -> None:
-    """In the documentation, and in docstrings and comments."""
+    """The two words are rare in the documentation, and in docstrings and comments."""
     pages, modules = (PAGES, []) if area == "docs" else ([], PACKAGE)
     texts = [*map(prose_of_page, pages), *map(prose_of_module, modules)]
     words = [found.lower() for text in texts for found in WORD.findall(text)]
@@ -63,6 +63,6 @@ def test_sentences_name_their_subject(area: str, word: str) -> None:
 
 @pytest.mark.parametrize("file", PACKAGE, ids=lambda file: file.relative_to(ROOT).as_posix())
 def test_names_are_the_fields(file: Path) -> None:
-    """So that a reader who knows the three libraries has to look none up."""
+    """Names are the libraries' own, so that a reader who knows the libraries knows the names."""
     names = {text for kind, text in tokens(file.read_text("utf-8")) if kind == tokenize.NAME}
     assert names & OWN_NAMES == set()

@@ -1,4 +1,4 @@
-"""Secrets told from other texts, by name and by value: no MLflow, no network."""
+"""Secrets are distinguished from other texts by name and by value. No MLflow, no network."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ OTHER_NAMES = [
 
 
 def test_names_of_secrets_are_told_from_others() -> None:
-    """However their words are put together, and whatever only looks like them."""
+    """Names of secrets are recognized in any spelling, and similar names are not."""
     assert [name for name in NAMES if not is_secret_name(name)] == []
     assert [name for name in OTHER_NAMES if is_secret_name(name)] == []
 
@@ -72,7 +72,7 @@ def test_names_of_secrets_are_told_from_others() -> None:
     ],
 )
 def test_cleaned_data(given_data: Any, expected: Any) -> None:
-    """By the name, in the ways that names and values stand together."""
+    """Values are redacted by their names, in each form of names and values."""
     assert json.dumps(redact_named_secrets(given_data)).replace(REDACTED, "*") == json.dumps(
         expected
     )
@@ -98,7 +98,7 @@ def test_cleaned_data(given_data: Any, expected: Any) -> None:
     ],
 )
 def test_cleaned_url(url: str, expected: str) -> None:
-    """What opens nothing stays as it was written."""
+    """The credentials in a URL are redacted, and the rest is unchanged."""
     assert strip_credentials(url).replace(REDACTED, "*") == expected
 
 
@@ -118,7 +118,7 @@ QUOTING = [
 
 
 def test_what_looks_like_a_key_is_redacted() -> None:
-    """As providers quote it, where nobody knows the key."""
+    """A text that looks like a key, as providers quote it, is redacted if the key is unknown."""
     told = [redacted(text, []) for text in QUOTING]
     assert [text for text in told if REDACTED not in text] == []
     assert [text for text in told if re.search(r"wxyz|Ab1|a0Af|dXNl|AIza|123|AKIA|eyJ", text)] == []
@@ -139,7 +139,7 @@ ORDINARY = [
 
 
 def test_ordinary_text_is_not_redacted() -> None:
-    """Exceptions stay readable."""
+    """Ordinary text is not redacted, so that exceptions are readable."""
     given_arguments = {
         "api_key": "dummy", "extra_headers": {"accept": "application/json", "x": "default"},
         "timeout": "slow", "extra_body": {"mode": "access"}, "base_model": "gpt-4o-mini",
@@ -150,7 +150,7 @@ def test_ordinary_text_is_not_redacted() -> None:
 
 
 def test_words_and_paths_of_the_environment_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable goes by a secret's name for many reasons."""
+    """Words and paths in variables are no secrets, also if a variable has the name of a secret."""
     given_variables = {"FOO_KEY": "default", "KEY_FILE": os.__file__, "AUTH_URL": "https://a1/b"}
     for name, value in given_variables.items():
         monkeypatch.setenv(name, value)
@@ -166,7 +166,7 @@ ESCAPES: list[Callable[[str], str]] = [
     "secret", ["p4ss", "hunter", "open sesame", "-\n-MII/abc1d\n-", "ключ-k1", "a\\b'c1"]
 )
 def test_known_secret_is_redacted_however_it_is_escaped(secret: str) -> None:
-    """Short ones and words as words of their own."""
+    """A known secret is redacted in any escaped form. A short one or a word is only if whole."""
     known = secrets({"password": secret}, RECORDED)
     told = {redacted(f"<{quoted(secret)}>", known) for quoted in ESCAPES}
     assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
@@ -180,7 +180,7 @@ PIECES = [
 
 
 def test_time_grows_with_the_text_alone() -> None:
-    """Errors may be as long as what they quote."""
+    """Time is linear in the text's length, as errors may be as long as the texts they quote."""
 
     def seconds(piece: str, size: int) -> float:
         text = piece * (size // len(piece))
@@ -189,13 +189,13 @@ def test_time_grows_with_the_text_alone() -> None:
         redact_named_secrets(text)
         return time.perf_counter() - start
 
-    # Three times what is in proportion; what goes by the square takes 64 times as long.
+    # Three times the linear time. Quadratic time would be 64 times as long.
     slow = [p for p in PIECES if seconds(p, 1 << 20) > 24 * seconds(p, 1 << 17) + 0.1]
     assert slow == []
 
 
 def test_document_among_the_arguments_holds_nobody_up() -> None:
-    """It is no secret, however long, and nobody is to wait until it has been looked for."""
+    """A long document in the arguments is not a secret, and is not searched for."""
     document = "\u4e00\u4e8c\u4e09 and so on, then more " * 20_000
     arguments = {"extra_body": {"documents": [document]}, "prompt": "Connection refused by host"}
     found = secrets(arguments, RECORDED)
@@ -204,7 +204,7 @@ def test_document_among_the_arguments_holds_nobody_up() -> None:
 
 
 def test_plain_value_of_a_header_is_a_secret() -> None:
-    """A password may be a word."""
+    """The plain value of a header is a secret, as a password may be a word."""
     found = secrets({"extra_headers": {"X-Db-Pass": "swordfish"}}, RECORDED)
     assert redacted("refused swordfish", found) == "refused [REDACTED]"
 
@@ -218,17 +218,17 @@ def test_plain_value_of_a_header_is_a_secret() -> None:
     ],
 )
 def test_cookies_are_redacted_by_their_label(text: str) -> None:
-    """Whatever they hold: LiteLLM's clients send back what no call was given."""
+    """Cookies are redacted by label, as LiteLLM's clients send cookies that no call was given."""
     assert "plain words" not in redacted(text, [])
 
 
 def test_text_about_cookies_stays() -> None:
-    """Where nothing is labelled as one."""
+    """A text about cookies without a label is unchanged."""
     assert redacted("a cookie recipe with flour", []) == "a cookie recipe with flour"
 
 
 def in_urls(secret: str, depth: int, quoted: Callable[[str], str]) -> str:
-    """Return a URL in the query of a URL, and so on, with a secret in the innermost."""
+    """Return nested URLs, each in the query of another, with a secret in the innermost."""
     url = f"https://host/?anything={quoted(secret)}"
     for _ in range(depth):
         url = f"https://host/?next={quoted(url)}"
@@ -240,7 +240,7 @@ def in_urls(secret: str, depth: int, quoted: Callable[[str], str]) -> str:
     [*((depth, quote_plus) for depth in range(9)), *((depth, str) for depth in (1, 4, 30, 3_000))],
 )
 def test_secret_in_urls_in_urls_is_found(depth: int, quoted: Callable[[str], str]) -> None:
-    """However deep it stands, and what stands beside it as well."""
+    """A secret in nested URLs is redacted at any depth, as are the secrets beside it."""
     url = in_urls("x7Kq2mZv9w", depth, quoted)
     found = secrets({"api_base": [url, "https://h/?a=y8Lr3nAw0x"]}, RECORDED)
     for secret in ("x7Kq2mZv9w", "y8Lr3nAw0x"):
@@ -256,7 +256,7 @@ def test_secret_in_urls_in_urls_is_found(depth: int, quoted: Callable[[str], str
     ],
 )
 def test_secret_in_what_is_no_url_is_found(url: str) -> None:
-    """The text of an exception may quote a part of it."""
+    """A secret in an invalid URL is redacted, as an exception's text may quote a part of it."""
     assert (
         redacted("refused x7Kq2mZv9w", secrets({"api_base": url}, RECORDED))
         == f"refused {REDACTED}"
@@ -264,7 +264,7 @@ def test_secret_in_what_is_no_url_is_found(url: str) -> None:
 
 
 def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
-    """Where the stack has no room, none of a text is recorded, rather than what is secret in it."""
+    """If the stack is too small to read a text's secrets, the whole text is left out."""
 
     def at_depth(depth: int) -> list[str]:
         return at_depth(depth - 1) if depth else secrets(arguments, RECORDED)
@@ -278,7 +278,7 @@ def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
 
 
 def test_text_with_more_secrets_than_there_is_time_for_is_left_out() -> None:
-    """It quotes a whole document, and is nothing that anybody reads."""
+    """A text with too many secrets for the time limit is left out, as it quotes a document."""
     known = [f"x7Kq/{number:06}" for number in range(20_000)]
     assert redacted(" ".join(known), known) == REDACTED
     assert redacted("refused x7Kq/000007", known) == f"refused {REDACTED}"
@@ -286,14 +286,14 @@ def test_text_with_more_secrets_than_there_is_time_for_is_left_out() -> None:
 
 @pytest.mark.parametrize("secret", ["key-🙂-a1", "🙂🙂🙂🙂🙂", "ключ", "一二三四五六七八"])
 def test_secret_of_another_alphabet_is_found_however_it_is_escaped(secret: str) -> None:
-    """JSON has two codes for what stands beyond the first 65,536."""
+    """A secret in another alphabet is redacted, also if JSON has two codes for a character."""
     told = {redacted(f"<{quoted(secret)}>", [secret]) for quoted in ESCAPES}
     assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
 
 
 @pytest.mark.parametrize("levels", [20, 5_000])
 def test_secret_in_an_object_that_nests_too_deep_is_found(levels: int) -> None:
-    """What looks like a key in its text is one, also if Python can read the JSON."""
+    """A key in the text of a deeply nested object is redacted, also if Python can read the JSON."""
     text = '{"a":' * levels + '"x7Kq2mZv9w"' + "}" * levels
     found = secrets({"vertex_credentials": text}, RECORDED)
     assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"

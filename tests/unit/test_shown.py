@@ -1,4 +1,4 @@
-"""The form of messages that MLflow's UI shows: what it changes, and that nothing else is lost."""
+"""Messages get the form that MLflow's UI shows, and no other data is lost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TEXT = {"type": "text", "text": "Hello."}
 PICTURE = {"type": "image_url", "image_url": {"url": REFERENCE, "detail": "low"}}
 SOUND = {"type": "input_audio", "input_audio": {"data": REFERENCE, "format": "wav"}}
 
-# By format, where messages stand, and those that the UI shows as they are.
+# By format: the key of the messages, and messages that the UI shows unchanged.
 TAKEN: list[tuple[str, str, list[Any]]] = [
     ("openai", "messages", [{"role": "user", "content": "Hello."}]),
     ("openai", "messages", [{"role": "user", "content": [TEXT, PICTURE, SOUND]}]),
@@ -29,24 +29,24 @@ TAKEN: list[tuple[str, str, list[Any]]] = [
 
 
 def part(told: dict[str, Any], message_format: str = "openai") -> dict[str, Any]:
-    """Return what is recorded of one part of a message."""
+    """Return the recorded form of one part of a message."""
     message = {"role": "user", "content": [told]}
     return chat_view.inputs(message_format, {"messages": [message]})["messages"][0]["content"][0]
 
 
 def message(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what is recorded of one answered message."""
+    """Return the recorded form of one message of a response."""
     return chat_view.outputs("openai", {"choices": [{"message": told}]})["choices"][0]["message"]
 
 
 def item(told: dict[str, Any]) -> dict[str, Any]:
-    """Return what is recorded of one item of a response."""
+    """Return the recorded form of one item of a response."""
     return chat_view.outputs("openai", {"output": [told]})["output"][0]
 
 
 @pytest.mark.parametrize(("message_format", "key", "items"), TAKEN)
 def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: list[Any]) -> None:
-    """Nothing is copied of ordinary messages."""
+    """Messages that the UI shows are not copied."""
     inputs = {key: items, "model": "m"}
     assert chat_view.inputs(message_format, inputs) is inputs
 
@@ -54,14 +54,17 @@ def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: 
 @pytest.mark.parametrize("told", [None, "text", {}, {"messages": None}, {"messages": "Hello."}])
 @pytest.mark.parametrize("message_format", [None, "openai", "anthropic", "gemini", "other"])
 def test_what_has_no_messages_is_left_alone(message_format: str | None, told: Any) -> None:
-    """As where content is not logged, or the answer is none."""
+    """Data without messages is unchanged, as for hidden content or a response that is None."""
     assert chat_view.inputs(message_format, told) is told
     assert chat_view.outputs(message_format, told) is told
 
 
 @pytest.mark.parametrize(("role", "known"), [("developer", "system"), ("function", "tool")])
 def test_role_is_told_by_the_name_that_is_shown(role: str, known: str) -> None:
-    """And the role that was sent stands beside it; the user's messages are not changed."""
+    """The role is one that the UI shows, beside the original role.
+
+    The user's messages are unchanged.
+    """
     sent = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hello."}]
     first, second = chat_view.inputs("openai", {"messages": sent})["messages"]
     assert first == {"role": known, "content": "Be brief.", "original": {"role": role}}
@@ -70,7 +73,7 @@ def test_role_is_told_by_the_name_that_is_shown(role: str, known: str) -> None:
 
 
 def test_attachment_of_any_part_is_shown() -> None:
-    """The part's own fields stay."""
+    """An attachment in any part is shown, and the part's own fields are kept."""
     file = {"type": "file", "file": {"file_data": REFERENCE, "filename": "a.pdf"}}
     told = {**file, "type": "image_url", "image_url": {"url": REFERENCE}}
     assert part(file) == {**told, "original": {"type": "file"}}
@@ -91,13 +94,13 @@ def test_attachment_of_any_part_is_shown() -> None:
     ],
 )
 def test_part_of_another_type_is_a_text(sent: dict[str, Any], text: str) -> None:
-    """Of what it says, or else its type and name."""
+    """A part of another type becomes a text with its content, or else its type and name."""
     told = {**sent, "type": "text", "text": text, "original": {"type": sent["type"]}}
     assert part(sent) == told
 
 
 def test_picture_is_given_as_the_ui_takes_it() -> None:
-    """With its URL in a dict, and a detail that the UI knows."""
+    """A picture has its URL in a dict, and a detail that the UI accepts."""
     assert part({"type": "image_url", "image_url": "https://a"})["image_url"] == {
         "url": "https://a"
     }
@@ -107,7 +110,7 @@ def test_picture_is_given_as_the_ui_takes_it() -> None:
 
 
 def test_tool_calls_have_what_the_ui_asks_for() -> None:
-    """Each an id, a function's name, and arguments in a text."""
+    """Each tool call has an id, a function name, and arguments as a text, as the UI requires."""
     custom = {"id": "1", "type": "custom", "custom": {"name": "run", "input": "1"}}
     local = {"id": None, "type": "function", "function": {"name": "f", "arguments": {"a": 1}}}
     first, second = message({"role": "assistant", "tool_calls": [custom, local]})["tool_calls"]
@@ -118,7 +121,7 @@ def test_tool_calls_have_what_the_ui_asks_for() -> None:
 
 
 def test_answer_is_shown_with_all_it_says() -> None:
-    """Reasoning, refusal and pictures."""
+    """A response is shown with its reasoning, refusal and pictures."""
     told = {"role": "assistant", "content": None, "reasoning_content": "Well."}
     assert message(told) == {**told, "reasoning": "Well."}
     told = {"role": "assistant", "content": None, "refusal": "No."}
@@ -129,7 +132,7 @@ def test_answer_is_shown_with_all_it_says() -> None:
 
 
 def test_gemini_is_spelled_in_one_way() -> None:
-    """Roles and parts that the UI does not know are told by others."""
+    """Roles and parts of Gemini that the UI does not show are replaced by others."""
     parts = [
         {"functionCall": {"name": "f", "args": {}}},
         {"inlineData": {"mimeType": "image/png", "data": REFERENCE}},
@@ -146,7 +149,7 @@ def test_gemini_is_spelled_in_one_way() -> None:
 
 
 def test_items_of_a_providers_tools_are_calls() -> None:
-    """And reasoning has a summary, and what a function gave is a text."""
+    """Items of a provider's tools become calls, reasoning has a summary, and results are texts."""
     search = {"id": "ws_1", "type": "web_search_call", "status": "completed"}
     told = item(search)
     assert (told["type"], told["call_id"], told["name"]) == (
@@ -160,7 +163,7 @@ def test_items_of_a_providers_tools_are_calls() -> None:
 
 
 def test_answered_part_of_a_response_makes_its_item_a_message() -> None:
-    """As it is sent back in the next turn."""
+    """A response part makes its item a message, as in the request of the next turn."""
     sent = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
     told = chat_view.inputs("openai", {"input": [sent]})["input"][0]
     text = {"type": "output_text", "text": "No.", "refusal": "No.", "original": {"type": "refusal"}}
@@ -168,7 +171,7 @@ def test_answered_part_of_a_response_makes_its_item_a_message() -> None:
 
 
 def test_calls_of_anthropics_own_tools_are_calls() -> None:
-    """What they gave is a text."""
+    """Calls of Anthropic's own tools become calls, and their results are texts."""
     call = {"type": "server_tool_use", "id": "1", "name": "web_search", "input": {}}
     assert part(call, "anthropic") == {
         **call, "type": "tool_use", "original": {"type": "server_tool_use"},
