@@ -1,1 +1,1 @@
-"""Runs programs with tracing off and on, and compares everything that they can see."""
+"""Runs programs with tracing off and on, and compares all values that they can see."""

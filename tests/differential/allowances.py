@@ -1,9 +1,9 @@
 """
-What a program may see of tracing, and so is not compared. Users read it, with the reasons, below
-*What a program can see of tracing* in ``docs/how-it-works.md``.
+The effects of tracing that a program may see, and that are not compared. Users find them, with the
+reasons, in *What a program can see of tracing* in ``docs/how-it-works.md``.
 
-No program asks for these: ``type()`` of a function or stream, a function's ``__wrapped__``, whether
-``iter(stream) is stream``, and a Router's method for its code, globals and closure.
+No program checks these: ``type()`` of a function or stream, a function's ``__wrapped__``, whether
+``iter(stream) is stream``, and the code, globals and closure of a Router's method.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 THREADS = ("MLflow", "Mlflow", "mlflow", "OtelBatch")
 # MLflow's store.
 OPEN_FILES = ("mlflow.db",)
-# What mlflow.get_last_active_trace_id() reads; and the call under way, None after a stream's chunk.
+# For mlflow.get_last_active_trace_id(), and the current call, which is None after a stream's chunk.
 CONTEXT_VARIABLES = frozenset({"last_active_trace_id", "mlflow_litellm_enclosing"})
-# Whose frames stand in tracebacks, between the caller's and LiteLLM's.
+# Packages with frames in tracebacks, between the caller's and LiteLLM's.
 WRAPPERS = ("mlflow_litellm", "wrapt")

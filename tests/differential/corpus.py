@@ -1,4 +1,4 @@
-"""Written programs: each is what one user does, and drawn ones seldom do."""
+"""Written programs: each does a user's task that drawn programs rarely do."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """
 Describes values as a program can see them, in JSON, so that two runs can be compared.
 
-What differs between any two runs (addresses, times, ids that are drawn) is put in a common form:
-ids by the order in which they come, so that equal ones stay equal, and others different.
+Values that differ between any two runs (addresses, times, generated ids) get a common form: ids are
+numbered in order of appearance, so that equal ids stay equal, and different ids stay different.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ABCS = [
     for name in names
 ]
 DEEPEST = 7
-# What reads as an id, an address, a date: `created` and the like are told by their size.
+# Ids, addresses and dates. Timestamps such as `created` are recognized by their size.
 DRAWN = re.compile(
     r"0x[0-9a-f]+"
     r"|\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"
@@ -42,12 +42,12 @@ DRAWN = re.compile(
     r"|(?<=Task-)\d+"
 )
 DAY_S = 86_400
-# Numbers under these names measure how long something took.
+# Numbers with these names are durations.
 MEASURED = re.compile(r"(_ms|duration|latency|elapsed|overhead|_time|_seconds|timings?)$")
 FRAMES = re.compile(rf'(?m)^  File "[^"\n]*/(?:{"|".join(WRAPPERS)})/[^\n]*\n(?: {{4}}[^\n]*\n)*')
-# Objects of these packages are described by what they hold.
+# Objects of these packages are described by their attributes.
 OPENED = ("litellm", "openai", "differential", "__main__", "types", "argparse")
-# What LiteLLM keeps about a call for its own use: times, threads, its clients. Names alone.
+# LiteLLM's internal objects for a call, with times, threads and clients. Described by name only.
 CLOSED = ("Logging", "LLMCachingHandler", "LiteLLMLoggingObj")
 
 
@@ -58,11 +58,11 @@ class Describer:
         self._ids: dict[str, int] = {}
         self._seen: list[Any] = []
         self._here = re.escape(str(Path.cwd()))
-        # LiteLLM's threads may be the first to import what a name is looked up in.
+        # LiteLLM's threads may be the first to import the module of a name.
         self._now = time.time()
 
     def text(self, text: str) -> str:
-        """Return a text with what was drawn for this run numbered."""
+        """Return a text with the generated values of this run replaced by numbers."""
         text = FRAMES.sub("", re.sub(self._here, "<here>", text))
         return DRAWN.sub(self._numbered, text)
 
@@ -70,7 +70,7 @@ class Describer:
         return f"<{self._ids.setdefault(match[0], len(self._ids))}>"
 
     def number(self, value: float, name: str) -> Any:
-        """Return a number, or what it measures."""
+        """Return a number, or a placeholder for a timestamp or duration."""
         if isinstance(value, bool):
             return value
         scales = (1, 1e3, 1e6, 1e9)
@@ -81,7 +81,7 @@ class Describer:
         return repr(value) if isinstance(value, float) else value
 
     def identity(self, value: Any) -> int:
-        """Return the number of an object: the same for the same one."""
+        """Return the number of an object, which is the same for the same object."""
         for number, kept in enumerate(self._seen):
             if (kept() if isinstance(kept, weakref.ref) else kept) is value:
                 return number
@@ -92,12 +92,12 @@ class Describer:
         return len(self._seen) - 1
 
     def alive(self) -> list[int]:
-        """Return the numbers of the objects that are still there, of those that can be watched."""
+        """Return the numbers of the weakly referenced objects that are still alive."""
         watched = ((n, kept) for n, kept in enumerate(self._seen) if isinstance(kept, weakref.ref))
         return [number for number, kept in watched if kept() is not None]
 
     def __call__(self, value: Any, name: str = "", depth: int = 0) -> Any:
-        """Describe a value, which is called `name` where it was found."""
+        """Describe a value that was found under `name`."""
         if value is None or isinstance(value, bool):
             return value
         kind = type(value)
@@ -147,7 +147,7 @@ class Describer:
         }
 
     def stream(self, value: Any) -> dict[str, Any]:
-        """Describe what can be done with a stream, without reading it."""
+        """Describe the interface of a stream, without reading it."""
         return {
             "dir": sorted(set(dir(value)) - {"__slotnames__"}),
             "abcs": [each.__name__ for each in ABCS if isinstance(value, each)],
@@ -160,7 +160,7 @@ class Describer:
         }
 
     def exception(self, error: BaseException, depth: int = 0) -> dict[str, Any]:
-        """Describe an exception with all that belongs to it."""
+        """Describe an exception with its attributes, cause and context."""
         if depth > DEEPEST:
             return {}
         within = functools.partial(self, depth=depth + 1)
@@ -177,7 +177,7 @@ class Describer:
         }
 
     def function(self, function: Any) -> dict[str, Any]:
-        """Describe what a program can ask a function."""
+        """Describe the properties of a function that a program can inspect."""
         return {
             question: self(outcome(functools.partial(ask, function)), question)
             for question, ask in QUESTIONS.items()
@@ -185,7 +185,7 @@ class Describer:
 
 
 def outcome(call: Any) -> Any:
-    """Return what a call gives, or the exception that it raises."""
+    """Return the result of a call, or its exception."""
     try:
         return call()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Draws programs: what users do with LiteLLM, step by step, as text that reads like theirs."""
+"""Draws programs that use LiteLLM as users do. Their text reads like a user's."""
 
 # ruff: noqa: ISC004 - A step of several lines is one text.
 
@@ -25,7 +25,7 @@ MOCKS = ["one two three", "", "litellm.RateLimitError", "litellm.InternalServerE
 
 @st.composite
 def arguments(draw: st.DrawFn, *, streamed: bool = False) -> str:
-    """Draw the arguments of a chat, as they stand in a call."""
+    """Draw the arguments of a chat, as text in a call."""
     if draw(st.booleans()):
         given = [repr(draw(st.sampled_from(TEXTS)))]
         if draw(st.integers(0, 3)) == 0:
@@ -50,7 +50,7 @@ def _await(kind: str) -> str:
 
 @st.composite
 def called(draw: st.DrawFn, kind: str) -> str:
-    """Draw a call whose arguments are looked at afterwards."""
+    """Draw a call whose arguments are inspected afterwards."""
     given = draw(arguments())
     lines = [f"given = dict({given})", "see(given, 'before')"]
     lines += [f"see({_await(kind)}{_call(kind, '**given')}, 'answer')"]
@@ -65,7 +65,7 @@ def opened(draw: st.DrawFn, kind: str) -> str:
     return f"stream = {_await(kind)}{_call(kind, given)}\nsee(stream, 'stream')"
 
 
-# What is done with a stream, sync and async.
+# Operations on a stream, sync and async.
 READING = {
     "sync": [
         "see(list(stream), 'rest')",
@@ -120,7 +120,7 @@ READING = {
         "see(stream.chunks, 'chunks')",
     ],
 }
-# What is done beside streams. {c}: completion or acompletion; {w}: await, if it is async.
+# Operations without streams. {c}: completion or acompletion; {w}: await, if it is async.
 DOING = {
     "any": [
         "see({w}ROUTER().{c}('m0', user('hi'), {n1}), 'routed')",
@@ -208,7 +208,7 @@ DOING = {
 
 @st.composite
 def step(draw: st.DrawFn, kind: str) -> str:
-    """Draw a step of a program."""
+    """Draw an operation of a program."""
     sort = draw(st.sampled_from(["call", "open", "read", "read", "do", "do"]))
     if sort == "call":
         return draw(called(kind))
@@ -231,9 +231,9 @@ def step(draw: st.DrawFn, kind: str) -> str:
 
 @st.composite
 def programs(draw: st.DrawFn) -> str:
-    """Draw a program: a function, sync or async, that does some steps and sees what they give."""
+    """Draw a program: a sync or async function that does operations and records their results."""
     kind = draw(st.sampled_from(["sync", "async"]))
-    # Most steps need a stream; one that is opened first makes more of them meaningful.
+    # Most operations need a stream, so that opening one first makes more of them useful.
     steps = [draw(opened(kind)), *draw(st.lists(step(kind), min_size=2, max_size=6))]
     head = "async def program(see):" if kind == "async" else "def program(see):"
     lines = [head, "    stream, held, loud = None, [], Loud()"]

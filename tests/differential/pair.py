@@ -1,4 +1,4 @@
-"""Two processes that play the same programs, one with tracing on, and what differs between them."""
+"""Two processes run the same programs, one with tracing on, and their differences are returned."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ play(program)
 
 
 class Side:
-    """A process that plays programs, and the provider that they talk to."""
+    """A process that runs programs, and the provider that they use."""
 
     def __init__(self, folder: Path, *, is_traced: bool) -> None:
         self._folder = folder
@@ -57,7 +57,7 @@ class Side:
         return script.format(openai=provider.openai_base, anthropic=provider.anthropic_base, **more)
 
     def end(self) -> Any:
-        """Wait for the program to end, and return what it saw, and its provider."""
+        """Wait for the program to end, and return the values that it and its provider recorded."""
         place, ended = self._parent.next_ended()
         assert place == self._place
         file = place / "transcript.json"
@@ -68,7 +68,7 @@ class Side:
         return {**told, "ended": ended.code, "requests": self._received()}
 
     def _received(self) -> list[Any]:
-        # Those of several threads come in any order.
+        # Lines of several threads come in any order.
         requests = self._provider.requests[self._requests :]
         return sorted(json.dumps([r.path, sorted(r.headers), r.body]) for r in requests)
 
@@ -79,7 +79,7 @@ class Side:
 
 
 class Pair:
-    """Plays programs untraced and traced, at the same time."""
+    """Runs programs untraced and traced, at the same time."""
 
     def __init__(self, untraced: Side, traced: Side) -> None:
         self._sides = untraced, traced
@@ -87,14 +87,16 @@ class Pair:
 
     def differences(self, source: str) -> list[str]:
         """
-        Return what differs between the two runs of a program.
+        Return the differences between the two runs of a program.
 
-        What differs once is looked for again: what two untraced runs do not agree about says
-        nothing about tracing, and neither does what comes and goes.
+        A difference is checked again by further runs. Differences between two untraced runs, and
+        those that
+        do not occur each time, are not caused by tracing.
         """
         plain, traced = self._play(source)
         found = differing(plain, traced)
-        # Threads and timers do not always come the same way; three times in a row they do not.
+        # The timing of threads and timers may cause a difference once, but not three times in a
+        # row.
         for _ in range(2):
             if not found:
                 break
@@ -118,9 +120,9 @@ class Pair:
 
 @contextlib.contextmanager
 def pair(folder: Path) -> Iterator[Pair]:
-    """Start the two processes, and stop them."""
+    """Start the two processes, and stop them at the end."""
     with contextlib.ExitStack() as stack:
-        # At the same time: each imports for seconds.
+        # At the same time, as each imports for seconds.
         with ThreadPoolExecutor() as pool:
             sides = list(pool.map(lambda is_traced: _start(folder, is_traced), (False, True)))
         for side in sides:
@@ -135,7 +137,7 @@ def _start(folder: Path, is_traced: bool) -> Side:
 
 
 def differing(one: Any, other: Any) -> dict[str, tuple[Any, Any]]:
-    """Return what two transcripts differ in, by where it stands in them."""
+    """Return the differences between two transcripts, by their path."""
     return dict(_differing(one, other, ""))
 
 
@@ -151,7 +153,7 @@ def _differing(one: Any, other: Any, path: str) -> Iterator[tuple[str, tuple[Any
 
 
 if __name__ == "__main__":
-    # For a look at one program by hand: its text is read from standard input.
+    # For a check of one program by hand, read from standard input.
     import tempfile
     from pathlib import Path
 

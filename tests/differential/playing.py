@@ -1,4 +1,4 @@
-"""Plays one program in a process of its own, and writes down all that it saw."""
+"""Runs one program in a separate process, and records the values that it saw."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from differential.describing import Describer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How long LiteLLM's threads are waited for, which write its logs after a call.
+# Time limit for LiteLLM's threads, which write its logs after a call.
 SETTLING_S = 1.5
 CALLBACKS = [
     "callbacks", "input_callback", "success_callback", "failure_callback",
@@ -39,7 +39,7 @@ CALLBACKS = [
 
 
 class See:
-    """What a program calls with what it sees."""
+    """The function that a program calls with the values that it sees."""
 
     def __init__(self) -> None:
         self.lines: list[Any] = []
@@ -47,7 +47,7 @@ class See:
         self._counted: dict[str, int] = {}
 
     def __call__(self, value: Any, label: str = "") -> Any:
-        """Write down a value and its identity; return it."""
+        """Record a value and its identity, and return it."""
         line: dict[str, Any] = {"label": label, "value": self.describe(value)}
         if isinstance(line["value"], dict):
             line["number"] = self.describe.identity(value)
@@ -55,17 +55,17 @@ class See:
         return value
 
     def function(self, function: Any, label: str = "") -> None:
-        """Write down what can be asked of a function."""
+        """Record the properties of a function."""
         self.lines.append({"label": label, "function": self.describe.function(function)})
 
     def unordered(self, values: Any, label: str = "") -> None:
-        """Write down values that come from several threads, in any order."""
+        """Record values that come from several threads in any order."""
         described = sorted(json.dumps(self.describe(value)) for value in values)
         self.lines.append({"label": label, "values": described})
 
     @contextlib.contextmanager
     def step(self, label: str) -> Iterator[None]:
-        """Write down what a block raises, and go on."""
+        """Record the exception of a block, and continue."""
         try:
             yield
         except BaseException as error:
@@ -73,7 +73,7 @@ class See:
 
     @staticmethod
     def until(found: Any, seconds: float = SETTLING_S) -> Any:
-        """Wait for what another thread does."""
+        """Wait for an effect of another thread."""
         end = time.monotonic() + seconds
         while not found() and time.monotonic() < end:
             time.sleep(0.005)
@@ -81,7 +81,7 @@ class See:
 
 
 class Logs(logging.Handler):
-    """Keeps what is logged to everybody."""
+    """Keeps the records of all loggers."""
 
     def __init__(self) -> None:
         super().__init__(logging.INFO)
@@ -92,7 +92,7 @@ class Logs(logging.Handler):
 
 
 def play(program: Any) -> None:
-    """Play a program, write what it saw to ``transcript.json``, and end the process."""
+    """Run a program, write its values to ``transcript.json``, and end the process."""
     random.seed(0)
     see, logs = See(), Logs()
     logging.getLogger().addHandler(logs)
@@ -134,7 +134,7 @@ async def _main(program: Any, see: See) -> None:
     loop.set_exception_handler(lambda _, told: unhandled.append(str(told.get("message"))))
     await program(see)
     names = sorted(map(_task, asyncio.all_tasks()))
-    # When a task of LiteLLM's logging ends is a matter of time.
+    # The end time of a task of LiteLLM's logging varies.
     own = [name for name in names if "logging" not in name.lower()]
     see.lines.append({"label": "tasks", "value": own})
     gc.collect()
@@ -152,12 +152,12 @@ def _context() -> list[str]:
 
 
 def _settle(see: See) -> None:
-    """Wait until what is seen no more is gone, as far as it goes at all."""
+    """Wait until unreferenced objects are deleted, as far as possible."""
     gc.collect()
     end, pause = time.monotonic() + SETTLING_S, 0.02
     while see.describe.alive() and time.monotonic() < end:
         time.sleep(pause)
-        # A collection takes some 15 ms of the processor.
+        # A garbage collection takes about 15 ms of CPU time.
         gc.collect()
         pause *= 1.5
 
@@ -175,7 +175,7 @@ def _left(see: See) -> dict[str, Any]:
 
 def _open_files() -> Iterator[str]:
     for file in Path("/proc/self/fd").iterdir():
-        # The one that the folder is read with is closed by now.
+        # The handle that lists the folder is closed by now.
         with contextlib.suppress(OSError):
             yield str(file.readlink())
 

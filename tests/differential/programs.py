@@ -1,4 +1,4 @@
-"""What programs have in their names: short ways to say what users say at length."""
+"""The names that programs can use: short forms of users' code."""
 
 # ruff: noqa: F401 - Programs, which are texts, use these names.
 
@@ -34,7 +34,7 @@ KEY = ""
 
 
 def provide(openai: str, anthropic: str, key: str) -> None:
-    """Set where the provider is, and what makes this run's keys its own."""
+    """Set the provider's addresses, and the part that makes this run's keys unique."""
     global KEY
     _base.update(openai=openai, anthropic=anthropic)
     KEY = key
@@ -53,12 +53,12 @@ def wire(text: str, model: str = GPT, **more: Any) -> dict[str, Any]:
 
 
 def mocked(text: str = "one two three", **more: Any) -> dict[str, Any]:
-    """Return the arguments of a call that LiteLLM answers itself."""
+    """Return the arguments of a call with a mock response of LiteLLM."""
     return {"model": GPT, "messages": user("hi"), "mock_response": text, **more}
 
 
 def deployments(*texts: str, **more: Any) -> list[dict[str, Any]]:
-    """Return a Router's models, ``m0``, ``m1``..., each of which is answered so."""
+    """Return a Router's models ``m0``, ``m1``..., one for each mock response."""
     return [
         {
             "model_name": f"m{number}",
@@ -73,18 +73,18 @@ def deployments(*texts: str, **more: Any) -> list[dict[str, Any]]:
 
 
 async def apiece(iterator: Any) -> Any:
-    """Read one piece of a stream that is read either way."""
+    """Read one piece of a sync or async stream."""
     return await iterator.__anext__()
 
 
 class Loud:
-    """Says what it was called with, in the place of LiteLLM's callbacks."""
+    """Replaces LiteLLM's callbacks by a function that prints its arguments."""
 
     def __init__(self) -> None:
         self.heard: list[Any] = []
 
     def __call__(self, *args: Any) -> None:
-        """Take any callback's arguments."""
+        """Accept any callback's arguments."""
         self.heard.append([type(arg).__name__ for arg in args])
 
 
@@ -99,7 +99,7 @@ def read_some(stream: Any, most: int) -> list[Any]:
 
 
 async def aread_some(stream: Any, most: int) -> list[Any]:
-    """Do the same with an async one."""
+    """Read some pieces of an async stream in a loop, and leave it."""
     pieces = []
     async for piece in stream:
         pieces.append(piece)
@@ -109,7 +109,7 @@ async def aread_some(stream: Any, most: int) -> list[Any]:
 
 
 def texts(pieces: Any) -> str:
-    """Join what pieces of a chat say."""
+    """Concatenate the texts of a chat's chunks."""
     return "".join(piece.choices[0].delta.content or "" for piece in pieces if piece.choices)
 
 
@@ -124,7 +124,7 @@ def without(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def ROUTER() -> litellm.Router:  # noqa: N802 - A constant to the programs, made when it is needed.
-    """Return a Router of whose models one fails, and has a fallback."""
+    """Return a Router with a failing model that has a fallback."""
     bad = "litellm.RateLimitError"
     return litellm.Router(
         model_list=deployments("answer of m0", bad, "answer of m2"),
@@ -134,7 +134,7 @@ def ROUTER() -> litellm.Router:  # noqa: N802 - A constant to the programs, made
 
 
 def Mine() -> Any:  # noqa: N802 - As a class is called; newer Routers refuse to have subclasses.
-    """Return an object of a subclass that does something of its own before each call."""
+    """Return an object of a subclass with additional code before each call."""
 
     class Subclass(litellm.Router):
         def completion(self, *args: Any, **kwargs: Any) -> Any:
@@ -147,7 +147,7 @@ def Mine() -> Any:  # noqa: N802 - As a class is called; newer Routers refuse to
 
 
 class Provider(litellm.CustomLLM):
-    """A provider of the user's own, which asks another model."""
+    """A user's provider that calls another model."""
 
     def completion(self, *args: Any, **kwargs: Any) -> Any:
         return litellm.completion(**mocked("of the other"))
@@ -172,7 +172,7 @@ def _piece(text: str, *, is_last: bool) -> Any:
 
 
 class Logger(CustomLogger):
-    """A logger of the user's that changes what it is given."""
+    """A user's logger that changes its arguments."""
 
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
         if isinstance(messages, list):
@@ -181,7 +181,7 @@ class Logger(CustomLogger):
 
 
 def decorated(function: Any) -> Any:
-    """Put a decorator of the user's on a function."""
+    """Put a user's decorator on a function."""
     if inspect.iscoroutinefunction(function):
 
         @functools.wraps(function)
@@ -198,7 +198,7 @@ def decorated(function: Any) -> Any:
 
 
 def raising(*_: object) -> None:
-    """Raise in the place of a signal's default."""
+    """Raise as a signal handler that replaces the default."""
     msg = "by a signal"
     raise TimeoutError(msg)
 

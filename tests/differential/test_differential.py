@@ -1,4 +1,4 @@
-"""One program, run with tracing off and on: all that it can see must be the same."""
+"""One program, run with tracing off and on, must see the same values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from differential.pair import Pair, pair
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# How many programs are drawn, and from which seed: a number, for the same programs in each run, or
+# The number of drawn programs, and their seed: a number, for the same programs in each run, or
 # "random".
 DRAWN = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "40"))
 SEED = os.environ.get("DIFFERENTIAL_SEED", "0")
 if SEED == "random":
     SEED = str(random.getrandbits(32))
-# What differs is made smaller step by step, which takes minutes.
+# Hypothesis reduces a difference gradually, which takes minutes.
 pytestmark = pytest.mark.timeout(900)
 
 
@@ -34,14 +34,14 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
 
 
 def alike(both: Pair, program: str) -> None:
-    """Fail with the program and what differs, if its two runs do."""
+    """Fail with the program and its differences, if its two runs differ."""
     found = both.differences(program)
     assert not found, "\n\n".join([f"DIFFERENTIAL_SEED={SEED}", program, *found])
 
 
 @pytest.mark.parametrize("name", CORPUS)
 def test_a_written_program_sees_the_same(both: Pair, name: str) -> None:
-    """Each is what one user does."""
+    """A written program, which does a user's task, sees the same values."""
     alike(both, CORPUS[name])
 
 
@@ -54,12 +54,12 @@ def test_a_written_program_sees_the_same(both: Pair, name: str) -> None:
 )
 @given(program=programs())
 def test_a_drawn_program_sees_the_same(both: Pair, program: str) -> None:
-    """Of each program, a message has the smallest form that differs."""
+    """A drawn program sees the same values. A failure shows its smallest form with a difference."""
     alike(both, program)
 
 
 def test_the_traced_runs_were_traced(both: Pair) -> None:
-    """Else all of them would agree."""
+    """The traced runs are traced, as otherwise all programs would agree."""
     calls = both.calls
     alike(both, "def program(see):\n    see(litellm.completion(**mocked()))")
     assert both.calls > calls

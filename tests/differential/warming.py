@@ -1,4 +1,4 @@
-"""Imports what first calls of each kind import, which otherwise each child would for itself."""
+"""Imports the modules for first calls of each kind, so that not each child imports them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from differential.programs import CLAUDE, GPT, deployments, provide, user, wire
 
 
 def import_all(openai: str, anthropic: str) -> None:
-    """Import it: a child finds out what, as calls leave threads, which no child would have."""
+    """Import the modules that a child process finds.
+
+    The child makes calls, which leave threads that other children must not have.
+    """
     reading, writing = os.pipe()
     if not (child := os.fork()):
-        # What starts this process reads what it prints.
+        # The parent process reads the standard output of this process.
         os.dup2(2, 1)
         before = set(sys.modules)
         with contextlib.suppress(Exception):
@@ -35,7 +38,7 @@ def import_all(openai: str, anthropic: str) -> None:
     for name in names:
         with contextlib.suppress(Exception), contextlib.redirect_stdout(sys.stderr):
             importlib.import_module(name)
-    # Loads what tokens are counted with, as each child would for its first stream.
+    # Loads the tokenizer, which otherwise each child loads for its first stream.
     for model in (GPT, CLAUDE):
         litellm.token_counter(model=model, text="hi")
 

@@ -1,1 +1,1 @@
-"""Makes thousands of calls while tracing is switched on and off, and looks at what is left."""
+"""Makes thousands of calls while tracing is switched on and off, and checks for leaks."""

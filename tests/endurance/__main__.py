@@ -1,7 +1,7 @@
 """
-Makes the calls in a process of its own: ``python -m endurance BASE CALLS SEED REPORT``.
+Makes the calls in a separate process: ``python -m endurance BASE CALLS SEED REPORT``.
 
-With MLflow's defaults but for its queues, which have room for a round of calls. They are emptied
+MLflow has its defaults, except for its queues, which hold a round of calls. They are emptied
 between rounds, so that every trace arrives.
 """
 
@@ -28,7 +28,7 @@ from endurance.plan import Call, drawn, untraced
 from endurance.play import Played, Player
 from endurance.switch import Switch
 
-# Of either kind. Fewer than OpenTelemetry's queue has room for.
+# Calls, and as many streams. Fewer than the capacity of OpenTelemetry's queue.
 ROUND = 250
 AT_ONCE = 4
 SETTLING_S = 30.0
@@ -36,7 +36,7 @@ ORIGINALS = {name: vars(litellm)[name] for name in ("completion", "acompletion")
 
 
 class Told(logging.Handler):
-    """Keeps what a logger says."""
+    """Keeps the messages of a logger."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -47,7 +47,7 @@ class Told(logging.Handler):
 
 
 class Run:
-    """All calls of a run, and what was measured meanwhile."""
+    """All calls of a run, and the measurements."""
 
     def __init__(self, base: str, seed: int) -> None:
         self._player = Player(base)
@@ -85,12 +85,12 @@ class Run:
         self.footprints.append(footprint())
 
     def _renew_clients(self) -> None:
-        """Have LiteLLM make its HTTP clients anew: streams that are dropped keep connections."""
-        # A hundred of them, traced or not, and no call gets one any more.
+        """Make LiteLLM create new HTTP clients, as dropped streams keep connections."""
+        # After a hundred such connections, traced or not, calls get none.
         litellm.in_memory_llm_clients_cache.flush_cache()
 
     def _settle(self) -> None:
-        """Wait for what LiteLLM does after a call, in its threads and tasks, and for exports."""
+        """Wait for LiteLLM's threads and tasks after a call, and for exports."""
         end = time.monotonic() + SETTLING_S
         while True:
             self._loop.run_until_complete(asyncio.sleep(0.1))
@@ -100,7 +100,7 @@ class Run:
 
 
 def main(base: str, calls: int, seed: int, report: Path) -> None:
-    """Make the calls, and write what was done and measured."""
+    """Make the calls, and write the results and measurements."""
     gc.disable()
     litellm.suppress_debug_info = True
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""Options: how many calls, and the seed that they are drawn with."""
+"""Options for the number of calls and their seed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    """Tell the seed, to play the same calls again."""
+    """Return a line with the seed, so that the same calls can be repeated."""
     return f"endurance: --calls={config.option.calls} --seed={config.option.seed}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what docs/endurance.md has in its table."""
+    """Print the rows of the table in docs/endurance.md."""
     for what, value in getattr(terminalreporter.config.option, "figures", {}).items():
         terminalreporter.write_line(f"{what}: {value}")

@@ -1,4 +1,4 @@
-"""Measures what a process holds: memory, threads, file handles, and objects of tracing."""
+"""Measures a process's memory, threads, file handles, and objects of tracing."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from mlflow_litellm._instrumentation.stream_state import StreamRecord
 from mlflow_litellm._instrumentation.wrapper import Call
 from mlflow_litellm._tracing.span import CallSpan
 
-# What is gone when a call has ended.
+# Types whose objects are deleted when a call has ended.
 ENDED = (CustomStreamWrapper, LiveSpan, StreamRecord, Call, _Stream)
-# Tasks that LiteLLM starts within a call and keeps, one an event loop, keep its context.
+# LiteLLM starts tasks within a call and keeps one for each event loop, with their context.
 KEPT = (CallSpan, CallContext)
 
 
 @dataclass
 class Footprint:
     """
-    What a process holds.
+    The resources of a process.
 
     Attributes:
-        rss_kb: Its resident memory, in KiB, with what is free given back.
+        rss_kb: Its resident memory, in KiB, after free memory was returned.
         threads: The names of its threads.
-        handles: What its file handles lead to.
-        ended: How many objects there are of each type that is gone with its call.
-        kept: The same, of types of which LiteLLM's own tasks hold a few.
-        traces: How many traces MLflow holds in memory.
+        handles: The targets of its file handles.
+        ended: Number of objects of each type that is deleted with its call.
+        kept: The same for types with a few objects in LiteLLM's own tasks.
+        traces: Number of traces in MLflow's memory.
     """
 
     rss_kb: int
@@ -50,25 +50,25 @@ class Footprint:
 
 
 def footprint() -> Footprint:
-    """Return what this process holds."""
+    """Return the current resources of this process."""
     ended, kept = alive(ENDED), alive(KEPT)
     with contextlib.suppress(AttributeError):
-        # Where the C library has it: memory that is free, but was not given back.
+        # Return free memory to the system, if the C library supports this.
         ctypes.CDLL(None).malloc_trim(0)
     threads = sorted(thread.name for thread in threading.enumerate())
     return Footprint(resident_kb(), threads, _handles(), ended, kept, traces())
 
 
 def alive(kinds: tuple[type, ...]) -> dict[str, int]:
-    """Collect garbage, and count what is left of these types."""
+    """Collect garbage, and count the remaining objects of these types."""
     gc.collect()
-    # By type(): a proxy tells isinstance() that it is a stream.
+    # By type(), as a proxy object passes isinstance() as a stream.
     found = Counter(type(held) for held in gc.get_objects())
     return {kind.__name__: count for kind, count in found.items() if issubclass(kind, kinds)}
 
 
 def traces() -> int:
-    """Return how many traces MLflow holds in memory, which it tells by no public name."""
+    """Return the number of traces in MLflow's memory, which no public name has."""
     manager = vars(InMemoryTraceManager.get_instance())
     return max(len(manager["_traces"]), len(manager["_otel_id_to_mlflow_trace_id"]))
 
@@ -76,7 +76,7 @@ def traces() -> int:
 def _handles() -> list[str]:
     found = []
     for handle in Path("/proc/self/fd").iterdir():
-        # The handle of this very listing is gone by now.
+        # The handle of this listing is closed by now.
         with contextlib.suppress(FileNotFoundError):
             found.append(str(handle.readlink()))
     return sorted(found)

@@ -1,4 +1,4 @@
-"""Draws the calls that are made: what each asks for, and how it ends."""
+"""Draws the calls: the arguments of each, and how it ends."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-# What the provider says of each, ahead of the text; {0} is after how many pieces it happens.
+# Commands to the provider, before the text. {0} is the number of pieces before the event.
 SCRIPTS = {
     "refused": "/error 400",
     "broken": "/break {0}",
@@ -23,7 +23,7 @@ STREAMS = (
     ("exhausted",) * 5 + ("break", "closed", "cycle", "dropped", "unread") * 2
     + ("broken", "failed", "cancelled-stream")
 )  # fmt: skip
-# The others are answered by LiteLLM itself, as MLflow's store takes most of the time anyway.
+# LiteLLM itself mocks the other responses, as MLflow's store takes most of the time anyway.
 WIRED = 0.25
 PIECES = 8
 
@@ -34,12 +34,12 @@ class Call:
     One call of LiteLLM.
 
     Attributes:
-        name: What it is found by in the store.
+        name: Its name in the store.
         ending: How it ends, such as ``"answered"`` or ``"dropped"``.
-        is_async: Whether it is made in a task, and not in a thread.
-        is_alias: Whether it is made by a name that was imported from ``litellm``.
+        is_async: Whether it is made in a task instead of a thread.
+        is_alias: Whether it uses a name that was imported from ``litellm``.
         is_wired: Whether it reaches the provider.
-        after: How many pieces come before a stream breaks, or is left.
+        after: Number of pieces before a stream breaks, or is left.
     """
 
     name: str
@@ -51,22 +51,22 @@ class Call:
 
     @property
     def is_stream(self) -> bool:
-        """Whether the answer is read piece by piece."""
+        """Whether the response is a stream."""
         return self.ending in STREAMS
 
     @property
     def text(self) -> str:
-        """What the answer says."""
+        """The text of the response."""
         return " ".join([self.name, *(f"w{number}" for number in range(1, PIECES))])
 
     @property
     def prompt(self) -> str:
-        """What the provider is told."""
+        """The prompt, with the command to the provider."""
         return f"{SCRIPTS.get(self.ending, '/say').format(self.after)} | {self.text}"
 
 
 def drawn(rng: random.Random, first: int, count: int) -> list[Call]:
-    """Return as many calls as streams, in any order; the first is numbered `first`."""
+    """Return this number of calls and of streams in any order, numbered from `first`."""
     endings = [rng.choice(kind) for kind in (CALLS, STREAMS) for _ in range(count)]
     rng.shuffle(endings)
     return [_drawn(rng, f"n{first + n}", ending) for n, ending in enumerate(endings)]
@@ -84,7 +84,10 @@ def _drawn(rng: random.Random, name: str, ending: str) -> Call:
 
 
 def untraced() -> Iterator[Call]:
-    """Yield each call that raises, to be made before tracing is on: what it raises is right."""
+    """Yield each call that raises.
+
+    They are made before tracing is on, so that their exceptions are the expected ones.
+    """
     for ending in ("refused", "broken", "failed"):
         for after in range(1, 5):
             for is_async in (False, True):

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 @dataclass
 class Played:
     """
-    What became of a call.
+    The result of a call.
 
     Attributes:
-        call: What was asked for.
-        began: When it was made, by ``time.monotonic()``.
-        opened: When it had answered, raised, or given a stream.
-        text: What was read.
-        error: The type and the text of what it raised, its name left out.
+        call: The call's plan.
+        began: Start time, by ``time.monotonic()``.
+        opened: Time at which it had returned a response or stream, or raised.
+        text: The text that was read.
+        error: Type and text of its exception, without the call's name.
     """
 
     call: Call
@@ -37,7 +37,7 @@ class Played:
     error: str = ""
 
     def raised(self, error: BaseException) -> None:
-        """Note what was raised."""
+        """Record the exception."""
         self.opened = self.opened or time.monotonic()
         self.error = f"{type(error).__name__}: {error}".replace(self.call.name, "NAME")
 
@@ -57,13 +57,13 @@ class Player:
             "api_key": "sk-secret",
             "max_retries": 0,
             "stream": call.is_stream,
-            # By which the trace is found.
+            # The name by which the trace is found.
             "metadata": {"session_id": call.name},
             **mocked,
         }
 
     def sync(self, call: Call) -> Played:
-        """Make one call, and return what became of it."""
+        """Make one call, and return its result."""
         played = Played(call, began=time.monotonic())
         try:
             made = completion if call.is_alias else litellm.completion
@@ -75,13 +75,13 @@ class Player:
         return played
 
     async def asynchronous(self, call: Call) -> Played:
-        """Make one call in a task, which may be cancelled, and return what became of it."""
+        """Make one call in a task, which may be cancelled, and return its result."""
         played = Played(call)
         going = asyncio.Event()
         task = asyncio.create_task(self._in_task(call, played, going))
         if call.ending.startswith("cancelled"):
             await going.wait()
-            # At any point of its way: nothing is waited for.
+            # At any point of its execution, without waiting.
             await asyncio.sleep(call.after / 200)
             task.cancel()
         await task
@@ -106,7 +106,7 @@ def _read(call: Call, answer: Any, played: Played) -> None:
     if not call.is_stream:
         played.text = answer.choices[0].message.content
         return
-    # A loop that is left, or single reads: each is another way to the end.
+    # A loop that is left, or single reads, which are two ways to the end.
     is_loop = call.ending in {"break", "exhausted"}
     chunks = iter(answer) if is_loop else iter(lambda: next(answer), None)
     for chunk in itertools.islice(chunks, _wanted(call)):
@@ -134,14 +134,14 @@ async def _read_async(call: Call, answer: Any, played: Played, going: asyncio.Ev
 
 
 def _wanted(call: Call) -> int:
-    """Return how many chunks are to be read; more than there are for all."""
+    """Return the number of chunks to read, which is larger than the stream for a complete read."""
     if call.ending == "unread":
         return 0
     return call.after if call.ending in {"break", "closed", "cycle", "dropped"} else 10**6
 
 
 def _tie(call: Call, stream: Any) -> None:
-    """Have a stream held by itself alone, for the garbage collector to find."""
+    """Make a stream refer to itself, so that only the garbage collector can delete it."""
     if call.ending == "cycle":
         cycle = [stream]
         cycle.append(cycle)

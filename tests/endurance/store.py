@@ -1,4 +1,4 @@
-"""Reads back what is in the store, trace by trace, without keeping it all."""
+"""Reads the traces in the store one by one, without keeping all of them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Stored:
     Attributes:
         name: The name of its call.
         state: Its state, such as ``"OK"``.
-        spans: The ids of its spans.
-        statuses: Theirs.
-        ends: How their streams ended, by what they say.
-        text: What its call was answered, as far as it was recorded.
+        spans: The span ids.
+        statuses: The span statuses.
+        ends: The recorded ends of the streams.
+        text: The recorded text of the response.
     """
 
     name: str

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 class Switch(threading.Thread):
     """
-    Has tracing on for most of the time while the context is open; off before and after it.
+    Keeps tracing on for most of the time while the context is open, and off before and after it.
 
     Attributes:
-        changes: Of each time that it switched: when it began and ended, and what was so then.
+        changes: Begin, end and new state of each switch.
     """
 
     def __init__(self, rng: random.Random) -> None:
@@ -29,12 +29,13 @@ class Switch(threading.Thread):
 
     def run(self) -> None:
         is_enabled = True
-        # Longer on than off, and neither for as long as a call takes at most.
+        # Longer on than off, and both shorter than the longest call.
         while not self._stopping.wait(self._rng.uniform(0.05, 0.8 if is_enabled else 0.2)):
             is_enabled = not is_enabled
             self._turn(on=is_enabled)
             if self._rng.random() < 0.2:
-                # Not by itself in any thread: LiteLLM's HTTP client would wait for itself.
+                # Not automatically, which may be in any thread: LiteLLM's HTTP client would wait
+                # for itself.
                 gc.collect()
 
     def _turn(self, *, on: bool) -> None:

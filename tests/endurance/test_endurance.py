@@ -1,4 +1,4 @@
-"""What thousands of calls, begun while tracing is switched on and off, leave behind."""
+"""Thousands of calls, made while tracing is switched on and off, leave complete traces only."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ pytestmark = [
     pytest.mark.timeout(2400),
     pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux"),
 ]
-# Room for what a round leaves, and batches that OpenTelemetry's queue is not full before.
+# Capacity for one round, and batches below the limit of OpenTelemetry's queue.
 QUEUES = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "100000",
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "256",
 }
-# Pools that LiteLLM and asyncio fill as they need more at once.
+# Thread pools of LiteLLM and asyncio, which grow with the number of simultaneous tasks.
 LITELLMS = ("litellm-logging", "asyncio_")
 ENDS = {
     "exhausted": "finished",
@@ -43,7 +43,7 @@ ENDS = {
 
 @dataclass
 class Soak:
-    """What was done, what was measured, and what is in the store, by the calls' names."""
+    """The calls, the measurements, and the stored traces, by the calls' names."""
 
     played: dict[str, Played]
     report: dict[str, Any]
@@ -51,17 +51,17 @@ class Soak:
 
     @property
     def warm(self) -> dict[str, Any]:
-        """What the process held after the first quarter of its calls."""
+        """The resources of the process after the first quarter of its calls."""
         footprints = self.report["footprints"]
         return footprints[len(footprints) // 4]
 
     @property
     def end(self) -> dict[str, Any]:
-        """What it held at the end."""
+        """The resources of the process at the end."""
         return self.report["footprints"][-1]
 
     def was_on(self, played: Played) -> bool | None:
-        """Tell whether tracing was on as a call was made; None where it was being switched."""
+        """Return whether tracing was on when a call was made; None if it was being switched."""
         changes = self.report["changes"]
         before = bisect.bisect([began for began, _, _ in changes], played.opened) - 1
         if before < 0:
@@ -78,7 +78,7 @@ class Soak:
 def soak(
     request: pytest.FixtureRequest, vendor: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> Soak:
-    """Make the calls in a process of its own, and read the store."""
+    """Make the calls in a separate process, and read the store."""
     count, seed = request.config.option.calls, request.config.option.seed
     folder = tmp_path_factory.mktemp("soak")
     store = f"sqlite:///{folder / 'mlflow.db'}"
@@ -113,7 +113,7 @@ def _figures(soak: Soak) -> dict[str, Any]:
 
 
 def test_every_call_was_made_and_most_while_tracing_was_on(soak: Soak) -> None:
-    """Or else what follows would say little."""
+    """All calls were made, most of them with tracing on, as the other tests require."""
     count = len(soak.played)
     assert len(soak.made_while(is_enabled=True)) > count / 3
     assert len(soak.made_while(is_enabled=False)) > 20
@@ -121,7 +121,7 @@ def test_every_call_was_made_and_most_while_tracing_was_on(soak: Soak) -> None:
 
 
 def test_every_answer_is_right(soak: Soak) -> None:
-    """What was read is what the provider said: all of it, or its beginning."""
+    """The text that was read is the provider's text, or its beginning."""
     for played in soak.played.values():
         whole = played.call.ending in {"answered", "exhausted"}
         said = played.call.text if whole else played.call.text[: len(played.text)]
@@ -130,7 +130,7 @@ def test_every_answer_is_right(soak: Soak) -> None:
 
 
 def test_what_breaks_raises_what_it_raises_untraced(soak: Soak) -> None:
-    """The same type with the same text, after as much of the answer."""
+    """The exception's type and text are as untraced, after the same part of the response."""
     untraced = {_kind(p): _raised(p) for name, p in soak.played.items() if name.startswith("u")}
     compared = [p for p in soak.played.values() if _kind(p) in untraced]
     assert len(compared) > len(untraced)
@@ -147,13 +147,13 @@ def _raised(played: Played) -> tuple[str, str]:
 
 
 def test_cancelled_calls_are_cancelled(soak: Soak) -> None:
-    """By ``CancelledError`` and nothing else."""
+    """Cancelled calls raise ``CancelledError``."""
     cancelled = [p for p in soak.played.values() if p.call.ending.startswith("cancelled")]
     assert {played.error for played in cancelled} == {"CancelledError: "}
 
 
 def test_calls_made_while_on_have_one_span_each(soak: Soak) -> None:
-    """And of those made as it was being switched, none has more."""
+    """A call made while tracing is on has one span, and one made during a switch at most one."""
     assert all(name for name in soak.traces)
     for is_enabled, expected in ((True, {1}), (False, {0}), (None, {0, 1})):
         made = soak.made_while(is_enabled)
@@ -165,7 +165,7 @@ def test_calls_made_while_on_have_one_span_each(soak: Soak) -> None:
 
 
 def test_every_trace_is_of_a_call_and_complete(soak: Soak) -> None:
-    """It has ended, well where the call did, and says how."""
+    """Each trace belongs to a call, has ended, and has the call's status and the stream's end."""
     for name, [trace] in soak.traces.items():
         call = soak.played[name].call
         status = "ERROR" if call.ending in RAISING else "OK"
@@ -181,24 +181,24 @@ def _end(played: Played) -> str:
 
 
 def test_what_was_read_is_recorded(soak: Soak) -> None:
-    """All that the caller has had, and what LiteLLM raised it away from."""
+    """The text that the caller read is recorded, also if LiteLLM raised afterwards."""
     for name, [trace] in soak.traces.items():
         assert trace.text.strip() == soak.played[name].text.strip(), soak.played[name].call
 
 
 def test_no_span_is_there_twice(soak: Soak) -> None:
-    """By its id."""
+    """Each span id is stored once."""
     spans = Counter(span for told in soak.traces.values() for t in told for span in t.spans)
     assert [span for span, count in spans.items() if count > 1] == []
 
 
 def test_nothing_was_logged(soak: Soak) -> None:
-    """A fault of tracing is swallowed, and told."""
+    """Nothing was logged, so that no fault of tracing was swallowed."""
     assert soak.report["lines"] == []
 
 
 def test_its_own_health_says_the_same(soak: Soak) -> None:
-    """Each trace is one call that was counted; nothing was swallowed, and nothing dropped."""
+    """Health counts each trace as one call, and no swallowed error or dropped span."""
     health = soak.report["health"]
     assert (health["faults"], health["spans_dropped"]) == ({}, 0)
     assert health["calls"] == sum(map(len, soak.traces.values()))
@@ -207,30 +207,30 @@ def test_its_own_health_says_the_same(soak: Soak) -> None:
 
 
 def test_the_originals_are_back_each_time_it_is_off(soak: Soak) -> None:
-    """After each round, the very objects."""
+    """The original function objects are restored after each round."""
     assert soak.report["restored"]
 
 
 def test_nothing_is_left_alive(soak: Soak) -> None:
-    """After any round: no span, no stream, no trace."""
+    """After each round no span, stream or trace is left."""
     for footprint in soak.report["footprints"]:
         assert (footprint["ended"], footprint["traces"]) == ({}, 0)
 
 
 def test_memory_is_flat(soak: Soak) -> None:
-    """Within five percent of what it is once warm."""
+    """Memory stays within five percent of the memory after the first quarter of the calls."""
     assert soak.end["rss_kb"] < soak.warm["rss_kb"] * 1.05
 
 
 def test_what_litellms_tasks_keep_does_not_grow(soak: Soak) -> None:
-    """Each of its connections and tasks keeps the context that it was made in, and no more."""
+    """The number of contexts that LiteLLM's connections and tasks keep does not grow."""
     for footprint in soak.report["footprints"]:
         sockets = sum(handle.startswith("socket:") for handle in footprint["handles"])
         assert max(footprint["kept"].values(), default=0) <= sockets + len(footprint["threads"])
 
 
 def test_no_thread_more_than_once_warm(soak: Soak) -> None:
-    """Beside those of LiteLLM's own pool, which grows to its bound without tracing as well."""
+    """No new thread is left, except in LiteLLM's own pool, which also grows without tracing."""
     assert _threads(soak.end) <= _threads(soak.warm)
 
 
@@ -239,7 +239,7 @@ def _threads(footprint: dict[str, Any]) -> int:
 
 
 def test_no_file_handle_more_than_once_warm(soak: Soak) -> None:
-    """Beside the sockets of LiteLLM's clients: streams that are dropped leave them open."""
+    """No new file handle is left, except sockets of LiteLLM's clients after dropped streams."""
     assert _files(soak.end) - _files(soak.warm) == Counter()
 
 

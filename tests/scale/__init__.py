@@ -1,1 +1,1 @@
-"""A tracking server on PostgreSQL, and more calls than it can take."""
+"""Tests a tracking server on PostgreSQL with more calls than it can store at once."""

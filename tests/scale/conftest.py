@@ -1,4 +1,4 @@
-"""Fixtures: the store, and two crews: with MLflow's defaults, and with settings for production."""
+"""Fixtures for the store, and for two crews: MLflow's defaults, and production settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def store(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """Run MLflow's server on it."""
+    """Run MLflow's server with PostgreSQL."""
     from scale.store import Store
 
     found = Store(cluster, tmp_path_factory.mktemp("store"))
@@ -51,7 +51,7 @@ def tuned(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cr
 
 @pytest.fixture(scope="session")
 def unset(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    """Start processes with MLflow's own."""
+    """Start processes with MLflow's defaults."""
     from scale.crew import Crew
     from scale.scenarios import LOAD, warm
 

@@ -17,7 +17,7 @@ FULL = "Trace export queue is full"
 
 
 class Worker(Process):
-    """One process that makes calls when it is told to."""
+    """One process that makes calls when it gets an order."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         command = [sys.executable, "-m", "scale.worker"]
@@ -25,17 +25,17 @@ class Worker(Process):
         self._heard = 0
 
     def order(self, order: Mapping[str, Any]) -> None:
-        """Have it do something."""
+        """Send an order to the process."""
         self.tell(json.dumps(order))
 
     def answer(self, seconds: float) -> dict[str, Any]:
-        """Return what it answers next."""
+        """Return the process's next response."""
         found = until(self._next, seconds, "an answer of a worker", every=0.1)
         self._heard += 1
         return found
 
     def _next(self) -> dict[str, Any] | None:
-        # Whole lines alone: what stands behind the last one's end is still being written.
+        # Read complete lines only, as the last line may not be complete yet.
         *lines, _ = self.log.split("\n")
         told = [line for line in lines if line.startswith("{")]
         if self._heard < len(told):
@@ -47,10 +47,10 @@ class Worker(Process):
 
 class Crew:
     """
-    Workers with the same settings, which begin together.
+    Workers with the same settings, which begin at the same time.
 
     Args:
-        folder: Where their logs go.
+        folder: The folder for their logs.
         environment: MLflow's settings.
     """
 
@@ -58,21 +58,21 @@ class Crew:
         self.workers = [Worker(folder, environment) for _ in range(PROCESSES)]
 
     def wait(self, seconds: float) -> list[dict[str, Any]]:
-        """Return what each answers to its last order; to the start, if there was none."""
+        """Return each worker's response to its last order, or to its start."""
         return [worker.parse_response(seconds) for worker in self.workers]
 
     def order(self, **order: Any) -> None:
-        """Have each do the same."""
+        """Send the same order to each worker."""
         for worker in self.workers:
             worker.order(order)
 
     @property
     def complained(self) -> int:
-        """In how many of them MLflow said that its queue is full."""
+        """Number of workers in which MLflow logged that its queue is full."""
         return sum(FULL in worker.log for worker in self.workers)
 
     def stop(self) -> None:
-        """Stop each."""
+        """Stop each worker."""
         for worker in self.workers:
             worker.end()
         for worker in self.workers:

@@ -1,4 +1,4 @@
-"""A PostgreSQL cluster for one test run, made anew and thrown away."""
+"""A PostgreSQL cluster for one test run, which is created and deleted."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from processes import free_port
 if TYPE_CHECKING:
     from types import TracebackType
 
-# Debian keeps a version's programs off the path.
+# Debian does not put a version's programs on the path.
 DEBIAN = "/usr/lib/postgresql"
 OWNER = "postgres"
 LIMIT_S = 60
 
 
 def programs() -> Path | None:
-    """Return the folder of PostgreSQL's programs; None where it is not installed."""
+    """Return the folder of PostgreSQL's programs; None if it is not installed."""
     if on_path := shutil.which("initdb"):
         return Path(on_path).resolve().parent
     found = sorted(Path(DEBIAN).glob("*/bin/initdb"))
@@ -31,7 +31,7 @@ def programs() -> Path | None:
 
 class Cluster:
     """
-    A cluster on loopback, with MLflow's database in it; stopped at the end of the block.
+    A cluster on loopback, with MLflow's database, that is stopped at the end of the block.
 
     Args:
         home: The folder of PostgreSQL's programs.
@@ -40,9 +40,9 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._port = free_port()
-        # Not in the tests' own folder, which no other user may look into.
+        # Not in the tests' own folder, which no other user can read.
         self._folder = Path(tempfile.mkdtemp(prefix="scale-"))
-        # PostgreSQL refuses to run as root.
+        # PostgreSQL does not run as root.
         other = {"user": OWNER, "group": OWNER, "extra_groups": []}
         self._as: dict[str, Any] = other if os.geteuid() == 0 else {}
 
@@ -69,11 +69,11 @@ class Cluster:
     @property
     def uri(self) -> str:
         """The address of the database, for MLflow's server."""
-        # SQLAlchemy takes psycopg, which is another package, where no driver is named.
+        # Without a driver, SQLAlchemy uses psycopg, which is another package.
         return f"postgresql+psycopg2://{OWNER}@127.0.0.1:{self._port}/mlflow"
 
     def ask(self, query: str, *values: str) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         connection = psycopg2.connect(
             host="127.0.0.1", port=self._port, user=OWNER, dbname="mlflow"
         )
@@ -89,7 +89,7 @@ class Cluster:
             [str(self._home / program), *arguments],
             cwd=self._folder,
             check=True,
-            # The server that pg_ctl starts keeps what it is given here.
+            # The server that pg_ctl starts keeps these files open.
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             timeout=LIMIT_S,

@@ -1,4 +1,4 @@
-"""What the workers are put through, in a full form and in a quick one."""
+"""The loads for the workers, in a full form and in a quick one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scale.worker import spans_of
 if TYPE_CHECKING:
     from scale.store import Arrived, Store
 
-# With these nothing is dropped; docs/store-at-scale.md tells what each does.
+# No span is dropped with these settings, which docs/store-at-scale.md explains.
 SETTINGS = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "20000",
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "100",
@@ -27,14 +27,14 @@ LIMIT_S = 1500.0
 @dataclass(frozen=True)
 class Load:
     """
-    How many calls each process makes.
+    The number of calls that each process makes.
 
     Attributes:
-        burst: As fast as it goes.
-        paced: At half the rate that the server takes.
-        outage: In each stretch with the server up, or down.
-        states: Those stretches.
-        unset: What stands for MLflow's defaults.
+        burst: At full speed.
+        paced: At half the server's rate.
+        outage: In each period with the server up or down.
+        states: These periods.
+        unset: Settings in the role of MLflow's defaults.
     """
 
     burst: int = 5000
@@ -44,7 +44,7 @@ class Load:
     unset: dict[str, str] = field(default_factory=dict)
 
 
-# A queue that is to the burst as MLflow's default is to the full one.
+# A queue with the same ratio to the burst as MLflow's default to the full burst.
 SMALL = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "24"}
 QUICK = Load(burst=120, paced=30, outage=10, states=("up", "down", "up"), unset=SMALL)
 LOAD = QUICK if os.environ.get("SCALE_QUICK") else Load()
@@ -53,18 +53,18 @@ LOAD = QUICK if os.environ.get("SCALE_QUICK") else Load()
 @dataclass(frozen=True)
 class Run:
     """
-    How one load went.
+    The result of one load.
 
     Attributes:
-        calls: How many calls all processes made together.
-        spans: How many spans these were.
-        arrived: What is in the database.
-        searched: How many traces MLflow's search finds.
-        rate: Calls a second, of all processes.
-        flush_s: How long the slowest took to send the rest.
-        stored_per_s: Traces a second that the server took, from the first call on.
-        grown_mb: How much memory the calls took in the process that took most.
-        dropped: How many calls' spans MLflow dropped, as ``mlflow_litellm.health()`` says.
+        calls: Number of calls of all processes.
+        spans: Number of spans of these calls.
+        arrived: Contents of the database.
+        searched: Number of traces that MLflow's search finds.
+        rate: Calls a second of all processes.
+        flush_s: Time of the slowest process to send the rest.
+        stored_per_s: Traces a second that the server stored, from the first call on.
+        grown_mb: Largest growth of memory in a process during the calls.
+        dropped: Number of calls whose spans MLflow dropped, from ``mlflow_litellm.health()``.
     """
 
     calls: int
@@ -80,17 +80,17 @@ class Run:
 
 def warm(crew: Crew, store: Store) -> None:
     """
-    Have each process send one trace.
+    Make each process send one trace.
 
-    MLflow asks a server's version once, and for three seconds. Where it gets no answer, as from a
-    server that is flooded, that process puts spans into files from then on.
+    MLflow requests a server's version once, for up to three seconds. Without a response, as from an
+    overloaded server, the process writes spans into files from then on.
     """
     crew.wait(LIMIT_S)
     flood(crew, store, 1)
 
 
 def flood(crew: Crew, store: Store, calls: int, rate: float | None = None) -> Run:
-    """Have each process make calls, and send them."""
+    """Make each process make calls, and send their traces."""
     experiment = store.experiment(f"{calls} calls of {id(crew)} at {rate}")
     crew.order(calls=calls, rate=rate, experiment=experiment)
     made = crew.wait(LIMIT_S)
@@ -112,7 +112,7 @@ def flood(crew: Crew, store: Store, calls: int, rate: float | None = None) -> Ru
 
 
 def send(crew: Crew) -> list[dict[str, Any]]:
-    """Have each process send what waits."""
+    """Make each process send the waiting traces."""
     crew.order(flush=True)
     return crew.wait(LIMIT_S)
 
@@ -120,14 +120,14 @@ def send(crew: Crew) -> list[dict[str, Any]]:
 @dataclass(frozen=True)
 class Outage:
     """
-    How calls went with the server up, and down.
+    The results of calls with the server up and down.
 
     Attributes:
-        took_ms: What each call took, by the state of the server.
-        flush_s: How long the slowest process took to send the rest, with the server up again.
-        calls: How many calls there should have been.
-        spans: How many spans.
-        arrived: What is in the database.
+        took_ms: Duration of each call, by the state of the server.
+        flush_s: Time of the slowest process to send the rest, with the server up again.
+        calls: Expected number of calls.
+        spans: Expected number of spans.
+        arrived: Contents of the database.
     """
 
     took_ms: dict[str, list[float]]
@@ -137,12 +137,12 @@ class Outage:
     arrived: Arrived
 
     def percentile(self, state: str, number: int) -> float:
-        """Return what so many of a hundred calls took at most, in milliseconds."""
+        """Return a percentile of the calls' durations, in milliseconds."""
         return statistics.quantiles(self.took_ms[state], n=100)[number - 1]
 
 
 def interrupt(crew: Crew, store: Store, rate: float) -> Outage:
-    """Have each process make calls at a rate, while the server goes away and comes back."""
+    """Make each process make calls at a rate, while the server is stopped and started."""
     experiment = store.experiment("outage")
     took: dict[str, list[float]] = {"up": [], "down": []}
     for state in LOAD.states:

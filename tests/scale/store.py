@@ -1,4 +1,4 @@
-"""MLflow's server on PostgreSQL, which can be stopped and started, and what has arrived there."""
+"""MLflow's server on PostgreSQL, which can be stopped and started, and its stored traces."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ PAGE = 500
 
 class Arrived(NamedTuple):
     """
-    What of an experiment is stored.
+    The stored data of an experiment.
 
     Attributes:
-        traces: How many traces there are.
-        whole: How many have their root span, and what MLflow sends at a trace's end.
-        calls: How many spans of LiteLLM's calls there are.
-        filed: How many of these are in a file alone, as MLflow dropped the span but not the trace.
-        spans: How many spans there are, those of the caller's own among them.
-        uploads: How many traces MLflow has put into a file, beside the database or in its place.
+        traces: Number of traces.
+        whole: Number of traces with their root span, and with the data that MLflow sends at a
+            trace's end.
+        calls: Number of spans of LiteLLM's calls.
+        filed: Number of these that are only in a file, as MLflow dropped the span but not the
+            trace.
+        spans: Number of spans, including the caller's own.
+        uploads: Number of traces that MLflow has put into a file, beside the database or instead of
+            it.
     """
 
     traces: int
@@ -42,11 +45,11 @@ class Arrived(NamedTuple):
 
 class Store:
     """
-    A server that is the same to its clients after it was started again.
+    A server that keeps its address and data after a restart.
 
     Args:
-        cluster: Where it stores.
-        folder: Where it runs.
+        cluster: The cluster with its database.
+        folder: Its working directory.
     """
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
@@ -57,7 +60,7 @@ class Store:
         self._process: Process | None = None
 
     def set_type(self, state: str) -> None:
-        """Have it be ``up``, and answer, or ``down``."""
+        """Set the state to ``up``, in which the server responds, or to ``down``."""
         if state == "up" and self._process is None:
             self._process = self._start()
         elif state == "down" and self._process is not None:
@@ -77,11 +80,11 @@ class Store:
         return server
 
     def experiment(self, name: str) -> str:
-        """Make an experiment; return its id."""
+        """Create an experiment, and return its id."""
         return str(MlflowClient(self.uri).create_experiment(name))
 
     def searched(self, experiment: str) -> int:
-        """Return how many traces MLflow's public search finds, page by page."""
+        """Return the number of traces that MLflow's public search finds, page by page."""
         client, token, count = MlflowClient(self.uri), None, 0
         while True:
             page = client.search_traces(
@@ -92,7 +95,7 @@ class Store:
                 return count
 
     def arrived(self, experiment: str) -> Arrived:
-        """Count what is stored, in the database itself and in files."""
+        """Count the stored data in the database itself and in files."""
         traces = self._cluster.ask(
             "SELECT request_id FROM trace_info WHERE experiment_id = %s", experiment
         )
@@ -104,7 +107,7 @@ class Store:
             "SELECT trace_id, name, parent_span_id FROM spans WHERE experiment_id = %s", experiment
         )
         files = self._files(experiment)
-        # A file has all of a trace, of which some spans may be in the database as well.
+        # A file has all spans of a trace, some of which may also be in the database.
         stored = {(trace, name) for trace, name, _ in rows}
         alone = [row for row in files if row[:2] not in stored]
         spans = rows + alone

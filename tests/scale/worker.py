@@ -1,9 +1,9 @@
 """
-Calls LiteLLM as it is told to: ``python -m scale.worker``.
+Calls LiteLLM on request: ``python -m scale.worker``.
 
-A line of stdin is an order in JSON. ``{"calls": 100, "rate": 20, "experiment": "1"}`` makes so many
-calls, so many a second (null: as fast as it goes); ``{"flush": true}`` has MLflow send what waits.
-Each order is answered by a line of JSON, and so is the start.
+A line of stdin is an order in JSON. ``{"calls": 100, "rate": 20, "experiment": "1"}`` makes 100
+calls, 20 a second (null: at full speed). ``{"flush": true}`` makes MLflow send the waiting traces.
+The response to each order, and to the start, is a line of JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import mlflow_litellm
 QUESTION = "What do you know about spans? " * 40
 ANSWER = "A span is a part of a trace, and has a beginning and an end. " * 8
 SHORT = "A span is a part of a trace."
-# What the caller's own spans are named.
+# The name of the caller's own spans.
 OWN = "question"
 
 
@@ -40,30 +40,30 @@ def ask(number: int) -> None:
 
 
 def spans_of(calls: int) -> int:
-    """Return how many spans so many calls make."""
+    """Return the number of spans of this number of calls."""
     return calls + sum(number % 5 == 1 for number in range(calls))
 
 
 def complete(number: int, answer: str, **more: Any) -> Any:
-    """Ask, and be answered without a provider."""
+    """Make a call with a mock response, without a provider."""
     messages = [{"role": "user", "content": f"{number}. {QUESTION}"}]
     return litellm.completion(model="gpt-4o-mini", messages=messages, mock_response=answer, **more)
 
 
 @lru_cache(maxsize=1)
 def choose(experiment: str) -> None:
-    """Send to an experiment from now on: MLflow asks the server about it, which may be away."""
+    """Set the experiment, for which MLflow sends a request to the server, which may be down."""
     mlflow.set_experiment(experiment_id=experiment)
 
 
 def make(calls: int, rate: float | None, experiment: str) -> dict[str, Any]:
-    """Make calls; return when each began, and what it took, in seconds."""
+    """Make calls, and return the start and the duration of each, in seconds."""
     choose(experiment)
     dropped, before, began = mlflow_litellm.health().spans_dropped, resident_kb(), time.monotonic()
     took = []
     for number in range(calls):
         if rate is not None:
-            # Its own pace, not the time since the call before: that is what a load is.
+            # The schedule does not depend on the previous call's end, as for a real load.
             time.sleep(max(0.0, began + number / rate - time.monotonic()))
         at = time.monotonic()
         ask(number)
@@ -74,7 +74,7 @@ def make(calls: int, rate: float | None, experiment: str) -> dict[str, Any]:
 
 
 def flush() -> dict[str, Any]:
-    """Send what waits; return how long that took."""
+    """Send the waiting traces, and return the duration."""
     began = time.monotonic()
     mlflow.flush_trace_async_logging()
     seconds = time.monotonic() - began
@@ -83,7 +83,7 @@ def flush() -> dict[str, Any]:
 
 
 def tell(**fields: Any) -> None:
-    """Answer, on a line of its own."""
+    """Write a response as one line."""
     sys.stdout.write(f"{json.dumps(fields)}\n")
     sys.stdout.flush()
 
