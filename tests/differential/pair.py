@@ -89,14 +89,12 @@ class Pair:
         """
         Return the differences between the two runs of a program.
 
-        A difference is checked again by further runs. Differences between two untraced runs, and
-        those that
-        do not occur each time, are not caused by tracing.
+        A difference is checked by two further runs. Differences between two untraced runs, and
+        differences that do not occur each time, are not caused by tracing.
         """
         plain, traced = self._play(source)
         found = differing(plain, traced)
-        # The timing of threads and timers may cause a difference once, but not three times in a
-        # row.
+        # Threads and timers may cause a difference once, but not three times in a row.
         for _ in range(2):
             if not found:
                 break

@@ -34,8 +34,7 @@ class Switch(threading.Thread):
             is_enabled = not is_enabled
             self._turn(on=is_enabled)
             if self._rng.random() < 0.2:
-                # Not automatically, which may be in any thread: LiteLLM's HTTP client would wait
-                # for itself.
+                # Automatically it may run in any thread: LiteLLM's HTTP client would deadlock.
                 gc.collect()
 
     def _turn(self, *, on: bool) -> None:

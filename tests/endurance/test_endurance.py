@@ -70,7 +70,7 @@ class Soak:
         return is_enabled if ended < played.began else None
 
     def made_while(self, is_enabled: bool | None) -> list[str]:
-        """Return the names of the calls that were made while tracing was on, off, or neither."""
+        """Return the names of the calls made while tracing was on, off, or neither (None)."""
         return [name for name, played in self.played.items() if self.was_on(played) is is_enabled]
 
 

@@ -25,14 +25,11 @@ class Arrived(NamedTuple):
 
     Attributes:
         traces: Number of traces.
-        whole: Number of traces with their root span, and with the data that MLflow sends at a
-            trace's end.
+        whole: Number of traces with their root span and the data that MLflow sends at their end.
         calls: Number of spans of LiteLLM's calls.
-        filed: Number of these that are only in a file, as MLflow dropped the span but not the
-            trace.
+        filed: Number of these in a file only, as MLflow dropped the span but not the trace.
         spans: Number of spans, including the caller's own.
-        uploads: Number of traces that MLflow has put into a file, beside the database or instead of
-            it.
+        uploads: Number of traces in a file, in addition to the database or instead of it.
     """
 
     traces: int
