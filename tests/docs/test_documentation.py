@@ -111,10 +111,7 @@ def test_programs_that_run_elsewhere_are_read_there(page: str) -> None:
 
 
 def test_every_link_of_the_readme_leads_somewhere() -> None:
-    """Every link in the README has a target.
-
-    Links of the other pages are checked when the documentation is built.
-    """
+    """Every link in the README has a target. The documentation's build checks the other pages."""
     links = re.findall(r"\]\(([^)#:]+)[^):]*\)", text("README.md"))
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []

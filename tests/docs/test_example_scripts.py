@@ -40,7 +40,7 @@ def test_example_prints_what_its_trace_has(
 ) -> None:
     """The output matches the trace.
 
-    The client of the proxy is sent to loopback, and the other scripts make no request.
+    Only the proxy's client sends requests, which go to loopback.
     """
     printed = succeed(
         (EXAMPLES / name).read_text(),

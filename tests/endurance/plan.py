@@ -84,10 +84,7 @@ def _drawn(rng: random.Random, name: str, ending: str) -> Call:
 
 
 def untraced() -> Iterator[Call]:
-    """Yield each call that raises.
-
-    They are made before tracing is on, so that their exceptions are the expected ones.
-    """
+    """Yield each call that raises, to be made untraced for the expected exceptions."""
     for ending in ("refused", "broken", "failed"):
         for after in range(1, 5):
             for is_async in (False, True):

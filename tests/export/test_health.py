@@ -99,10 +99,7 @@ BOUNDS = {
 
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_spans_that_mlflow_drops_are_counted_to_the_last(bound: str, tmp_path: Path) -> None:
-    """Each dropped span is counted.
-
-    MLflow logs full queues twice a minute without a count, and does not log its buffer's drops.
-    """
+    """Each dropped span is counted, although MLflow logs drops rarely or not at all."""
     told = succeed(BEGIN + DROPPING, tmp_path, **BOUNDS[bound])
     dropped, stored = map(int, told.split())
     assert 0 < stored < 300
@@ -125,10 +122,7 @@ def test_spans_that_go_to_a_collector_are_not_told(tmp_path: Path) -> None:
 
 
 def test_what_waits_when_tracing_is_switched_off_is_no_loss(tmp_path: Path) -> None:
-    """Spans that wait when tracing is switched off are not counted as lost.
-
-    They are sent without a count, as nothing is patched then.
-    """
+    """Spans that wait when tracing is switched off are sent later, and are no counted loss."""
     code = """
 call()
 mlflow.litellm.autolog(disable=True)
@@ -139,10 +133,7 @@ print(mlflow_litellm.health().spans_dropped, len(mlflow.search_traces()))
 
 
 def test_stream_that_ends_while_tracing_is_off_is_no_loss(tmp_path: Path) -> None:
-    """A stream that ends while tracing is off is no loss.
-
-    It is sent without a count, and later spans are counted once tracing is on again.
-    """
+    """A stream that ends while tracing is off is no loss, and later spans are counted again."""
     code = """
 import gc
 
@@ -186,10 +177,7 @@ def test_silence_is_kept_at_exit(tmp_path: Path) -> None:
 
 
 def test_report_tells_of_faults() -> None:
-    """The report has faults with a remedy.
-
-    Without faults it names a source of a program's counts.
-    """
+    """The report has faults with a remedy. Without faults it names a source of the counts."""
     well = mlflow_litellm.Health(3, {}, 1, 0)
     assert "ok    no fault of tracing" in str(report.own_health(well))
     ill = mlflow_litellm.Health(3, {"ending a span: LookupError": 2}, 1, 4)

@@ -73,10 +73,7 @@ def test_call_is_traced_without_a_name(path: str, ended: dict[str, Ended]) -> No
 
 @pytest.mark.parametrize("name", mlflow_compat.NAMES, ids=PATHS)
 def test_name_is_where_mlflow_keeps_it(name: mlflow_compat.Name) -> None:
-    """The name exists in MLflow.
-
-    If MLflow moves it, this fails, and the package works without it.
-    """
+    """The name exists in MLflow. If it moves, this fails, and the package works without it."""
     assert hasattr(__import__(name.module, fromlist=["any"]), name.attribute)
 
 

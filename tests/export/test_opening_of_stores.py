@@ -134,10 +134,7 @@ def test_store_that_never_opens_does_not_hold_up_the_end(tmp_path: Path) -> None
 
 
 def test_store_that_cannot_be_opened_is_said_once_with_what_to_do(tmp_path: Path) -> None:
-    """A store that cannot be opened is reported once with a remedy.
-
-    Its database is in a folder that cannot be made, as in a read-only container.
-    """
+    """A store that cannot be opened, as in a read-only folder, is reported once with a remedy."""
     (tmp_path / "file").touch()
     code = """
 import litellm, mlflow

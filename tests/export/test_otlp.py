@@ -81,10 +81,7 @@ def tags(told: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_root_arrives_with_its_tags(way: str, arrived: HttpCollector) -> None:
-    """The root span has its tags as plain texts, as MLflow's server reads them.
-
-    MLflow's other attributes are JSON.
-    """
+    """Tags arrive as plain texts, as MLflow's server reads them. Its other attributes are JSON."""
     name, told = arrived.root(f'\\"{way}\\"')
     assert name.startswith("litellm-")
     assert tags(told) == TAGS
@@ -108,10 +105,7 @@ def test_call_inside_a_trace_does_not_tag_it(arrived: HttpCollector) -> None:
 def test_mlflows_own_way_of_tagging_loses_the_root(
     collector: HttpCollector, tmp_path: Path
 ) -> None:
-    """MLflow's own method for tags loses the root span, so this package does not use it.
-
-    Skipped for versions of MLflow or OpenTelemetry that have fixed this.
-    """
+    """MLflow's own method for tags loses the root span. Skipped if this is fixed in MLflow."""
     code = "with mlflow.start_span('agent'): mlflow.update_current_trace(tags={'a': 'b'})"
     export(code, tmp_path, collector.endpoint)
     if collector.spans:

@@ -123,10 +123,7 @@ def test_payload_is_not_the_callers_affair(payload: str, traces: Traces, product
 
 
 def places_for(payload: str) -> list[str]:
-    """Return the places for a payload.
-
-    LiteLLM 1.110 never finishes with a dict in some places.
-    """
+    """Return the places for a payload without those in which LiteLLM 1.110 never ends."""
     is_endless = hasattr(litellm.utils, "remove_sensitive_keys_from_dict")
     if not (is_endless and payload == "a dict that contains itself"):
         return list(PLACES)

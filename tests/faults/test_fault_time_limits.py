@@ -236,8 +236,7 @@ def test_error_of_tracing_stays_away_from_the_caller(name: str) -> None:
 
 
 # Sends a signal at each line of a call in this package, so that its handler raises when Python next
-# checks for signals. This may be in a later line of LiteLLM, which swallows the same exceptions as
-# untraced.
+# checks for signals. A later line of LiteLLM may swallow the exception, as it does untraced.
 AT_EVERY_LINE = """
     import contextvars, ctypes, functools, gc, json, os, signal, sys
     import litellm, mlflow

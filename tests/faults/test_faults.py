@@ -38,10 +38,7 @@ def odd(chunk: Any) -> Any:
 def test_fault_while_reading_a_chunk_ends_the_recording_not_the_stream(
     tracing: Traces, production: None, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault in a chunk's recording ends the recording and not the stream.
-
-    The opposite stopped an LLM gateway in production, with another tracer.
-    """
+    """A fault ends the recording, not the stream, as another tracer's did in production."""
     kind = litellm.CustomStreamWrapper
     read, aread = kind.__next__, kind.__anext__
 
@@ -163,10 +160,7 @@ TIMED_CALLS = """
 def test_call_is_not_slowed_by_a_dead_server(
     environment: dict[str, str], dead_server: str, tmp_path: Path
 ) -> None:
-    """A stopped server does not delay the call.
-
-    If the environment names an experiment, MLflow itself waits for minutes at each root span.
-    """
+    """A stopped server does not delay the call, although MLflow would wait for minutes."""
     out = succeed(TIMED_CALLS, tmp_path, MLFLOW_TRACKING_URI=dead_server, **environment)
     first, second, stream = json.loads(out)
     assert first < 2

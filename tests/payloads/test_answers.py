@@ -164,11 +164,7 @@ def test_fields_of_the_body_are_recorded(tracing: Traces, caller: Caller) -> Non
 
 
 def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -> None:
-    """A refusal is recorded if LiteLLM passes it on.
-
-    LiteLLM drops its chunk from a stream. Older versions keep it outside the message of a whole
-    response.
-    """
+    """A refusal is recorded if LiteLLM passes it on. Streams and older versions may not do so."""
     assert "I cannot help" not in untraced("/refuse", caller)
     mlflow.litellm.autolog()
     whole, streamed = both("/refuse", traces, caller)
@@ -181,10 +177,7 @@ def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -
 
 
 def test_thinking_is_recorded_as_it_is_given(traces: Traces, caller: Caller) -> None:
-    """Thinking is recorded.
-
-    Before 1.110 LiteLLM drops chunks without text (signatures, redacted thinking).
-    """
+    """Thinking is recorded. Before 1.110 LiteLLM drops chunks without text, such as signatures."""
     given = untraced("/shape thinking", caller)
     passed = [thought for thought in ("sig==", "opaque==") if thought in given]
     mlflow.litellm.autolog()
@@ -199,10 +192,7 @@ def test_thinking_is_recorded_as_it_is_given(traces: Traces, caller: Caller) -> 
 def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
     tracing: Traces, caller: Caller
 ) -> None:
-    """Reasoning items are recorded once.
-
-    Before 1.110 LiteLLM drops them from a whole response.
-    """
+    """Reasoning items are recorded once. Before 1.110 LiteLLM drops them from a whole response."""
     response = caller.complete("/shape reasoning-items")
     caller.stream("/shape reasoning-items")
     whole, streamed = (message(span.outputs) for span in tracing.calls())
@@ -214,9 +204,9 @@ def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
 def test_fields_of_a_choice_are_recorded_where_they_are_given(
     traces: Traces, caller: Caller
 ) -> None:
-    """Fields of a choice are recorded.
+    """A choice's fields are recorded.
 
-    Before 1.110 LiteLLM makes the last chunk itself, which has vLLM's fields.
+    Before 1.110 LiteLLM makes the last chunk, with vLLM's, itself.
     """
     is_given = "stop_reason" in untraced("/shape choice-fields", caller)
     mlflow.litellm.autolog()

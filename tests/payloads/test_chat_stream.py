@@ -91,10 +91,7 @@ def test_tool_call_arguments_are_added_up_as_they_come() -> None:
 
 
 def test_calls_at_one_index_are_told_apart_by_id_and_name() -> None:
-    """Calls at one index are separated by id and name.
-
-    Some backends leave the index at 0. An id without a name does not begin a new call.
-    """
+    """Calls at one index are separated by id and name. An id without a name begins no new call."""
     fragments = [("a", "f", "[1"), ("a2", None, "]"), ("b", "g", "[2"), (None, None, "]")]
     chunks = [
         chunk(tool_calls=[{"index": 0, "id": id_, "function": {"name": name, "arguments": text}}])

@@ -57,10 +57,7 @@ class Ledger(CustomLogger):
 
 @pytest.fixture(scope="module")
 def ledger() -> Iterator[Ledger]:
-    """Register a ledger as a LiteLLM callback.
-
-    LiteLLM accepts one instance of a class, and moves it between its callback lists.
-    """
+    """Register a ledger in LiteLLM, which accepts one instance of a class and moves it later."""
     ledger = Ledger()
     litellm.callbacks.append(ledger)
     yield ledger
@@ -185,10 +182,7 @@ def test_cache_hit_costs_nothing(
 def test_estimated_stream_costs_what_litellm_logs(
     tracing: Traces, caller: Caller, ledger: Ledger
 ) -> None:
-    """The cost of a stream with estimated usage is LiteLLM's.
-
-    Before 1.110 LiteLLM does not expose its estimate, so there is no cost.
-    """
+    """A stream's estimated usage has LiteLLM's cost, or none before 1.110, which hides it."""
     caller.stream("one two three")
     logged = ledger.cost(caller)
     attributes = tracing.span().attributes

@@ -145,10 +145,7 @@ def test_media_become_attachments(part: Any, kind: str, tracing: Traces, caller:
 def test_media_of_a_providers_own_shape_become_attachments(
     part: Any, kind: str, tracing: Traces, caller: Caller
 ) -> None:
-    """Provider-specific media become attachments.
-
-    LiteLLM refuses some from a user, but accepts them in the other messages.
-    """
+    """Provider-specific media become attachments. LiteLLM refuses some from a user only."""
     caller.complete("", messages=[{"role": "assistant", "content": [part]}], mock_response="So?")
     assert contents(tracing.span().inputs) == [(kind, CLIP)]
     assert size(tracing.span()) < 20_000

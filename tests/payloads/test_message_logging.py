@@ -294,10 +294,7 @@ def test_messages_that_litellm_adds_to_exceptions_are_not_recorded(
 
 
 def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
-    """LiteLLM's rule is at its expected place.
-
-    If this fails, LiteLLM has moved its rule: check the copy in this package for changes.
-    """
+    """LiteLLM's rule is at its expected place. If not, check this package's copy for changes."""
     assert message_logging._function(*message_logging._RULE) is not None
 
 

@@ -153,10 +153,7 @@ def test_tags_of_all_places_are_joined() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
-    """Langfuse's trace keys become tags with their own names.
-
-    Trace metadata becomes tags with sanitized names.
-    """
+    """Langfuse's trace keys are recorded by name, and its trace metadata by key and redacted."""
     given_metadata = {
         "trace_id": UUID(int=7),
         "trace_name": "checkout",

@@ -264,10 +264,7 @@ def test_database_where_nobody_listens_is_told_at_once(monkeypatch: pytest.Monke
 
 
 def test_server_that_stays_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A silent server is given up after its time limit.
-
-    The request continues in its thread. Other stores have a longer limit.
-    """
+    """A silent server is given up after its time limit, which is longer for other stores."""
     answer = threading.Event()
     monkeypatch.setattr(store_module, "PATIENCE_S", 0.01)
     assert not store_module.ask(lambda: answer.wait(0.1))

@@ -76,10 +76,7 @@ def test_script_leaves_every_trace_behind_and_says_nothing_odd(title: str, tmp_p
 def test_stream_open_at_a_fork_ends_in_its_own_process_alone(
     childs_doing: str, tmp_path: Path
 ) -> None:
-    """The open stream's span ends only in the stream's own process.
-
-    A forked child has the span, but not the exporting threads, so that ending it would hang.
-    """
+    """The open stream's span does not end in a forked child, which lacks the exporting threads."""
     code = f"""
 import os, sys
 litellm.completion(**call)

@@ -157,10 +157,7 @@ SPAWNING = """
 
 @pytest.mark.timeout(130)
 def test_spawned_process_traces_once_it_is_switched_on_there(tmp_path: Path) -> None:
-    """A traced function is sent by its name.
-
-    Of four calls three are traced, in two processes.
-    """
+    """A traced function is sent by name, and three of four calls in two processes are traced."""
     out = succeed(SPAWNING, tmp_path, MLFLOW_TRACKING_URI=f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert json.loads(out) == ["hello"] * 4
     with sqlite3.connect(tmp_path / "mlflow.db") as store:

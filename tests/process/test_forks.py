@@ -74,10 +74,7 @@ for n in range(8):
 
 
 def test_child_that_exits_sends_what_it_has(tmp_path: Path) -> None:
-    """A child that exits sends its own traces.
-
-    The parent sends the traces that wait in the parent.
-    """
+    """A child that exits sends its own traces, and the parent those that wait in the parent."""
     code = """
 call_and_settle("parent")
 if not os.fork():

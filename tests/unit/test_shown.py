@@ -61,10 +61,7 @@ def test_what_has_no_messages_is_left_alone(message_format: str | None, told: An
 
 @pytest.mark.parametrize(("role", "known"), [("developer", "system"), ("function", "tool")])
 def test_role_is_told_by_the_name_that_is_shown(role: str, known: str) -> None:
-    """The role is one that the UI shows, beside the original role.
-
-    The user's messages are unchanged.
-    """
+    """The role is one that the UI shows, beside the original one. Users' messages are unchanged."""
     sent = [{"role": role, "content": "Be brief."}, {"role": "user", "content": "Hello."}]
     first, second = chat_view.inputs("openai", {"messages": sent})["messages"]
     assert first == {"role": known, "content": "Be brief.", "original": {"role": role}}
