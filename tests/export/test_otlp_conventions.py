@@ -37,7 +37,7 @@ def say(text):
     told = [{"type": "text", "text": word}]
     return [{"role": "system", "content": told}, {"role": "user", "content": text}]
 """
-# By the columns of the page's table.
+# Calls by the columns of the page's table.
 KINDS = {
     "chat": "litellm.completion(messages=say(word), **parameters, **chat)",
     "stream": """for _ in litellm.completion(
@@ -222,7 +222,7 @@ def test_providers_are_named_as_the_conventions_do(told: Told) -> None:
 
 
 def test_without_content_none_is_told(tmp_path: Path, provider: LoopbackProvider) -> None:
-    """Without content, the model, numeric parameters and tokens are recorded."""
+    """If content is off, the model, numeric parameters and tokens are exported, but no texts."""
     with over_http() as collector:
         told = export(
             provider.anthropic_base, tmp_path, collector, MLFLOW_LITELLM_LOG_CONTENT="false"

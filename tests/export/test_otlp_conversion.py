@@ -173,7 +173,7 @@ def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
     ],
 )
 def test_request_is_given_as_messages(given: dict[str, Any], read: list[Any]) -> None:
-    """The request is recorded as messages in the format of OpenAI's chat."""
+    """A prompt is converted to messages in the format of OpenAI's chat."""
     assert messages_module.inputs(given)["messages"] == read
 
 

@@ -109,7 +109,7 @@ MOCKED = {"mock_response": "hello"}
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_payload_is_not_the_callers_affair(payload: str, traces: Traces, production: None) -> None:
-    """In any place of a payload the outcome is the untraced one, with a trace, in little time."""
+    """With a payload in any place, a call ends as untraced, with a trace, in little time."""
     value = PAYLOADS[payload]()
     places = places_for(payload)
     untraced = {place: outcome(place, value) for place in places}

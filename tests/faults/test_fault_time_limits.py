@@ -118,7 +118,7 @@ def test_exception_of_a_handler_is_the_users_whatever_its_type(kind: type[Except
 
 @needs_signals
 def test_interruption_that_was_caught_and_raised_as_another_is_the_users() -> None:
-    """An interruption that MLflow or LiteLLM translates reaches the caller with its context."""
+    """A translated interruption reaches the caller as the original, with its original context."""
 
     def translating() -> NoReturn:
         try:

@@ -38,7 +38,7 @@ def odd(chunk: Any) -> Any:
 def test_fault_while_reading_a_chunk_ends_the_recording_not_the_stream(
     tracing: Traces, production: None, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A fault ends the recording, not the stream, as another tracer's did in production."""
+    """A fault ends the recording, not the stream. In another tracer it stopped an LLM proxy."""
     kind = litellm.CustomStreamWrapper
     read, aread = kind.__next__, kind.__anext__
 

@@ -164,7 +164,7 @@ def test_fields_of_the_body_are_recorded(tracing: Traces, caller: Caller) -> Non
 
 
 def test_refusal_is_recorded_where_it_is_given(traces: Traces, caller: Caller) -> None:
-    """A refusal is recorded if LiteLLM passes it on. Streams and older versions may not do so."""
+    """A refusal is recorded from a whole response. LiteLLM drops its chunk from a stream."""
     assert "I cannot help" not in untraced("/refuse", caller)
     mlflow.litellm.autolog()
     whole, streamed = both("/refuse", traces, caller)
@@ -204,10 +204,7 @@ def test_reasoning_items_are_recorded_beside_the_text_they_repeat(
 def test_fields_of_a_choice_are_recorded_where_they_are_given(
     traces: Traces, caller: Caller
 ) -> None:
-    """A choice's fields are recorded.
-
-    Before 1.110 LiteLLM makes the last chunk, with vLLM's, itself.
-    """
+    """A choice's fields are recorded. Before 1.110 LiteLLM drops vLLM's from a stream."""
     is_given = "stop_reason" in untraced("/shape choice-fields", caller)
     mlflow.litellm.autolog()
     whole, streamed = both("/shape choice-fields", traces, caller)

@@ -182,7 +182,7 @@ def test_cache_hit_costs_nothing(
 def test_estimated_stream_costs_what_litellm_logs(
     tracing: Traces, caller: Caller, ledger: Ledger
 ) -> None:
-    """A stream's estimated usage has LiteLLM's cost, or none before 1.110, which hides it."""
+    """The cost of a stream with estimated usage is LiteLLM's. Before 1.110 there is none."""
     caller.stream("one two three")
     logged = ledger.cost(caller)
     attributes = tracing.span().attributes

@@ -36,7 +36,7 @@ PIECES = [
     "data:", "data:\n", "data: {\n", "data: {}}\n", "data: [DONE]\n\n", "data:a;base64,",
     ";base64,", "data:a;base64,AAAA", "AAAA" * 250, "x7Kq2mZv9w", "9a", "c\\9a",
 ]  # fmt: skip
-# Each of the characters whose escapes have the most readings.
+# Secrets of characters whose escapes can be read in the most ways.
 KNOWN = [
     "\\\\\\\\\\9a-\\\\b", "x7Kq2mZv9w\\\\a", "a%+&'b1cdefgh", "a&amp;&amp;9a", "%%%%9a",
     "-\\a\\-9a", "c\\9a", "ключ", "  9a", "\\",
@@ -127,7 +127,7 @@ NASTY = {
 
 @pytest.mark.parametrize("kind", NASTY)
 def test_nasty_text_holds_nobody_up(kind: str) -> None:
-    """A text as long as a book that is slow to read does not delay the call."""
+    """Reading takes linear time up to the length of a book, also for the slowest texts."""
     name, text = NASTY[kind]
     sizes = 10_000, 100_000, 1_000_000
     assert is_linear(lambda size: lambda: READERS[name](text(size)), *sizes)

@@ -287,7 +287,7 @@ def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) 
 
 
 def test_routers_notes_are_routers_alone() -> None:
-    """Entries of the user with the names of Router's notes are redacted, and are not notes."""
+    """Router's notes are recorded only with Router's `model_info`: a user may use their names."""
     noted = {"model_group": "g", "deployment": {"api_key": "k"}, "attempted_retries": "many"}
     assert metadata.attributes({"metadata": noted}) == {}
     by_router = {**noted, "model_info": {"id": "d-1"}}
@@ -304,7 +304,7 @@ def test_routers_notes_are_routers_alone() -> None:
     ],
 )
 def test_what_looks_like_a_key_is_not_kept(entry: dict[str, Any]) -> None:
-    """An entry that looks like a key is not recorded, regardless of its name."""
+    """A key in an entry is redacted, regardless of the entry's name."""
     [value] = metadata.attributes({"metadata": entry})["metadata"].values()
     assert REDACTED in value
     assert not any(key in value for key in ("hunter", "ghp", "sk-"))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Part of each secret, so that a rest of the secret is found in any escaped form.
 MARK = "x7Kq2mZv9w"
 
-# Names of the call's endpoint, for which LiteLLM declares the same types.
+# Arguments for the endpoint or region: not secret, but with the same types in LiteLLM.
 OPEN = re.compile(r"(?:api_base|api_version|region|region_name|location|project|project_id)$")
 FROM_LITELLM = {
     *CredentialLiteLLMParams.model_fields,
@@ -153,7 +153,7 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "tags": lambda s: {"tags": [f"password:{s}", f"https://me:{quote(s, safe='')}@host.test"]},
     **{f"{name}-{note}": place for note, entry in NOTES.items() for name, place in noted(entry)},
 }
-# Functions that put a secret into the provider's address.
+# Addresses of the provider that contain the secret.
 ADDRESSES = {
     "query": "{base}?key={secret}",
     "odd-query": "{base}?a={secret}",

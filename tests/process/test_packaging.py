@@ -37,7 +37,7 @@ def test_types_are_shipped() -> None:
 
 
 def test_licence_is_shipped() -> None:
-    """The text of the Apache 2.0 license is installed."""
+    """The package's metadata names the Apache 2.0 license."""
     metadata = importlib.metadata.metadata("mlflow_litellm")
     assert metadata["License-Expression"] == "Apache-2.0"
 

@@ -95,7 +95,7 @@ def test_alias_in_user_code_is_rebound_both_ways(
 def test_alias_inside_the_package_is_left_alone_until_it_holds_the_wrapper(
     patch: Patch, modules: dict[str, ModuleType]
 ) -> None:
-    """The package's own modules keep their imported function."""
+    """The package's modules keep their import, but a wrapper in them is replaced at off."""
     inner = modules["package.inner"]
     inner.greet = greet  # type: ignore[attr-defined]
     apply_all([patch])

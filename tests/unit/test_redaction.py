@@ -264,7 +264,7 @@ def test_secret_in_what_is_no_url_is_found(url: str) -> None:
 
 
 def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
-    """If the stack is too small to read a text's secrets, the whole text is left out."""
+    """Near the recursion limit, reading the secrets fails instead of missing one."""
 
     def at_depth(depth: int) -> list[str]:
         return at_depth(depth - 1) if depth else secrets(arguments, RECORDED)
@@ -278,7 +278,7 @@ def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
 
 
 def test_text_with_more_secrets_than_there_is_time_for_is_left_out() -> None:
-    """A text with too many secrets for the time limit is left out, as it quotes a document."""
+    """A text with more known secrets than the time limit allows is redacted as a whole."""
     known = [f"x7Kq/{number:06}" for number in range(20_000)]
     assert redacted(" ".join(known), known) == REDACTED
     assert redacted("refused x7Kq/000007", known) == f"refused {REDACTED}"

@@ -54,7 +54,7 @@ def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: 
 @pytest.mark.parametrize("told", [None, "text", {}, {"messages": None}, {"messages": "Hello."}])
 @pytest.mark.parametrize("message_format", [None, "openai", "anthropic", "gemini", "other"])
 def test_what_has_no_messages_is_left_alone(message_format: str | None, told: Any) -> None:
-    """Data without messages is unchanged, as for hidden content or a response that is None."""
+    """Data without messages is unchanged, such as hidden content."""
     assert chat_view.inputs(message_format, told) is told
     assert chat_view.outputs(message_format, told) is told
 
