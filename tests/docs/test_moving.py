@@ -139,7 +139,7 @@ def old(
 def test_every_name_is_what_the_page_says(
     tracing: Traces, provider: LoopbackProvider, old: dict[str, list[str]]
 ) -> None:
-    """The page has all names of the built-in flavor on the left, and this package's on the right."""
+    """The page's left column has all names of the built-in flavor, the right this package's."""
     calls(provider.openai_base, lambda: len(tracing.all()))
     new = names(tracing)
     for kind in KINDS:
