@@ -1,1 +1,1 @@
-"""Measures what tracing costs, against the same span made by hand and other tracers."""
+"""Measures the cost of tracing, against the same span made by hand and against other tracers."""

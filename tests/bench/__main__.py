@@ -1,16 +1,16 @@
 """
-Measures what tracing costs: ``python -m bench FOLDER [--quick] [--seed N]``.
+Measures the cost of tracing: ``python -m bench FOLDER [--quick] [--seed N]``.
 
-Writes docs/performance.md, its figures and its images, in half an hour. ``--quick`` writes nothing
-there, takes two minutes, and measures what the budgets need. Both end with status 1 where a budget
-is missed. Nothing else should be at work on the machine.
+Writes docs/performance.md, its figures and its images, in half an hour. ``--quick`` writes none of
+them, takes two minutes, and measures only the data for the budgets. Both exit with status 1 if a
+budget is missed. Run nothing else on the machine meanwhile.
 
-Each way of tracing has a process of its own, with MLflow's default store, SQLite, and is stopped
-(SIGSTOP) while another one is measured. MLflow exports in a thread, which competes with the caller
-for the interpreter. So calls are measured twice: with that export held by MLflow's own settings
-until a burst of calls is over, which is steady, and what ratios are made of; and with the settings
-that users have. Where it is held, a call's cost is the processor time of the caller's thread,
-which nothing else on the machine adds to; where not, the time by the clock, which has the waits.
+Each way of tracing runs in its own process, with MLflow's default store, SQLite. The process is
+stopped (SIGSTOP) while another one is measured. MLflow exports in a thread, which competes with the
+caller for the interpreter. So calls are measured twice: with the export held back by MLflow's own
+settings until a burst of calls is over, and with the default settings of users. The first is steady
+and is used for ratios; its cost of a call is the processor time of the caller's thread, to which
+nothing else on the machine adds. The second is wall-clock time, which includes the waits.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PACKAGES = ("mlflow_litellm", "litellm", "mlflow", "wrapt", "openinference-instr
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: seconds of rounds, repetitions, processes."""
+    """The amount of measurement: seconds of rounds, repetitions, processes."""
 
     held_s: float
     exporting_s: float
@@ -61,13 +61,13 @@ QUICK = Plan(
 )
 BARE = ("bare", "bare_disabled")
 ALL = tuple(key for key in VARIANTS if key not in BARE)
-# The budgets' own, with more rounds than there is time for with all.
+# Only for the budgets, with more rounds than a full run has time for.
 AGAINST, SIMPLE = ("nothing", "ours", "builtin"), ("sync", "async_")
 DIRECT = ("ours", "disabled", "sampled_out", *BARE, "by_hand")
 
 
 def measure(plan: Plan, folder: Path, seed: int) -> dict[str, Any]:
-    """Measure all that is planned, one thing after the other."""
+    """Measure all scenarios of the plan, one after the other."""
     draw = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
     told = {"calls": _whole(plan, folder, draw, seed), **_clocked(plan, folder, draw, seed)}
@@ -107,7 +107,7 @@ def _clocked(plan: Plan, folder: Path, draw: random.Random, seed: int) -> dict[s
 
 
 def circumstances(seed: int, began: float) -> dict[str, Any]:
-    """Return what the figures were measured on and with."""
+    """Return the machine, the versions and the settings of the measurement."""
     return {
         "date": datetime.now(tz=timezone.utc).date().isoformat(),
         "versions": {name: version(name) for name in PACKAGES},
@@ -137,7 +137,7 @@ def say(what: str) -> None:
 
 
 def main() -> None:
-    """Measure, show, publish, and judge."""
+    """Measure, publish the figures, and check the budgets."""
     parser = argparse.ArgumentParser(prog="bench", description="Measure what tracing costs.")
     parser.add_argument("folder", type=Path, help="where stores and logs go")
     parser.add_argument("--quick", action="store_true", help="only what the budgets need")

@@ -1,4 +1,4 @@
-"""LiteLLM's calls in spans that record nothing: what MLflow takes by itself."""
+"""LiteLLM's calls in spans that record nothing: the cost of MLflow alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounds that this package keeps, checked against what was measured."""
+"""The bounds on the cost of tracing, checked against the measured figures."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ OURS = "ours"
 
 def check(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """
-    Return each budget, with what was measured.
+    Return each budget with its measured figure.
 
-    One is missed where the whole interval is above its bound: what lies on both sides of it may be
-    this machine's noise. Those that are missed, or near it, have a limit beside, so that it is seen
-    where they grow; docs/performance.md tells why each is missed.
+    A budget is missed if its whole interval is above the bound: an interval that contains the bound
+    may be noise of this machine. Budgets that are missed or nearly missed also have a limit, so
+    that a further growth is noticed; docs/performance.md explains why each is missed.
     """
     sync, async_ = (told["calls"]["against"][name][OURS] for name in ("sync", "async_"))
     stream = told["stream"]
@@ -56,7 +56,7 @@ def _to_own(
 
 def _unseen(title: str, figures: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
-    # A busy machine reaches no such limit; the ratios, of one run, tell of what grows.
+    # A busy machine reaches no such limit; the ratios come from one run and show growth.
     for key, limit in {"disabled": 100.0, "sampled_out": 250.0}.items():
         what = f"{title}, {VARIANTS[key].title}"
         found += [

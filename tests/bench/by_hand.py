@@ -1,8 +1,8 @@
 """
-The floor: LiteLLM's calls in spans made by hand with MLflow's public API.
+The lower bound: LiteLLM's calls in spans made by hand with MLflow's public API.
 
-As a user of MLflow would write it who wants what this package records: request, answer, tokens,
-cost, model, provider, and of a stream its text.
+A user of MLflow would write this to record the same data as this package: request, response,
+tokens, cost, model, provider, and the text of a stream.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from mlflow.tracing.constant import SpanAttributeKey
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-# What a call is made with, and not what the model is asked.
+# Settings of a call, which are not part of the model's input.
 NOT_ASKED = frozenset({"caching", "max_retries", "mock_response"})
 
 
 def completion(**arguments: Any) -> Any:
-    """Make a call within a span; of a stream, return its chunks, which end the span."""
+    """Make a call within a span; for a stream, return its chunks, which end the span."""
     if arguments.get("stream"):
         span, began = _begin("litellm-completion", arguments), time.perf_counter()
         return _read(litellm.completion(**arguments), span, began)
@@ -36,7 +36,7 @@ def completion(**arguments: Any) -> Any:
 
 
 async def acompletion(**arguments: Any) -> Any:
-    """Do the same with an async call."""
+    """Do the same for an async call."""
     if arguments.get("stream"):
         span, began = _begin("litellm-acompletion", arguments), time.perf_counter()
         return _aread(await litellm.acompletion(**arguments), span, began)
@@ -49,7 +49,7 @@ async def acompletion(**arguments: Any) -> Any:
 
 
 def _begin(name: str, arguments: dict[str, Any]) -> Any:
-    # Streams outlive the function that opens them, so no context manager does.
+    # A stream outlives the function that opens it, so no context manager can end its span.
     span = mlflow.start_span_no_context(name, span_type=SpanType.LLM)
     _record_request(span, arguments)
     return span
@@ -78,7 +78,7 @@ def _record_usage(span: Any, usage: Any, began: float) -> None:
         "total_tokens": usage.total_tokens,
     }
     span.set_attribute(SpanAttributeKey.CHAT_USAGE, used)
-    # MLflow makes the cost of tokens and model, as the span ends.
+    # MLflow computes the cost from tokens and model when the span ends.
     per_second = usage.completion_tokens / (time.perf_counter() - began)
     span.set_attribute("output_tokens_per_second", round(per_second, 3))
 
@@ -92,7 +92,7 @@ def _record_origin(span: Any, model: str, hidden_params: dict[str, Any]) -> None
 
 
 class _Text:
-    """What a stream has said."""
+    """The text of a stream."""
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -103,7 +103,7 @@ class _Text:
         self.finish_reason: str | None = None
 
     def add(self, chunk: Any) -> None:
-        """Take a chunk."""
+        """Add a chunk."""
         if self.first is None:
             self.first = time.perf_counter()
         self.last = chunk
@@ -115,7 +115,7 @@ class _Text:
             self.finish_reason = choice.finish_reason
 
     def record(self, span: Any, stream: Any) -> None:
-        """Say it on a span."""
+        """Record the text on a span."""
         message = {"role": "assistant", "content": "".join(self.parts)}
         choice = {"index": 0, "finish_reason": self.finish_reason, "message": message}
         head = {key: getattr(self.last, key) for key in ("id", "created", "model")}

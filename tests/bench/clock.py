@@ -1,9 +1,8 @@
 """
-A clock inside LiteLLM's functions: what a call takes beyond it is the tracer's.
+A clock inside LiteLLM's functions, which separates the tracer's time from LiteLLM's.
 
-Small costs are lost beside calls of milliseconds, of which one takes longer than the next. So
-these are taken directly. What a tracer makes slower within LiteLLM is not in them: whole calls are
-measured for that.
+A small cost is lost in the variation of calls that take milliseconds, so it is measured directly.
+A slowdown that a tracer causes within LiteLLM is not included: whole calls are measured for that.
 """
 
 from __future__ import annotations
@@ -15,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What pace() takes on the machine that the bounds in µs and ms are meant for.
+# The result of pace() on the machine for which the bounds in µs and ms are meant.
 USUAL_PACE_US = 750.0
 STEPS = 5000
 
 
 class Clock:
     """
-    Stands in LiteLLM's ``completion``, ``acompletion`` and its streams, below any tracer.
+    Wraps LiteLLM's ``completion``, ``acompletion`` and its streams, below any tracer.
 
-    Its time is the processor's for the caller's thread, as LiteLLM logs in others meanwhile.
+    It measures the processor time of the caller's thread, as LiteLLM logs in other threads
+    meanwhile.
 
     Attributes:
-        inside: What each call of these took, in nanoseconds, in the order of their ends.
+        inside: The time of each call of these functions, in nanoseconds, in the order of their
+            ends.
     """
 
     def __init__(self) -> None:
@@ -65,14 +66,14 @@ class Clock:
         return timed
 
     def beyond(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[int, Any]:
-        """Return what a call took beyond LiteLLM's part, in ns, and its result."""
+        """Return the time of a call without LiteLLM's part, in ns, and the call's result."""
         self.inside.clear()
         began = thread_time_ns()
         result = function(*args, **kwargs)
         return thread_time_ns() - began - sum(self.inside), result
 
     async def abeyond(self, function: Callable[..., Any], **kwargs: Any) -> int:
-        """Return what an async call took, without LiteLLM's part, which is in `inside`."""
+        """Return the time of an async call without LiteLLM's part, which is in `inside`."""
         began = thread_time_ns()
         await function(**kwargs)
         return thread_time_ns() - began
@@ -80,10 +81,10 @@ class Clock:
 
 def pace() -> float:
     """
-    Return how much faster than now the machine is that bounds are meant for.
+    Return how many times faster the reference machine of the bounds is than this machine now.
 
-    A fixed piece of Python's ordinary work is timed: neighbours on the same hardware make all
-    take twice as long for minutes, and other machines are other machines.
+    It times a fixed piece of ordinary Python work: neighbours on the same hardware may double all
+    times for minutes, and other machines have other speeds.
     """
     began = thread_time_ns()
     found: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""What tracing takes beyond LiteLLM's part of a call, by the clock that stands below the tracer."""
+"""The time that tracing adds to LiteLLM's part of a call, by the clock below the tracer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from bench.workers import Worker
 
-# Of one process and one burst; of a long stream: its chunks, and its end.
+# Per call of one process and one burst; of a long stream: per chunk, and its end.
 BURST, CHUNKS = 20, 1000
-# What is asked of a worker, and how readers know it.
+# The keys of the worker's commands, with titles for readers.
 CALLS = {"calls": "sync call", "acalls": "async call"}
 BASE = "by_hand"
 # The same without LiteLLM: MLflow's part of it.
@@ -25,7 +25,7 @@ BARE = {"disabled": "bare_disabled", "sampled_out": "bare"}
 def measure_calls(
     workers: Mapping[str, Worker], times: int, draw: random.Random, seed: int
 ) -> dict[str, Any]:
-    """Return what a sync and an async call take beyond LiteLLM's part, traced in each way."""
+    """Return the time that a sync and an async call take beyond LiteLLM's part, by variant."""
     found: dict[str, dict[str, list[float]]] = {what: defaultdict(list) for what in CALLS}
     for _ in range(times):
         for what in draw.sample(list(CALLS), k=len(CALLS)):
@@ -46,7 +46,7 @@ def _told(key: str, by_key: Mapping[str, list[float]], seed: int) -> dict[str, A
 
 
 def measure_stream(worker: Worker, times: int, seed: int) -> dict[str, Any]:
-    """Return what a chunk of a long stream and its end take beyond LiteLLM's part."""
+    """Return the time that a chunk and the end of a long stream take beyond LiteLLM's part."""
     found: dict[str, list[float]] = defaultdict(list)
     for _ in range(times):
         for name, added in _beyond(worker, "chunks", CHUNKS).items():
@@ -55,7 +55,7 @@ def measure_stream(worker: Worker, times: int, seed: int) -> dict[str, Any]:
 
 
 def _beyond(worker: Worker, what: str, size: int) -> dict[str, float]:
-    # The clock's own part is in both.
+    # Both include the clock's own part.
     off = worker.ask(what=what, size=size, on=False)
     on = worker.ask(what=what, size=size)
     return {name: on[name] - off[name] for name in on}

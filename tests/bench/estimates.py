@@ -1,4 +1,4 @@
-"""Medians, and how far they may be off: bootstrap intervals of 95 %."""
+"""Medians and their 95 % bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TAIL = 0.025
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure, and the interval that it lies in."""
+    """A figure and its interval."""
 
     value: float
     low: float
     high: float
 
     def rounded(self) -> dict[str, float]:
-        """Return it as plain data, to three places."""
+        """Return the estimate as JSON types, rounded to three places."""
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
@@ -31,13 +31,13 @@ def estimate(
     rows: Sequence[tuple[float, ...]], of: Callable[[list[float]], float], seed: int
 ) -> Estimate:
     """
-    Return a figure of the columns' medians.
+    Return a figure computed from the columns' medians.
 
     Args:
-        rows: A tuple for each round. What was measured in one round is drawn together, as the
-            machine was the same for all of it.
-        of: Makes the figure of the medians.
-        seed: Makes the interval the same again.
+        rows: One tuple for each round. The values of a round are drawn together, because the
+            machine was the same for all of them.
+        of: Computes the figure from the medians.
+        seed: Makes the interval reproducible.
     """
     draw = random.Random(seed)
     again = sorted(of(medians(draw.choices(rows, k=len(rows)))) for _ in range(RESAMPLED))
@@ -51,7 +51,7 @@ def typical(values: Sequence[float], seed: int) -> Estimate:
 
 
 def ratio(pairs: Sequence[tuple[float, float]], seed: int) -> Estimate:
-    """Return the ratio of two medians, of which each round has measured both."""
+    """Return the ratio of two medians; each round has measured both values."""
     return estimate(pairs, _quotient, seed)
 
 

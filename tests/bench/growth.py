@@ -1,4 +1,4 @@
-"""How the cost grows with messages, chunks, concurrent calls and open streams."""
+"""The growth of the cost with messages, chunks, concurrent calls and open streams."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from bench.workers import Worker
 
-# A unit may cost so many times what it costs in the middle: caches and the garbage collector.
+# The allowed factor between the unit cost at the top and in the middle: caches, garbage collector.
 FACTOR = 2.0
-# Less than that is the clock's own.
+# A smaller time is the clock's own.
 LEAST_US = 0.1
 TRACED = ("ours", "by_hand")
 
@@ -24,14 +24,15 @@ TRACED = ("ours", "by_hand")
 @dataclass(frozen=True)
 class Growth:
     """
-    What is made larger, step by step.
+    A quantity that grows, size by size.
 
     Args:
-        title: Names it to readers.
-        sizes: The steps.
-        middle: The step that the last is compared with.
-        unit: What the figures are of.
-        per_unit: Whether what one more adds is looked at, and not the whole: it is linear then.
+        title: Its name for readers.
+        sizes: The sizes.
+        middle: The size with which the last one is compared.
+        unit: The unit of the figures.
+        per_unit: Whether the cost of one more unit is measured, which is constant if growth is
+            linear, and not the whole cost.
     """
 
     title: str
@@ -41,14 +42,14 @@ class Growth:
     per_unit: bool = True
 
     def cost(self, size: int, added: Mapping[int, float]) -> float:
-        """Return what one more adds, or what each does among so many, in us."""
+        """Return the cost of one more unit, or of each of this many, in µs."""
         if not self.per_unit:
             return added[size]
         first = self.sizes[0]
         return (added[size] - added[first]) / (size - first)
 
     def factor(self, added: Sequence[float]) -> float:
-        """Return how many times the middle's cost the top's is, from what each size added."""
+        """Return the ratio of the top's cost to the middle's, from the added time of each size."""
         of = dict(zip(self.sizes, added, strict=True))
         return self.cost(self.sizes[-1], of) / max(self.cost(self.middle, of), LEAST_US)
 
@@ -64,8 +65,8 @@ GROWTHS = {
 def measure(
     workers: Mapping[str, Worker], rounds: int, draw: random.Random, seed: int
 ) -> dict[str, Any]:
-    """Return what was added by each size of each, by this package and by hand."""
-    # What is made at the first time only.
+    """Return the added time by quantity and size, for this package and by hand."""
+    # Work that only the first call does.
     for worker in workers.values():
         for what, growth in GROWTHS.items():
             worker.ask(what=what, size=growth.sizes[0])
@@ -89,12 +90,12 @@ def _round(
 
 def fit(growth: Growth, rounds: Sequence[tuple[float, ...]], seed: int) -> dict[str, Any]:
     """
-    Return the slope in double logarithmic scale, and what a unit costs at top and in middle.
+    Return the slope on a log-log scale, and the cost of a unit at the top and in the middle.
 
     Args:
-        growth: What was made larger.
-        rounds: What each size added, in us, for each round.
-        seed: Makes the factor's interval the same again.
+        growth: The quantity that grew.
+        rounds: The added time of each size, in µs, for each round.
+        seed: Makes the factor's interval reproducible.
     """
     added = dict(zip(growth.sizes, medians(rounds), strict=True))
     factor = estimate(rounds, growth.factor, seed)

@@ -1,4 +1,4 @@
-"""Renders what was measured as tables, and writes them into docs/performance.md."""
+"""Renders the measurements as tables and writes them into docs/performance.md."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def write(told: Told) -> None:
 
 
 def marks(name: str) -> tuple[str, str]:
-    """Return what stands above a table and below it."""
+    """Return the marks above and below a table."""
     return f"<!-- {name}, made by tests/bench -->", f"<!-- end of {name} -->"
 
 
@@ -61,7 +61,7 @@ def _tables_of_all(told: Told) -> dict[str, str]:
 
 
 def machine(told: Told) -> str:
-    """Return what was measured on what."""
+    """Return the description of the machine and the versions."""
     versions = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     return (
         f"Measured on {told['date']}: {versions}; Python {told['python']}, "
@@ -71,7 +71,7 @@ def machine(told: Told) -> str:
 
 
 def direct(by_what: Mapping[str, Any]) -> str:
-    """Return what each variant takes beyond LiteLLM's part, and against the span by hand."""
+    """Return each variant's time beyond LiteLLM's part, and its ratio to the span by hand."""
     keys = [key for key in VARIANTS if key in next(iter(by_what.values()))]
     rows = [
         [title, *(cell(by_what[what][key]) for key in keys)]
@@ -85,7 +85,7 @@ def direct(by_what: Mapping[str, Any]) -> str:
 
 
 def against(by_scenario: Mapping[str, Any]) -> str:
-    """Return what this package and MLflow's own flavor add, and the ratio, by two clocks."""
+    """Return the times that this package and MLflow's flavor add, and the ratio, by two clocks."""
     keys = [key for key in VARIANTS if key in next(iter(by_scenario.values()))]
     rows = [
         [
@@ -100,12 +100,12 @@ def against(by_scenario: Mapping[str, Any]) -> str:
 
 
 def calls(by_scenario: Mapping[str, Any], clock: str) -> str:
-    """Return what each variant adds to a call, in us; of `nothing`, the call itself."""
+    """Return each variant's added time per call, in µs; for `nothing`, the call's time."""
     return _by_variant(by_scenario, lambda figures: _interval(figures[clock], 0))
 
 
 def ratios(by_scenario: Mapping[str, Any]) -> str:
-    """Return what each adds against the span made by hand."""
+    """Return the ratio of each variant's added time to that of the span made by hand."""
     return _by_variant(
         by_scenario,
         lambda figures: _interval(figures["to_by_hand"]["thread"], 2),
@@ -133,7 +133,7 @@ def _interval(told: Mapping[str, float], places: int) -> str:
 
 
 def growth(told: Told) -> str:
-    """Return what grows, and how."""
+    """Return the quantities that grow, and their growth."""
     head = ["", "", "slope", "one more, in the middle", "one more, at the top", "factor"]
     rows = [
         [
@@ -156,7 +156,7 @@ def _range(by_size: Mapping[str, float]) -> str:
 
 
 def startup(told: Told, autolog: Told | None) -> str:
-    """Return what an import takes, and ``autolog()``."""
+    """Return the time of an import and of ``autolog()``."""
     rows = [
         ["`import mlflow` without the package, ms of processor time", told["without_ms"]],
         ["with it", told["with_ms"]],

@@ -1,4 +1,4 @@
-"""Draws what was measured: the same file for the same figures, readable on light and dark."""
+"""Draws the measurements: the same figures give the same file, readable on light and dark."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 IMAGES = DOCS / "images"
-# Seen on white and on black.
+# Visible on white and on black.
 GREY = "#808080"
 COLOURS = {
     "ours": "#2f81f7",
@@ -54,7 +54,7 @@ def figures(measured: Mapping[str, Any]) -> dict[str, Any]:
     Return the figures that the plots show, in µs, and the circumstances of the measurement.
 
     Args:
-        measured: All that was measured.
+        measured: The whole measurement.
     """
     circumstances = {key: value for key, value in measured.items() if not isinstance(value, dict)}
     held, grown = measured["calls"]["held"], measured["growth"]
@@ -81,7 +81,7 @@ def draw(shown: Mapping[str, Any]) -> None:
 
 
 def bars(by_scenario: Mapping[str, Any], file: Path) -> None:
-    """Draw what each variant adds to the main scenarios."""
+    """Draw the added time of each variant in the main scenarios."""
     names = [name for name in SHOWN if name in by_scenario]
     keys = [key for key in COLOURS if key in by_scenario[names[0]]]
     figure, axes = plt.subplots(figsize=(8, 4))
@@ -103,7 +103,7 @@ def bars(by_scenario: Mapping[str, Any], file: Path) -> None:
 
 
 def lines(by_growth: Mapping[str, Any], file: Path) -> None:
-    """Draw a panel for each thing that grows."""
+    """Draw a panel for each quantity that grows."""
     figure, panels = plt.subplots(2, 2, figsize=(8, 6))
     for axes, (what, by_key) in zip(panels.flat, by_growth.items(), strict=True):
         _panel(axes, what, by_key)
@@ -120,7 +120,7 @@ def _panel(axes: Axes, what: str, by_key: Mapping[str, Any]) -> None:
     axes.set_xlabel(GROWTHS[what].title)
     axes.set_ylabel(f"added to a {GROWTHS[what].unit}, µs")
     if not GROWTHS[what].per_unit:
-        # Flat is to look flat.
+        # Keeps a flat line flat in the plot.
         axes.set_ylim(10, 10_000)
 
 

@@ -1,4 +1,4 @@
-"""What a call takes by each way of tracing: rounds in random order, one process at a time."""
+"""The time of a call for each way of tracing: rounds in random order, one process at a time."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from bench.workers import Worker
 
 Burst = dict[str, float]
-# By scenario and variant, what tracing added in each round.
+# The added time of each round, by scenario and variant.
 Added = dict[str, dict[str, list[Burst]]]
 LEAST = 3
-# Processor time of the caller's thread, its time by the clock, and the whole process's until all
-# is exported.
+# Processor time of the caller's thread, wall-clock time, and the processor time of the whole
+# process until all is exported.
 CLOCKS = ("thread", "wall", "process")
-# What a caller notices, as readers know it. They differ where callbacks work in other threads, and
+# Titles of the clocks that a caller notices. They differ if callbacks work in other threads and
 # keep the caller waiting for the interpreter.
 OF_CALLERS = {"thread": "processor time of its thread", "wall": "by the clock"}
 COMPARED = ("by_hand", "builtin")
@@ -31,10 +31,10 @@ def measure(
     workers: Mapping[str, Worker], scenarios: Sequence[str], seconds: float, draw: random.Random
 ) -> Added:
     """
-    Return what each variant added in each round, for so long, but in some rounds at least.
+    Return the added time of each variant in each round, for some seconds and a minimum of rounds.
 
-    A variant that can be switched off is compared with its own process without it, the others
-    with the process that does not trace: two processes differ by some percent all by themselves.
+    A variant that can be switched off is compared with its own process without tracing, any other
+    with the process that does not trace: two processes always differ by some percent.
     """
     found: Added = defaultdict(lambda: defaultdict(list))
     end, rounds = time.monotonic() + seconds, 0

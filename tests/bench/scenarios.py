@@ -1,8 +1,8 @@
 """
 The calls that are measured, each made through a module that has ``completion``.
 
-LiteLLM answers them itself (``mock_response=``), so that no wire is measured. It streams such an
-answer by three characters a chunk, and refuses to repeat a chunk.
+LiteLLM itself makes the responses (``mock_response=``), so that no network is measured. It streams
+such a response in chunks of three characters, and refuses to repeat a chunk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MODEL = "openai/gpt-4o-mini"
-# What a caller may find in its way: a long conversation.
+# A long conversation, which may slow down a caller.
 MANY_MESSAGES, LONG = 100, "Tell me more about spans. " * 80
 AT_ONCE = 50
 
@@ -25,14 +25,14 @@ AT_ONCE = 50
 @dataclass(frozen=True)
 class Scenario:
     """
-    What is done between two looks at the clock.
+    The work between two readings of the clock.
 
     Args:
-        title: Names it to readers.
+        title: Its name for readers.
         play: Makes the calls, through a module that has ``completion``.
-        burst: How often it is played.
+        burst: How many times it is played.
         calls: How many calls one play makes.
-        around: What is around the whole burst, off the clock.
+        around: A context around the whole burst, outside the measured time.
     """
 
     title: str
@@ -46,7 +46,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(title: str, burst: int, **settings: Any) -> Callable[[Any], Any]:
-    """Enter a function in the table of scenarios, by its name."""
+    """Add a function to the table of scenarios, by its name."""
 
     def enter(play: Any) -> Any:
         SCENARIOS[play.__name__] = Scenario(title, play, burst, **settings)
@@ -56,7 +56,7 @@ def scenario(title: str, burst: int, **settings: Any) -> Callable[[Any], Any]:
 
 
 def asked(**more: Any) -> dict[str, Any]:
-    """Return a call's arguments, which LiteLLM answers itself."""
+    """Return the arguments of a call whose response LiteLLM makes itself."""
     return {
         "model": MODEL,
         "messages": [{"role": "user", "content": "What is a span?"}],
@@ -66,18 +66,18 @@ def asked(**more: Any) -> dict[str, Any]:
 
 
 def streamed(chunks: int) -> dict[str, Any]:
-    """Return the arguments of a stream of so many chunks with text, and one that ends it."""
+    """Return the arguments of a stream with this many text chunks, and one chunk that ends it."""
     return asked(stream=True, mock_response="".join(f"{i % 1000:03d}" for i in range(chunks)))
 
 
 def conversation(messages: int, content: str) -> list[dict[str, str]]:
-    """Return so many messages, in turn the user's and the model's."""
+    """Return this many messages, alternately from the user and the model."""
     return [{"role": ("user", "assistant")[i % 2], "content": content} for i in range(messages)]
 
 
 @contextlib.contextmanager
 def below_a_span() -> Iterator[None]:
-    """Have a span of the caller's around the calls."""
+    """Open a span of the caller around the calls."""
     import mlflow
 
     with mlflow.start_span("caller"):
@@ -86,7 +86,7 @@ def below_a_span() -> Iterator[None]:
 
 @contextlib.contextmanager
 def cached() -> Iterator[None]:
-    """Have LiteLLM keep answers in memory."""
+    """Make LiteLLM keep responses in memory."""
     import litellm
 
     litellm.cache = litellm.Cache()
@@ -156,7 +156,7 @@ async def at_once(api: Any) -> None:
 
 @scenario("answered from cache", 10, around=cached)
 def cache_hit(api: Any) -> None:
-    """Make a call that LiteLLM has the answer to."""
+    """Make a call whose response LiteLLM has cached."""
     api.completion(**asked(caching=True))
 
 

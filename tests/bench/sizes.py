@@ -1,4 +1,4 @@
-"""What grows: each function makes calls of a size, and tells what tracing took beyond LiteLLM."""
+"""Quantities that grow: each function makes calls of a size, and returns the tracer's time."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ GROWS: dict[str, Callable[[Clock, Any, int], Took]] = {}
 
 
 def grows(play: Callable[[Clock, Any, int], Took]) -> Callable[[Clock, Any, int], Took]:
-    """Enter a function in the table of what grows, by its name."""
+    """Add a function to the table of growing quantities, by its name."""
     GROWS[play.__name__] = play
     return play
 
 
 @grows
 def calls(clock: Clock, api: Any, size: int) -> Took:
-    """Make so many calls; tell of one."""
+    """Make this many calls; return the time of one."""
     each = [clock.beyond(api.completion, **asked())[0] for _ in range(size)]
     return {"added_us": median(each) / 1000}
 
 
 @grows
 def acalls(clock: Clock, api: Any, size: int) -> Took:
-    """Make so many async calls, one after the other; tell of one."""
+    """Make this many async calls, one after the other; return the time of one."""
 
     async def in_turn() -> list[int]:
         each = []
@@ -51,7 +51,7 @@ def acalls(clock: Clock, api: Any, size: int) -> Took:
 
 @grows
 def messages(clock: Clock, api: Any, size: int) -> Took:
-    """Make some calls with so many messages of 200 characters; tell of one."""
+    """Make some calls with this many messages of 200 characters; return the time of one."""
     arguments = asked(messages=conversation(size, TEXT))
     each = [clock.beyond(api.completion, **arguments)[0] for _ in range(REPEATED)]
     return {"added_us": median(each) / 1000}
@@ -59,7 +59,7 @@ def messages(clock: Clock, api: Any, size: int) -> Took:
 
 @grows
 def chunks(clock: Clock, api: Any, size: int) -> Took:
-    """Read a stream of so many chunks; tell of one in the middle, and of the end, as well."""
+    """Read a stream of this many chunks; return the time of one in the middle, and of the end."""
     opening, stream = clock.beyond(api.completion, **streamed(size))
     reading, each = iter(stream), []
     while True:
@@ -67,7 +67,7 @@ def chunks(clock: Clock, api: Any, size: int) -> Took:
         each.append(took)
         if chunk is END:
             break
-    # The first makes what the others use.
+    # The first call creates objects that the others use.
     middle = each[1:-1] or each[:1]
     return {
         "added_us": (opening + sum(each)) / 1000,
@@ -78,7 +78,7 @@ def chunks(clock: Clock, api: Any, size: int) -> Took:
 
 @grows
 def at_once(clock: Clock, api: Any, size: int) -> Took:
-    """Make so many async calls at once; tell of one."""
+    """Make this many async calls at once; return the time of one."""
 
     async def gathered() -> int:
         calls = (clock.abeyond(api.acompletion, **asked()) for _ in range(size))
@@ -91,7 +91,7 @@ def at_once(clock: Clock, api: Any, size: int) -> Took:
 
 @grows
 def open_streams(clock: Clock, api: Any, size: int) -> Took:
-    """Read a stream of one chunk, while so many others are open."""
+    """Read a stream of one chunk, while this many others are open."""
     held = [_opened(api) for _ in range(size)]
     each = [clock.beyond(_read, api)[0] for _ in range(REPEATED)]
     held.clear()

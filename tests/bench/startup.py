@@ -1,4 +1,4 @@
-"""What the package adds to ``import mlflow``, and what ``autolog()`` takes, in fresh processes."""
+"""The time that the package adds to ``import mlflow``, and of ``autolog()``, in fresh processes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ usual = pace()
 there = [name for name in ("litellm", "wrapt", "mlflow_litellm") if name in sys.modules]
 print(json.dumps({"cpu_ms": took * 1000, "own_ms": sum(own) * 1000 * usual, "there": there}))
 """
-# A program with much loaded: names bound to LiteLLM's functions are looked for in all of it.
+# A program with many loaded modules: all are searched for names bound to LiteLLM's functions.
 AUTOLOG = """
 import json, sys, time
 import litellm, mlflow, matplotlib.pyplot, pandas, scipy.stats, sklearn.ensemble, sqlalchemy.orm
@@ -68,7 +68,7 @@ def environments(folder: Path) -> dict[str, Path]:
     for item in made["without"].glob(f"{PACKAGE}*"):
         item.unlink()
     if not (made["with"] / PACKAGE).exists():
-        # Installed for development, it is elsewhere.
+        # A package installed for development is elsewhere.
         spec = importlib.util.find_spec(PACKAGE)
         assert spec
         assert spec.origin
@@ -83,9 +83,9 @@ def _link(home: Path, item: Path) -> None:
 
 
 def run(packages: Path, program: str) -> dict[str, Any]:
-    """Run a program with these packages alone, and return what it tells."""
+    """Run a program with these packages alone, and return the data that it prints."""
     told = subprocess.check_output(
-        # -S: not those of this environment.
+        # -S: without the packages of this environment.
         [sys.executable, "-S", "-c", program],
         env=clean_environment(PYTHONPATH=os.pathsep.join([str(packages), BESIDE["PYTHONPATH"]])),
         cwd=packages.parent,
@@ -95,10 +95,10 @@ def run(packages: Path, program: str) -> dict[str, Any]:
 
 
 def measure(folder: Path, times: int, draw: random.Random, seed: int) -> dict[str, Any]:
-    """Return what an import takes with the package and without, and what of it is its own."""
+    """Return the time of an import with the package and without, and the package's own part."""
     made = environments(folder)
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in made}
-    # Once for the cache of the disk.
+    # A first run fills the disk's cache.
     for name in made:
         assert (PACKAGE in run(made[name], IMPORT)["there"]) == (name == "with")
     for _ in range(times):
@@ -117,7 +117,7 @@ def measure(folder: Path, times: int, draw: random.Random, seed: int) -> dict[st
 
 
 def measure_autolog(folder: Path, times: int, seed: int) -> dict[str, Any]:
-    """Return what ``autolog()`` takes in a process with much loaded."""
+    """Return the time of ``autolog()`` in a process with many loaded modules."""
     packages = environments(folder)["with"]
     told = [run(packages, AUTOLOG) for _ in range(times)]
     took = typical([each["autolog_ms"] for each in told], seed)

@@ -1,4 +1,4 @@
-"""The span made by hand says what this package's says: else it would be no floor."""
+"""The span made by hand has the same data as this package's, so it is a valid lower bound."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from traces import Traces
 
-# What differs from call to call.
+# Data that differ from call to call.
 OF_THE_CALL = {"created", "id"}
-# What few would time by hand.
+# Data that few users would time by hand.
 OF_STREAMS_ALONE = {"longest_chunk_gap_ms", "stream_end", "time_to_first_content_ms"}
 
 
@@ -47,7 +47,7 @@ def astream(api: Any) -> None:
 
 
 def recorded(traces: Traces) -> dict[str, Any]:
-    """Return what the last span says."""
+    """Return the data of the last span."""
     span = traces.calls()[-1]
     outputs = {key: value for key, value in span.outputs.items() if key not in OF_THE_CALL}
     return {
@@ -66,7 +66,7 @@ def recorded(traces: Traces) -> dict[str, Any]:
 
 @pytest.mark.parametrize("make", [call, acall, stream, astream])
 def test_the_floor_records_the_same(make: Callable[[Any], None], traces: Traces) -> None:
-    """Request, answer, tokens, cost, model and provider."""
+    """The hand-made span has the same request, response, tokens, cost, model and provider."""
     import mlflow
 
     make(by_hand)

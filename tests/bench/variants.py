@@ -1,4 +1,4 @@
-"""The ways of tracing that are compared, each in a process of its own."""
+"""The ways of tracing that are compared, each in its own process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 def nothing() -> Any:
-    """Return LiteLLM as it is."""
+    """Return LiteLLM without tracing."""
     import litellm
 
     return litellm
 
 
 def autolog() -> Any:
-    """Switch ``mlflow.litellm.autolog()`` on, whosever it is."""
+    """Switch ``mlflow.litellm.autolog()`` on, this package's or MLflow's own."""
     import mlflow
 
     mlflow.litellm.autolog()
@@ -47,14 +47,14 @@ def without_tracing() -> Any:
 
 
 def bare() -> Any:
-    """Return what makes spans that record nothing."""
+    """Return the module that makes spans that record nothing."""
     from bench import bare as made
 
     return made
 
 
 def bare_without_tracing() -> Any:
-    """Return the same, with MLflow's tracing off."""
+    """Return the same module, with MLflow's tracing off."""
     import mlflow
 
     mlflow.tracing.disable()
@@ -62,22 +62,22 @@ def bare_without_tracing() -> Any:
 
 
 def by_hand() -> Any:
-    """Return what makes the spans by hand."""
+    """Return the module that makes the spans by hand."""
     from bench import by_hand as made
 
     return made
 
 
 def nothing_to_end() -> None:
-    """Leave all as it is: what is called makes the difference."""
+    """Do nothing: only the called module differs."""
 
 
 def openinference() -> Any:
-    """Have OpenInference send its spans through MLflow, which is OpenTelemetry's provider here."""
+    """Make OpenInference send its spans through MLflow, which is OpenTelemetry's provider here."""
     import mlflow
     from openinference.instrumentation.litellm import LiteLLMInstrumentor
 
-    # Sets the provider up.
+    # Sets up the provider.
     with mlflow.start_span("first"):
         pass
     LiteLLMInstrumentor().instrument()
@@ -97,12 +97,13 @@ class Variant:
     One way of tracing.
 
     Args:
-        key: Names it to the worker, and in figures.
-        title: Names it to readers.
-        on: Switches it on, and returns the module that calls are made through.
-        off: Switches it off; None where there is no off, or its off is what is measured.
-        environment: What its process finds in the environment.
-        records: Whether it leaves a trace of each call.
+        key: Its name for the worker and in figures.
+        title: Its name for readers.
+        on: Switches it on, and returns the module through which calls are made.
+        off: Switches it off; None if it cannot be switched off, or if the state after that is
+            measured.
+        environment: Environment variables of its process.
+        records: Whether it makes a trace of each call.
     """
 
     key: str

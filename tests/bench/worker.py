@@ -1,5 +1,5 @@
 """
-Makes calls by one way of tracing, as it is told on its standard input, and tells what they took.
+Makes calls with one way of tracing, on commands from standard input, and prints their times.
 
 ``python -m bench.worker VARIANT [--clocked]``: a line of JSON in, one out.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.scenarios import Scenario
     from bench.variants import Variant
 
-# Of processor time that a process uses while it is let alone so long: then it is idle.
+# A process that uses less processor time than this in the interval is idle.
 IDLE_S, LET_ALONE_S, AT_MOST = 0.002, 0.05, 200
 
 
@@ -37,7 +37,7 @@ class Worker:
 
     Args:
         variant: How calls are traced.
-        clocked: Whether a clock stands inside LiteLLM, below the tracer.
+        clocked: Whether a clock runs inside LiteLLM, below the tracer.
     """
 
     def __init__(self, variant: Variant, *, clocked: bool) -> None:
@@ -49,7 +49,7 @@ class Worker:
         self.warm: set[tuple[str, bool]] = set()
 
     def switch(self, on: bool) -> Any:
-        """Switch tracing on or off, and return the module that calls are made through."""
+        """Switch tracing on or off, and return the module through which calls are made."""
         import litellm
 
         if on and not self.is_enabled:
@@ -60,14 +60,14 @@ class Worker:
         return self.api if on else litellm
 
     def play(self, scenario: Scenario, api: Any, times: int) -> tuple[int, int]:
-        """Play a scenario so often; return what it took, by the clock and of the processor."""
-        # Sync calls are made where no loop runs, as LiteLLM looks for one.
+        """Play a scenario this many times; return its wall-clock time and its processor time."""
+        # Sync calls are made while no loop runs, as LiteLLM looks for one.
         if inspect.iscoroutinefunction(scenario.play):
             return self.loop.run_until_complete(_aplay(scenario, api, times))
         return _play(scenario, api, times)
 
     def burst(self, name: str, on: bool) -> dict[str, float]:
-        """Return what a call takes: the caller's thread, and the process until it is exported."""
+        """Return a call's times: of the caller's thread, of the process until the export."""
         scenario, api = SCENARIOS[name], self.switch(on)
         with scenario.around():
             if (name, on) not in self.warm:
@@ -82,7 +82,7 @@ class Worker:
         return {name: ns / calls / 1000 for name, ns in took.items()}
 
     def grown(self, what: str, size: int, on: bool = True) -> dict[str, float]:
-        """Return what a call of a size takes beyond LiteLLM's part, at the machine's usual pace."""
+        """Return the time of a call of a size beyond LiteLLM's part, at the usual pace."""
         assert self.clock
         api = self.switch(on)
         self.settle()
@@ -93,17 +93,17 @@ class Worker:
         return {name: us * usual for name, us in took.items()}
 
     def settle(self) -> None:
-        """Wait until all is exported, and nothing is at work any more; collect young garbage."""
+        """Wait until all is exported and the process is idle; collect young garbage."""
         # The public flush waits for MLflow's idle threads, some seconds each time.
         if isinstance(traced := provider.get(), TracerProvider):
             traced.force_flush()
         for _ in range(AT_MOST):
             began = time.process_time()
-            # LiteLLM logs in tasks of its own, which tell of nothing.
+            # LiteLLM logs in its own tasks, whose end cannot be observed.
             self.loop.run_until_complete(asyncio.sleep(LET_ALONE_S))
             if time.process_time() - began < IDLE_S:
                 break
-        # All of it takes longer than most bursts.
+        # A full collection takes longer than most bursts.
         gc.collect(1)
 
 
@@ -131,8 +131,8 @@ def _since(began: tuple[int, int]) -> tuple[int, int]:
 
 
 def main(key: str, *flags: str) -> None:
-    """Do what each line says."""
-    # Libraries print.
+    """Run the command of each line."""
+    # Libraries print to standard output.
     told = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     import litellm

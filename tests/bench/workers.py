@@ -1,4 +1,4 @@
-"""Starts the processes that make the calls, and lets one at a time run."""
+"""Starts the processes that make the calls, and lets only one run at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bench.variants import Variant
 
 LIMIT_S = 900.0
-# So that spans wait until they are asked for.
+# Keeps spans until they are requested.
 HELD = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "3600000",
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "2048",
@@ -36,7 +36,7 @@ def environment(store: Path, **more: str) -> dict[str, str]:
 
 
 def empty_store(folder: Path) -> Path:
-    """Return a store without traces, which is made where it is not there: it takes seconds."""
+    """Return a store without traces, and make it if it does not exist: that takes seconds."""
     store = folder / "empty.db"
     if not store.exists():
         command = [sys.executable, "-c", MAKE_STORE]
@@ -46,13 +46,13 @@ def empty_store(folder: Path) -> Path:
 
 class Worker:
     """
-    A process that traces in one way; stopped whenever it is not asked.
+    A process that traces in one way; it is stopped between commands.
 
     Args:
         variant: How it traces.
-        folder: Where its store and its log are.
-        export: What MLflow's export is told.
-        flags: What its command is told beside the variant.
+        folder: The folder of its store and its log.
+        export: Settings of MLflow's export.
+        flags: Arguments of its command beside the variant.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Worker:
         self.process.send_signal(signal.SIGSTOP)
 
     def ask(self, **command: Any) -> Any:
-        """Let it run, have it do something, and return what it tells."""
+        """Let it run a command, and return the result."""
         assert self.process.stdin
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(command).encode() + b"\n")
@@ -99,12 +99,12 @@ class Worker:
         return line
 
     def stop(self) -> None:
-        """End it, and what it has not exported."""
+        """End the process, without its unexported traces."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             if stream:
-                # What it was told last, and has not read.
+                # The last command, which it has not read.
                 with contextlib.suppress(BrokenPipeError):
                     stream.close()
 
@@ -113,7 +113,7 @@ class Worker:
 def workers(
     variants: Iterable[Variant], folder: Path, export: dict[str, str], *flags: str
 ) -> Iterator[dict[str, Worker]]:
-    """Start a worker for each variant; all are stopped at the end of the block."""
+    """Start a worker for each variant; stop all at the end of the block."""
     empty_store(folder)
     started: dict[str, Worker] = {}
     try:

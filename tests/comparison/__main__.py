@@ -1,8 +1,8 @@
 """
-Makes the table of docs/comparison.md again: ``python -m comparison FOLDER``.
+Rebuilds the table of docs/comparison.md: ``python -m comparison FOLDER``.
 
-Each tracer gets an environment in that folder, made with uv where it is not there yet. Further
-arguments name the tracers to ask again; of the others, what the folder holds is taken.
+Each tracer gets an environment in that folder, made with uv if it does not exist yet. Further
+arguments name the tracers to run again; for the others, the results in the folder are used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VERSIONS = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[
 
 
 def python_of(tracer: Tracer, folder: Path) -> Path:
-    """Return the Python of a tracer's environment, which is made if it is not there."""
+    """Return the Python of a tracer's environment, which is made if it does not exist."""
     home = folder / tracer.key
     python = home / "bin" / "python"
     if not python.exists():
@@ -42,7 +42,7 @@ def python_of(tracer: Tracer, folder: Path) -> Path:
 
 
 def ask(tracer: Tracer, folder: Path, provider: Provider) -> dict[str, Any]:
-    """Play all scenarios with a tracer; return what it recorded, and the versions."""
+    """Play all scenarios with a tracer; return its records and the versions."""
     python = python_of(tracer, folder)
     packages = [tracer.package, "litellm"]
     versions = subprocess.check_output([python, "-c", VERSIONS, *packages], text=True).split()
@@ -66,7 +66,7 @@ def today() -> str:
 
 
 def runs_of(told: dict[str, Any]) -> dict[str, Run]:
-    """Return what each scenario left; fails where one could not be played."""
+    """Return the results of each scenario; fail if one could not be played."""
     runs = {name: Run(**run) for name, run in told["runs"].items()}
     if errors := [f"{name}: {run.error}" for name, run in runs.items() if run.error]:
         raise RuntimeError("\n".join(errors))
@@ -74,7 +74,7 @@ def runs_of(told: dict[str, Any]) -> dict[str, Run]:
 
 
 def main(folder: Path, *keys: str) -> None:
-    """Ask the tracers, and write the page."""
+    """Run the tracers, and write the page."""
     folder.mkdir(parents=True, exist_ok=True)
     found = {tracer.key: folder / f"{tracer.key}.json" for tracer in TRACERS}
     asked = [t for t in TRACERS if t.key in keys or not (keys and found[t.key].exists())]

@@ -1,8 +1,8 @@
 """
-Switches a tracer on and off, and reads what it recorded in one shape.
+Switches a tracer on and off, and reads its records in one shape.
 
 A span is a dict of ``name``, ``id``, ``parent``, ``status`` (OK, ERROR or UNSET), ``attributes``
-and ``events``; only spans that have ended are among them. Each adapter imports its tracer alone.
+and ``events``; only ended spans are included. Each adapter imports only its own tracer.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from .values import CALLER
 
 
 class Tracing:
-    """What every adapter does."""
+    """The interface of every adapter."""
 
     def on(self) -> None:
         """Switch the tracer on, as its documentation says."""
         raise NotImplementedError
 
     def off(self) -> bool:
-        """Switch it off; tell whether it can be."""
+        """Switch it off; return whether that is possible."""
         return False
 
     def caller(self) -> Any:
-        """Return a context with a span of the caller's."""
+        """Return a context with a span of the caller."""
         raise NotImplementedError
 
     def spans(self) -> list[dict[str, Any]]:
-        """Return what has been recorded, after a flush."""
+        """Return the recorded spans, after a flush."""
         raise NotImplementedError
 
 
@@ -40,7 +40,7 @@ class Mlflow(Tracing):
     """MLflow's traces, read back from a local store: this package's, and the built-in flavor's."""
 
     def __init__(self) -> None:
-        # Read by MLflow as it is imported.
+        # MLflow reads it on import.
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
         folder = tempfile.mkdtemp(prefix="comparison-")
         import mlflow
@@ -82,7 +82,7 @@ class Mlflow(Tracing):
 
 
 class OpenTelemetry(Tracing):
-    """Spans as OpenTelemetry's SDK exports them, kept in memory as they end."""
+    """Spans as OpenTelemetry's SDK exports them, kept in memory when they end."""
 
     def on(self) -> None:
         from opentelemetry import trace
@@ -106,7 +106,7 @@ class OpenTelemetry(Tracing):
 
     def spans(self) -> list[dict[str, Any]]:
         ended = self.exporter.get_finished_spans()
-        # Some trace HTTP clients too, by instrumentation that is not of LiteLLM.
+        # Some tracers also trace HTTP clients, by instrumentation that does not belong to LiteLLM.
         return [_of_opentelemetry(span) for span in ended if not _is_http(span)]
 
 
@@ -132,13 +132,13 @@ def _of_opentelemetry(span: Any) -> dict[str, Any]:
 
 
 class LiteLLMsOwn(OpenTelemetry):
-    """LiteLLM's OpenTelemetry callback, on the provider that is set globally."""
+    """LiteLLM's OpenTelemetry callback, on the global provider."""
 
     def switch_on(self) -> None:
         litellm.callbacks = [*litellm.callbacks, "otel"]
 
     def off(self) -> bool:
-        # LiteLLM has put an object in the name's place.
+        # LiteLLM has replaced the name with an object.
         litellm.callbacks = []
         return True
 
@@ -168,7 +168,7 @@ class OpenLLMetry(OpenInference):
 
 
 class OpenLit(OpenTelemetry):
-    """OpenLIT, on the provider that is set globally."""
+    """OpenLIT, on the global provider."""
 
     def switch_on(self) -> None:
         import openlit
@@ -177,7 +177,7 @@ class OpenLit(OpenTelemetry):
 
 
 class Logfire(OpenTelemetry):
-    """Logfire, with a processor beside those of its own, and nothing sent."""
+    """Logfire, with a processor beside its own, and nothing sent."""
 
     def on(self) -> None:
         import logfire

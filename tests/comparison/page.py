@@ -1,4 +1,4 @@
-"""Writes the table, and how each row is checked, into the page."""
+"""Writes the table, and the check of each row, into the page."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ BEGIN, END = "<!-- made by tests/comparison -->", "<!-- end -->"
 
 
 def write(told: Mapping[str, Any], runs: Mapping[str, Mapping[str, Run]]) -> None:
-    """Write what has been found between the page's marks."""
+    """Write the results between the page's marks."""
     made = "\n\n".join([findings(runs), settings(told), checks()])
     put_between(BEGIN, END, made, PAGE)
 
 
 def findings(runs: Mapping[str, Mapping[str, Run]]) -> str:
-    """Return the table, a column a tracer."""
+    """Return the table, with one column per tracer."""
     body = [
         [title, *(check(runs[tracer.key]) for tracer in TRACERS)] for title, check in ROWS.items()
     ]
@@ -34,7 +34,7 @@ def findings(runs: Mapping[str, Mapping[str, Run]]) -> str:
 
 
 def settings(told: Mapping[str, Any]) -> str:
-    """Return what was compared: versions, dates, and how each was switched on and off."""
+    """Return versions and dates of the compared tracers, and how each was switched on and off."""
     rows = [
         [t.title, f"{t.package} {told[t.key]['version']}", told[t.key]["date"], t.setting]
         for t in TRACERS
@@ -45,6 +45,6 @@ def settings(told: Mapping[str, Any]) -> str:
 
 
 def checks() -> str:
-    """Return how each row is checked."""
+    """Return the check of each row."""
     rows = [[title, str(check.__doc__)] for title, check in ROWS.items()]
     return f"## How each row is checked\n\n{table(['row', '`yes` says'], rows)}"

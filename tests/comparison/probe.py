@@ -1,8 +1,8 @@
 """
 Plays the scenarios with a tracer, in its environment: ``python -m comparison.probe KEY``.
 
-Prints what was recorded as JSON. LiteLLM, which takes seconds to import, is imported once; each
-scenario then has a process of its own, in which the tracer is switched on.
+Prints the records as JSON. LiteLLM, whose import takes seconds, is imported once; each scenario
+then runs in its own process, in which the tracer is switched on.
 """
 
 from __future__ import annotations
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-# For what is recorded in the background.
+# Time for records that are made in the background.
 PATIENCE_S = 3.0
 LIMIT_S = 60.0
 FORK = multiprocessing.get_context("fork")
 
 
 def recorded(tracing: Tracing) -> int:
-    """Return how many spans of calls there are."""
+    """Return the number of spans of calls."""
     return sum(span["name"] != CALLER for span in tracing.spans())
 
 
 def around(tracing: Tracing, scenario: Scenario) -> Any:
-    """Return what is around a scenario's calls."""
+    """Return the context around a scenario's calls."""
     return tracing.caller() if scenario.nested else contextlib.nullcontext()
 
 
 def wait(tracing: Tracing, most: int) -> None:
-    """Give the tracer time for so many spans."""
+    """Give the tracer time for this many spans."""
     end = time.monotonic() + PATIENCE_S
     while recorded(tracing) < most and time.monotonic() < end:
-        # Nothing public tells when a callback has run.
+        # No public API shows when a callback has run.
         time.sleep(0.05)
 
 
 def play(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
-    """Make a scenario's calls; return its facts, and what stood recorded as the calls returned."""
+    """Make a scenario's calls; return its facts, and the spans recorded when the calls returned."""
     if asyncio.iscoroutinefunction(scenario.make):
         return asyncio.run(play_async(tracing, scenario))
     with around(tracing, scenario):
@@ -63,7 +63,7 @@ def play(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
 
 
 async def play_async(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
-    """Do so in an event loop, which goes on while spans are waited for."""
+    """Do the same in an event loop, which keeps running while spans are awaited."""
     with around(tracing, scenario):
         facts = await scenario.make() or {}
     end = time.monotonic() + PATIENCE_S * scenario.loop_goes_on
@@ -74,7 +74,7 @@ async def play_async(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
 
 
 def whole(tracing: Tracing, scenario: Scenario) -> dict[str, Any]:
-    """Switch the tracer on, play a scenario, and return all of it."""
+    """Switch the tracer on, play a scenario, and return all results."""
     tracing.on()
     facts = play(tracing, scenario)
     wait(tracing, scenario.spans)
@@ -92,12 +92,12 @@ async def async_call() -> None:
 
 
 def ids() -> tuple[int, int]:
-    """Return which objects go by LiteLLM's two names: a wrapper may be equal to what it wraps."""
+    """Return the ids of LiteLLM's two functions: a wrapper may be equal to its wrapped function."""
     return id(litellm.completion), id(litellm.acompletion)
 
 
 def switched_off(tracing: Tracing) -> dict[str, Any]:
-    """Switch off after a call of each sort, and make both again; patience for one span too many."""
+    """Switch off after a call of each sort, and repeat both; wait for one span too many."""
     first = ids()
     tracing.on()
     facts: dict[str, Any] = {"patched": ids() != first}
@@ -113,7 +113,7 @@ def switched_off(tracing: Tracing) -> dict[str, Any]:
 
 
 def in_child(task: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Run a task in a process of its own, and return what it returns, or its error."""
+    """Run a task in its own process, and return its result or its error."""
     here, there = FORK.Pipe(duplex=False)
     child = FORK.Process(target=_report, args=(task, there))
     child.start()
@@ -136,23 +136,23 @@ def _report(task: Callable[[], dict[str, Any]], there: Connection) -> None:
 
 
 def rehearsal(tracing: Tracing) -> dict[str, Any]:
-    """Do what takes long the first time, and return what has been imported for it."""
+    """Do the slow work of a first time, and return the modules that it imported."""
     tracing.on()
     play(tracing, SCENARIOS["sync"])
     return {"modules": list(sys.modules)}
 
 
 def import_ahead(modules: list[str]) -> None:
-    """Import what every scenario's process would import for itself."""
+    """Import the modules that every scenario's process would import."""
     for name in modules:
         if not name.startswith("__"):
-            # What has no file, say.
+            # A module without a file, for example.
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
 
 
 def main(key: str, *names: str) -> None:
-    """Play scenarios with a tracer: those that are named, or all."""
+    """Play the named scenarios with a tracer, or all."""
     tracing = ADAPTERS[key]()
     import_ahead(in_child(lambda: rehearsal(tracing)).get("modules", []))
     runs = {}

@@ -1,4 +1,4 @@
-"""Questions about the spans that one scenario left, whatever tracer made them."""
+"""Questions about the spans of one scenario, for any tracer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Span = dict[str, Any]
 
 @dataclass(frozen=True)
 class Run:
-    """What one scenario left."""
+    """The results of one scenario."""
 
     spans: list[Span] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -29,19 +29,19 @@ class Run:
 
     @property
     def outermost(self) -> list[Span]:
-        """Return those of them that are below none of them."""
+        """Return the tracer's spans that have no parent among the tracer's spans."""
         ids = {span["id"] for span in self.calls}
         return [span for span in self.calls if span["parent"] not in ids]
 
     @property
     def below_caller(self) -> list[Span]:
-        """Return those that are children of the caller's span."""
+        """Return the spans that are children of the caller's span."""
         callers = {span["id"] for span in self.spans if span["name"] == CALLER}
         return [span for span in self.calls if span["parent"] in callers]
 
     @property
     def text(self) -> str:
-        """Return all that was recorded."""
+        """Return all records as text."""
         return text(self.spans)
 
     def failed(self) -> list[Span]:
@@ -49,16 +49,16 @@ class Run:
         return [span for span in self.calls if span["status"] == "ERROR"]
 
     def numbers(self, word: str) -> list[tuple[str, float]]:
-        """Return the attributes that are numbers, by names with a word in them."""
+        """Return the numeric attributes with a word in their names."""
         pairs = (pair for span in self.spans for pair in _numbers(span["attributes"]))
         return [(name, number) for name, number in pairs if word in name.lower()]
 
     def has(self, word: str, number: float | None) -> bool:
-        """Tell whether an attribute with a word in its name has this number."""
+        """Return whether an attribute with a word in its name has this number."""
         return number is not None and any(found == number for _, found in self.numbers(word))
 
     def owns(self, value: str) -> bool:
-        """Tell whether a value stands by itself: as an attribute, one of its items, or a tag."""
+        """Return whether a value stands alone: as an attribute, one of its items, or a tag."""
         pairs = [pair for span in self.spans for pair in span["attributes"].items()]
         held = [held for _, held in pairs if not isinstance(held, dict)]
         items = [item for one in held if isinstance(one, list) for item in one]
@@ -66,12 +66,12 @@ class Run:
 
 
 def text(spans: Any) -> str:
-    """Return what was recorded as text, without the escapes of JSON within JSON."""
+    """Return the records as text, without the escapes of JSON within JSON."""
     return json.dumps(spans, ensure_ascii=False).replace("\\", "")
 
 
 def _numbers(attributes: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Give the numbers among attributes; also one level down, as MLflow keeps its counts."""
+    """Yield the numbers among attributes; also one level down, as MLflow stores its counts."""
     for name, value in attributes.items():
         inner = value.items() if isinstance(value, dict) else ()
         for key, number in [(name, value), *((f"{name}.{key}", found) for key, found in inner)]:

@@ -1,7 +1,7 @@
 """
-The rows of the table: each a function of what the scenarios left, to ``yes``, ``no`` or a note.
+The rows of the table: each function turns the scenarios' results into ``yes``, ``no`` or a note.
 
-A row's docstring says on the page how it is checked.
+The page shows a row's docstring as the description of its check.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROWS: dict[str, Check] = {}
 
 
 def row(title: str) -> Callable[[Check], Check]:
-    """Enter a function in the table of rows."""
+    """Add a function to the table of rows."""
 
     def enter(check: Check) -> Check:
         ROWS[title] = check
@@ -33,18 +33,18 @@ def row(title: str) -> Callable[[Check], Check]:
 
 
 def yes(found: object) -> str:
-    """Put an answer in words."""
+    """Return ``yes`` or ``no``."""
     return "yes" if found else "no"
 
 
 def each(**found: object) -> str:
-    """Say which of several were found."""
+    """Name the values that are present."""
     names = [name for name, is_found in found.items() if is_found]
     return yes(names) if len(names) in (0, len(found)) else f"{', '.join(names)} only"
 
 
 def once(run: Run) -> str:
-    """Say whether a call left one span, beside those below it."""
+    """Return whether a call made one span, beside those below it."""
     count = len(run.outermost)
     return yes(count) if count < 2 else f"{count} spans"
 
@@ -103,7 +103,7 @@ def retries(runs: Runs) -> str:
 
 
 def attempts(run: Run, answer: str) -> str:
-    """Say which of two attempts were recorded."""
+    """Name the recorded ones of two attempts."""
     answered = [span for span in run.calls if span["status"] != "ERROR" and answer in text(span)]
     return each(failed=run.failed(), answered=answered)
 
@@ -143,7 +143,7 @@ def held(runs: Runs) -> str:
 
 
 def partial(run: Run) -> str:
-    """Say what was recorded of a stream that began with three words."""
+    """Name the records of a stream that began with three words."""
     return each(span=run.calls, text="w0 w1" in run.text)
 
 
@@ -175,7 +175,7 @@ def cached(runs: Runs) -> str:
     return yes(runs["cached"].has("cache", runs["cached"].facts.get("cached")))
 
 
-# Not of the input or the output alone, nor of what was saved.
+# Neither of input or output alone, nor of the savings.
 TOTAL_COST = re.compile(r"(^|\.)(total_|response_)?cost(\.total)?$")
 
 

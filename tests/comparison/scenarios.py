@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import litellm
 
-# Before any tracer is switched on.
+# Held from before any tracer is switched on.
 from litellm import completion as imported_before
 
 from .values import HEADER, KEY, MANY, SESSION, TAG, TEMPERATURE, USER
@@ -27,13 +27,13 @@ Facts = dict[str, Any]
 @dataclass(frozen=True)
 class Scenario:
     """
-    Calls whose spans are looked at.
+    Calls whose spans are checked.
 
     Args:
-        make: Makes the calls, and returns facts that no span tells.
-        spans: How many spans of calls are waited for.
-        nested: Whether a span of the caller's is around them.
-        loop_goes_on: Whether an event loop, if there was one, runs while spans are waited for.
+        make: Makes the calls, and returns facts that no span shows.
+        spans: The number of spans of calls to wait for.
+        nested: Whether a span of the caller is around them.
+        loop_goes_on: Whether an event loop, if there was one, runs while spans are awaited.
     """
 
     make: Callable[[], Any]
@@ -46,7 +46,7 @@ SCENARIOS: dict[str, Scenario] = {}
 
 
 def scenario(**settings: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]]:
-    """Enter a function in the table of scenarios, by its name."""
+    """Add a function to the table of scenarios, by its name."""
 
     def enter(make: Callable[[], Any]) -> Callable[[], Any]:
         SCENARIOS[make.__name__] = Scenario(make, **settings)
@@ -56,7 +56,7 @@ def scenario(**settings: Any) -> Callable[[Callable[[], Any]], Callable[[], Any]
 
 
 def said(text: str, **kwargs: Any) -> dict[str, Any]:
-    """Return the arguments of a chat call that says `text` to the provider."""
+    """Return the arguments of a chat call that sends `text` to the provider."""
     known = {"model": MODEL, "api_base": os.environ["PROVIDER_OPENAI"], "api_key": KEY}
     return {**known, "messages": [{"role": "user", "content": text}], "max_retries": 0, **kwargs}
 
@@ -68,7 +68,7 @@ def _counted(usage: Any) -> Facts:
 
 @scenario()
 def sync() -> Facts:
-    """Make one call, with all that must be kept and must not be."""
+    """Make one call, with all data that must be kept and all that must not be."""
     headers = {"Authorization": HEADER}
     arguments = said("hello", temperature=TEMPERATURE, extra_headers=headers)
     before = copy.deepcopy(arguments)
@@ -85,21 +85,21 @@ def cached() -> Facts:
 
 @scenario()
 def told() -> None:
-    """Make a call that says whom it is for."""
+    """Make a call with user, session and tags."""
     metadata = {"tags": [TAG], "session_id": SESSION}
     litellm.completion(**said("hello", metadata=metadata, user=USER))
 
 
 @scenario()
 def positional() -> None:
-    """Make a call without naming its arguments."""
+    """Make a call with positional arguments."""
     arguments = said("hello")
     litellm.completion(arguments.pop("model"), arguments.pop("messages"), **arguments)
 
 
 @scenario()
 def early() -> None:
-    """Call what was imported before."""
+    """Call the function that was imported before."""
     imported_before(**said("hello"))
 
 
@@ -188,13 +188,13 @@ def stream_broken() -> Facts:
 
 @scenario()
 def stream_tools() -> None:
-    """Read a stream of two calls of tools, each in fragments."""
+    """Read a stream of two tool calls, each in fragments."""
     list(litellm.completion(**said("/tools 2", stream=True)))
 
 
 @scenario()
 async def cancelled() -> None:
-    """Cancel a call that waits for its answer."""
+    """Cancel a call that waits for its response."""
     try:
         await asyncio.wait_for(litellm.acompletion(**said("/hold")), 1)
     except asyncio.TimeoutError:
@@ -203,7 +203,7 @@ async def cancelled() -> None:
 
 @scenario(spans=2)
 async def router() -> None:
-    """Have a Router fall back from a deployment that is not there."""
+    """Make a Router fall back from a deployment that does not exist."""
     arguments = said("hello")
     messages = arguments.pop("messages")
     away = {**arguments, "api_base": arguments["api_base"] + "/nowhere"}
@@ -217,7 +217,7 @@ async def router() -> None:
 
 @scenario(spans=2)
 def retries() -> None:
-    """Have LiteLLM try a second time, as the provider's client has failed twice."""
+    """Make LiteLLM try a second time, after the provider's client has failed twice."""
     litellm.completion(**said(f"/flaky 2 {uuid.uuid4()}", num_retries=1))
 
 
@@ -230,14 +230,14 @@ def embedding() -> None:
 
 @scenario()
 def responses() -> None:
-    """Call OpenAI's responses."""
+    """Call OpenAI's responses API."""
     known = {"api_base": os.environ["PROVIDER_OPENAI"], "api_key": KEY}
     litellm.responses(input="hello", model=MODEL, **known)
 
 
 @scenario()
 async def anthropic() -> None:
-    """Call Anthropic's messages."""
+    """Call Anthropic's messages API."""
     arguments = said("hello", model="anthropic/claude-sonnet-4-5-20250929", max_tokens=50)
     arguments["api_base"] = os.environ["PROVIDER_ANTHROPIC"]
     del arguments["max_retries"]

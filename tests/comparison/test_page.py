@@ -1,4 +1,4 @@
-"""The page *Comparison* against the rows, and the rows against spans made by hand."""
+"""The page *Comparison* has the rows, and the rows are right for spans made by hand."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from comparison.values import CALLER
 
 
 def span(name: str = "call", **fields: Any) -> dict[str, Any]:
-    """Return a span in the shape that adapters give."""
+    """Return a span in the shape that adapters return."""
     empty = {"id": name, "parent": None, "status": "OK", "attributes": {}, "events": []}
     return {"name": name, **empty, **fields}
 
 
 @pytest.mark.parametrize("title", ROWS)
 def test_a_tracer_that_records_nothing_is_given_nothing(title: str) -> None:
-    """No row says yes of itself."""
+    """No row says yes for a tracer that records nothing."""
     assert ROWS[title](defaultdict(Run)) in {"no", "nothing recorded", "no switch"}
 
 
 def test_the_page_has_every_row_and_how_it_is_checked() -> None:
-    """The table is of these rows, and of these tracers."""
+    """The table has exactly these rows and these tracers."""
     page = PAGE.read_text()
     assert checks() in page
     for title in ROWS:
@@ -36,13 +36,13 @@ def test_the_page_has_every_row_and_how_it_is_checked() -> None:
 
 
 def test_a_half_found_value_is_named() -> None:
-    """Of a broken stream whose text is lost, the error is."""
+    """For a broken stream whose text is lost, the row names the error."""
     runs = defaultdict(Run, stream_broken=Run([span(status="ERROR")]))
     assert ROWS["Stream broken by the provider"](runs) == "error only"
 
 
 def test_ten_siblings_are_ten_prompts() -> None:
-    """Each below the caller's span."""
+    """Ten siblings below the caller's span count as ten prompts."""
     told = [span(str(i), parent=CALLER, attributes={"in": f"number {i}"}) for i in range(10)]
     row = ROWS["`gather` of ten: ten siblings"]
     assert row({"gather": Run([span(CALLER), *told])}) == "yes"
@@ -51,7 +51,7 @@ def test_ten_siblings_are_ten_prompts() -> None:
 
 
 def test_a_cost_that_differs_is_told() -> None:
-    """From LiteLLM's own; parts of a cost are no total."""
+    """A cost that differs from LiteLLM's is reported; parts of a cost are no total."""
     row = ROWS["Cost"]
 
     def said(**attributes: Any) -> str:
@@ -64,7 +64,7 @@ def test_a_cost_that_differs_is_told() -> None:
 
 
 def test_a_leaked_header_is_told() -> None:
-    """By its name."""
+    """A leaked header is named."""
     leak = span(attributes={"headers": '{"Authorization": "bearer-that-nobody-may-see-4712"}'})
     row = ROWS["No `api_key`, no `extra_headers` in the spans"]
     assert row({"sync": Run([leak])}) == "header recorded"

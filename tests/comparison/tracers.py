@@ -1,4 +1,4 @@
-"""The tracers that are compared, each with what is installed in an environment of its own."""
+"""The compared tracers, each with the packages of its own environment."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LITELLM = "litellm==1.106.2"
 MLFLOW = "mlflow==3.17.2"
-# What LiteLLM imports for the calls that are made, and does not install.
+# Packages that LiteLLM imports for these calls, and does not install.
 SHARED = (LITELLM, "tenacity", "mcp", "orjson", "backoff")
 OTEL = "opentelemetry-sdk"
 
@@ -19,10 +19,10 @@ class Tracer:
     One column of the table.
 
     Args:
-        key: Names its environment, and its adapter.
-        title: Heads the column.
-        package: What its version is read from.
-        requirements: What is installed for it, beside `SHARED`.
+        key: The name of its environment and its adapter.
+        title: The column's heading.
+        package: The package whose version is shown.
+        requirements: The packages to install for it, beside `SHARED`.
         setting: How it is switched on, as its own documentation says, and off.
     """
 
