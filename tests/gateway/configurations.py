@@ -1,4 +1,4 @@
-"""What a gateway is configured with."""
+"""Configurations of the proxy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def deployment(name: str, model: str, api_base: str) -> dict[str, Any]:
 
 
 def configuration(**litellm_settings: Any) -> dict[str, Any]:
-    """Return a gateway's configuration: models by name, one that is down, and what traces."""
+    """Return a proxy's configuration: models by name, one that is down, and the tracing."""
     openai, anthropic = "os.environ/PROVIDER_OPENAI", "os.environ/PROVIDER_ANTHROPIC"
     return {
         "model_list": [

@@ -1,4 +1,4 @@
-"""Fixtures: a gateway for tests that need no other, what starts others, what reads traces."""
+"""Fixtures: a shared proxy, a way to start others, and a reader of traces."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def gateway(
     tracking: TrackingServer,
     weather: ToolServer,
 ) -> Iterator[Gateway]:
-    """Run the gateway that most tests ask, traced into the experiment ``gateway``."""
+    """Run the proxy that most tests use, traced into the experiment ``gateway``."""
     config = {**configuration(), "mcp_servers": weather.configuration}
     folder = tmp_path_factory.mktemp("gateway")
     with running(Gateway(folder, config, traced(vendor, tracking))) as started:
@@ -43,7 +43,7 @@ def gateway(
 def guarded_gateway(
     tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
 ) -> Iterator[Gateway]:
-    """Run a gateway with guardrails: they change what is recorded of each request."""
+    """Run a proxy with guardrails: they change the records of each request."""
     config = {**configuration(), "guardrails": GUARDRAILS}
     folder = tmp_path_factory.mktemp("guarded-gateway")
     with running(Gateway(folder, config, traced(vendor, tracking))) as started:
@@ -51,7 +51,7 @@ def guarded_gateway(
 
 
 def traced(vendor: Provider, tracking: TrackingServer) -> dict[str, str]:
-    """Return the environment of a gateway that is traced into the experiment ``gateway``."""
+    """Return the environment of a proxy that is traced into the experiment ``gateway``."""
     return {
         **vendor.environment,
         "MLFLOW_TRACKING_URI": tracking.uri,
@@ -61,7 +61,7 @@ def traced(vendor: Provider, tracking: TrackingServer) -> dict[str, str]:
 
 @pytest.fixture
 def start(tmp_path: Path, vendor: Provider) -> Iterator[Callable[..., Gateway]]:
-    """Give what starts a gateway of the test's own: ``start(config, *options, **environment)``."""
+    """Provide ``start(config, *options, **environment)``, which starts a proxy for one test."""
     started: list[Gateway] = []
 
     def begin(config: dict[str, Any], *options: str, **environment: str) -> Gateway:
@@ -78,17 +78,17 @@ def start(tmp_path: Path, vendor: Provider) -> Iterator[Callable[..., Gateway]]:
 
 @pytest.fixture
 def recorded(tracking: TrackingServer) -> Spans:
-    """Give what reads the traces of the gateway that most tests ask."""
+    """Provide a reader of the traces of the proxy that most tests use."""
     return Spans(tracking.uri, EXPERIMENT)
 
 
 @pytest.fixture
 def tag() -> str:
-    """Give a test a tag of its own, to find its trace by."""
+    """Provide a tag that is unique to the test, to find its trace."""
     return f"test-{uuid4().hex}"
 
 
 @pytest.fixture(scope="session")
 def key() -> dict[str, str]:
-    """Give the headers of a virtual key."""
+    """Provide the headers of a virtual key."""
     return {"Authorization": f"Bearer {VIRTUAL_KEY}"}

@@ -1,4 +1,4 @@
-"""Checks keys in the gateway, as a virtual key in LiteLLM's database would be."""
+"""Checks keys in the proxy, in place of the virtual keys in LiteLLM's database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPEN_KEY = "sk-open-secret-0123456789"
 
 
 async def user_api_key_auth(request: Any, api_key: str) -> UserAPIKeyAuth:
-    """Tell who has a key; refuse a key that has spent its budget, and any that is unknown."""
+    """Return the owner of a key; refuse a key that has spent its budget, and any unknown key."""
     if api_key == JUDGED_KEY:
         judge = [{"role": "user", "content": "May they?"}]
         await litellm.acompletion("openai/gpt-4o-mini", judge, mock_response="They may.")

@@ -1,4 +1,4 @@
-"""Guardrails of the proxy that tests ask, each of which runs where a request names it."""
+"""Guardrails of the proxy under test; each runs if a request names it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORBIDDEN = "xylophone"
 
 
 class Masking(CustomGuardrail):
-    """Masks an address, in what is asked or answered, and counts what it masked."""
+    """Masks an address in the request or the response, and counts the masked addresses."""
 
     async def apply_guardrail(
         self, inputs: Any, request_data: Any, input_type: Any, logging_obj: Any = None
@@ -31,7 +31,7 @@ class Masking(CustomGuardrail):
 
 
 class Blocking(CustomGuardrail):
-    """Blocks what has a word in it."""
+    """Blocks a text with a certain word in it."""
 
     async def apply_guardrail(
         self, inputs: Any, request_data: Any, input_type: Any, logging_obj: Any = None
@@ -54,19 +54,19 @@ class Failing(CustomGuardrail):
 
 
 class Interrupting(CustomGuardrail):
-    """Records nothing itself, and blocks a request once the model has been asked."""
+    """Records nothing itself, and blocks a request after the model has been called."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self._asked: asyncio.Event | None = None
 
     def log_pre_api_call(self, model: Any, messages: Any, kwargs: Any) -> None:
-        """Note that the model is asked."""
+        """Note that the model is called."""
         if self._asked is not None:
             self._asked.set()
 
     async def async_moderation_hook(self, data: Any, user_api_key_dict: Any, call_type: Any) -> Any:
-        """Wait for the model to be asked, and refuse."""
+        """Wait for the call of the model, and refuse."""
         self._asked = asyncio.Event()
         await self._asked.wait()
         raise HTTPException(400, {"error": "Too late"})
@@ -78,7 +78,7 @@ class Quiet(CustomGuardrail):
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: Any
     ) -> Any:
-        """Give what comes, as if it were all."""
+        """Yield the received chunks as if they were the whole stream."""
         try:
             async for chunk in response:
                 yield chunk

@@ -1,4 +1,4 @@
-"""The LiteLLM Proxy as a process, and how its traces are read."""
+"""The LiteLLM Proxy as a process, and the readers of its traces."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Gateway(Process):
     A LiteLLM Proxy, started by its command.
 
     Args:
-        folder: Where it runs; its configuration is written there.
-        config: The configuration, as its YAML says it.
-        environment: Where it sends traces, and where its provider is.
+        folder: The folder in which it runs; its configuration is written there.
+        config: The configuration, as in its YAML.
+        environment: Environment variables, with the addresses of its tracking server and provider.
         options: Further options of the command.
 
     Attributes:
-        url: Where it listens.
+        url: Its address.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Gateway(Process):
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        # Beside the configuration, where LiteLLM looks for it.
+        # Beside the configuration, because LiteLLM looks for it there.
         for name in ("custom_auth.py", "custom_guardrails.py", "wardens.py"):
             (folder / name).write_text((HERE / name).read_text())
         (folder / "config.yaml").write_text(yaml.safe_dump(dict(config)))
@@ -53,7 +53,7 @@ class Gateway(Process):
         super().__init__(command, folder, environment)
 
     def wait(self) -> Gateway:
-        """Wait until it answers."""
+        """Wait until it responds."""
         until(lambda: self.answers(f"{self.url}/health/liveliness"), STARTING_S, "the gateway")
         return self
 
@@ -72,7 +72,7 @@ class Spans:
         self.name = name
 
     def all(self, **wanted: Any) -> list[Trace]:
-        """Return every trace there is by now, oldest first; `wanted` as MLflow's search has it."""
+        """Return all present traces, oldest first; `wanted` are arguments of MLflow's search."""
         mlflow.set_tracking_uri(self.uri)
         experiment = mlflow.get_experiment_by_name(self.name)
         if experiment is None:
@@ -86,7 +86,7 @@ class Spans:
         )
 
     def when(self, fits: Callable[[Trace], Any], count: int = 1, **wanted: Any) -> list[Trace]:
-        """Return the traces that fit, as soon as there are so many that have ended."""
+        """Wait for `count` ended traces that fit, and return them."""
 
         def found() -> list[Trace]:
             traces = [trace for trace in self.all(**wanted) if is_whole(trace) and fits(trace)]
@@ -95,8 +95,8 @@ class Spans:
         return until(found, TRACING_S, f"{count} traces in {self.name}", every=0.25)
 
     def tagged(self, tag: str) -> Trace:
-        """Return the only trace with a tag of this name, as soon as it has ended."""
-        # Backquotes, for what is in it that is in no name.
+        """Wait until the only trace with a tag of this name has ended, and return it."""
+        # Backquotes, for characters that no plain name has.
         [trace] = self.when(bool, filter_string=f"tags.`{tag}` = ''")
         return trace
 
@@ -107,7 +107,7 @@ CHAT = ("POST /v1/chat/completions", ROUTED)
 
 
 def is_whole(trace: Trace) -> bool:
-    """Tell whether the root and all parents of a trace's spans have come."""
+    """Return whether the root and all parents of a trace's spans have arrived."""
     known = {span.span_id for span in trace.data.spans}
     parents = {span.parent_id for span in trace.data.spans}
     return None in parents and parents - {None} <= known

@@ -1,4 +1,4 @@
-"""Requests to gateways with guardrails, and what there is to see of each afterwards."""
+"""Requests to proxies with guardrails, and the visible results of each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HIDE = {"x-litellm-enable-message-redaction": "true"}
 
 
 class Case(NamedTuple):
-    """One request: to which gateway, which guardrail is to do what, and what else it says."""
+    """One request: its proxy, the action of its guardrail, and its other fields."""
 
     gateway: str
     kind: str
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the test is called."""
+        """The name of the test."""
         way = "stream" if self.stream else "whole"
         key = "" if self.key == MASTER_KEY else self.key.split("-")[1]
         more = "".join([*self.body, *self.headers])
@@ -46,7 +46,7 @@ class Case(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A request's trace, as text and as it is, and LiteLLM's payloads of it as text."""
+    """A request's trace, as text and as an object, and LiteLLM's payloads of it as text."""
 
     given: str
     status: int
@@ -101,17 +101,17 @@ CASES = {
 
 
 def warden(mode: str) -> dict[str, Any]:
-    """Return a guardrail for a mode, to be asked for by its name."""
+    """Return a guardrail for a mode, which requests select by its name."""
     return {"guardrail_name": mode, "litellm_params": {"guardrail": "wardens.Warden", "mode": mode}}
 
 
 def presidio(url: str, mode: str) -> dict[str, Any]:
-    """Return LiteLLM's guardrail that asks Presidio, which puts back what it masked."""
+    """Return LiteLLM's guardrail that calls Presidio, and that restores the masked addresses."""
     params = {
         "guardrail": "presidio",
         "mode": mode,
         "output_parse_pii": True,
-        # By default it masks answers as well, after it has put the addresses back.
+        # By default it masks responses as well, after it has restored the addresses.
         "presidio_filter_scope": "input",
         "presidio_analyzer_api_base": url,
         "presidio_anonymizer_api_base": url,
@@ -120,7 +120,7 @@ def presidio(url: str, mode: str) -> dict[str, Any]:
 
 
 def configurations(presidio_url: str) -> dict[str, dict[str, Any]]:
-    """Return the configuration of each gateway by its name."""
+    """Return the configuration of each proxy by its name."""
     guards = {
         "guarded": [warden(mode) for mode in BEFORE],
         "logged": [warden("logging_only"), presidio(presidio_url, "logging_only")],
@@ -138,7 +138,7 @@ def configurations(presidio_url: str) -> dict[str, dict[str, Any]]:
 
 
 def ask(case: Case, given: str, call_id: str, url: str) -> httpx.Response:
-    """Make a case's request and read its answer."""
+    """Make a case's request and read its response."""
     path, model = PATHS[case.kind]
     texts = [f"{given} {case.mode} {case.action}", "/cached"]
     if case.mode == "presidio":

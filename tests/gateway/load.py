@@ -1,4 +1,4 @@
-"""Loads a gateway, bounded in count and concurrency, and times it."""
+"""Loads a proxy, bounded in count and concurrency, and times it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 REQUESTS = 200
 CONCURRENT = 20
-# Each so many-th request is for a stream.
+# One request in this many is for a stream.
 STREAMED = 4
 
 
 @dataclass(frozen=True)
 class Timing:
     """
-    How one load went.
+    The times of one load.
 
     Attributes:
-        throughput: Requests a second.
-        p95_ms: What 95 of 100 requests took at most, in milliseconds.
+        throughput: Requests per second.
+        p95_ms: The 95th percentile of the request times, in milliseconds.
     """
 
     throughput: float
@@ -34,7 +34,7 @@ class Timing:
 
 
 def load(gateway: Gateway, key: dict[str, str], count: int = REQUESTS) -> Timing:
-    """Ask so often, twenty at a time, streams among them; fails where an answer is no success."""
+    """Send `count` requests, twenty at a time, some for streams; fail if a response is an error."""
     began = time.perf_counter()
     taken = asyncio.run(_ask_all(gateway, key, count))
     throughput = count / (time.perf_counter() - began)
@@ -43,7 +43,7 @@ def load(gateway: Gateway, key: dict[str, str], count: int = REQUESTS) -> Timing
 
 async def _ask_all(gateway: Gateway, key: dict[str, str], count: int) -> list[float]:
     turns = asyncio.Semaphore(CONCURRENT)
-    # A gateway whose loop is held up closes connections that a request is being sent on.
+    # A proxy with a blocked loop closes connections on which a request is being sent.
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(
         base_url=gateway.url, headers=key, timeout=60, limits=limits

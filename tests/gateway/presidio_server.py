@@ -1,4 +1,4 @@
-"""Presidio's analyzer and anonymizer on loopback, for the one kind of address that is tested."""
+"""Presidio's analyzer and anonymizer on loopback, for the one tested kind of address."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def analyzed(text: str) -> list[dict[str, Any]]:
-    """Return where addresses stand in a text, as the analyzer does."""
+    """Return the positions of addresses in a text, as the analyzer does."""
     return [
         {"entity_type": KIND, "start": found.start(), "end": found.end(), "score": 1.0}
         for found in ADDRESS.finditer(text)
@@ -50,7 +50,7 @@ def anonymized(text: str) -> dict[str, Any]:
 
 @contextmanager
 def presidio() -> Iterator[str]:
-    """Listen on loopback; give the URL."""
+    """Listen on loopback; yield the URL."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"

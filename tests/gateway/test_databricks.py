@@ -1,4 +1,4 @@
-"""The gateway traces to Databricks by the environment that LiteLLM documents for it."""
+"""The proxy traces to Databricks with the environment that LiteLLM documents for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 
 @pytest.fixture(scope="module")
 def workspace() -> Iterator[Workspace]:
-    """Run what takes the place of a workspace."""
+    """Run a substitute for a workspace."""
     with Workspace() as server:
         yield server
         server.shutdown()
@@ -34,7 +34,7 @@ def workspace() -> Iterator[Workspace]:
 def traced(
     tmp_path_factory: pytest.TempPathFactory, vendor: Provider, workspace: Workspace
 ) -> Iterator[Gateway]:
-    """Run a gateway with the environment of LiteLLM's page."""
+    """Run a proxy with the environment of LiteLLM's page."""
     environment = {
         **vendor.environment,
         "DATABRICKS_HOST": workspace.url,
@@ -61,14 +61,14 @@ def ask(gateway: Gateway, tag: str, **headers: str) -> httpx.Response:
 
 
 def test_request_is_answered_as_ever(traced: Gateway, tag: str) -> None:
-    """Nothing of it shows to who asks."""
+    """The client gets the same response as without tracing."""
     answer = ask(traced, tag)
     assert answer.status_code == 200
     assert answer.json()["choices"][0]["message"]["content"] == "You said: hello"
 
 
 def test_trace_goes_to_the_experiment(traced: Gateway, workspace: Workspace, tag: str) -> None:
-    """By its id; with who asked, and the state."""
+    """The trace is sent to the experiment's id, with its user and its state."""
     ask(traced, tag)
     info = workspace.trace(tag)
     place = info["trace_location"]["mlflow_experiment"]
@@ -78,14 +78,14 @@ def test_trace_goes_to_the_experiment(traced: Gateway, workspace: Workspace, tag
 
 
 def test_traces_are_sent_with_the_token(traced: Gateway, workspace: Workspace, tag: str) -> None:
-    """And nothing else is sent without it."""
+    """Each request to the workspace has the token."""
     ask(traced, tag)
     workspace.trace(tag)
     assert {authorization for _, authorization, _ in workspace.received} == {f"Bearer {TOKEN}"}
 
 
 def test_token_is_in_no_trace(traced: Gateway, workspace: Workspace, tag: str) -> None:
-    """Nor is the key of who asked."""
+    """Neither the token nor the client's key is in a trace."""
     ask(traced, tag)
     told = json.dumps(workspace.trace(tag))
     assert TOKEN not in told
@@ -93,6 +93,6 @@ def test_token_is_in_no_trace(traced: Gateway, workspace: Workspace, tag: str) -
 
 
 def test_callers_trace_is_not_joined(traced: Gateway, workspace: Workspace, tag: str) -> None:
-    """MLflow sends Databricks no spans by themselves: the request would be lost."""
+    """MLflow sends Databricks no separate spans, so a merged request would be lost."""
     ask(traced, tag, traceparent=f"00-{TRACE_ID}-b7ad6b7169203331-01")
     assert workspace.trace(tag)["trace_id"] != f"tr-{TRACE_ID}"

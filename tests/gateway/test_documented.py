@@ -1,4 +1,4 @@
-"""The page on the LiteLLM Proxy, run as it stands: from nothing to a joined trace."""
+"""The page on the LiteLLM Proxy works as written: from nothing to a merged trace."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ NAME = "LiteLLM Proxy"
 
 
 def blocks(language: str, ports: dict[str, int]) -> list[str]:
-    """Return the page's blocks in a language, with other ports than it has."""
+    """Return the page's blocks in a language, with the ports replaced."""
     return [re.sub(r"\b[45]000\b", lambda port: str(ports[port[0]]), code)
             for code in documents.blocks(PAGE, language)]  # fmt: skip
 
 
 class Page:
-    """What a reader has: a folder, and two terminals in which servers run."""
+    """The equipment of a reader: a folder, and two terminals in which servers run."""
 
     def __init__(self, folder: Path, vendor: Provider) -> None:
         self.ports = {"5000": free_port(), "4000": free_port()}
@@ -44,14 +44,14 @@ class Page:
         self.programs = blocks("python", self.ports)
 
     def serve(self, script: str, health: str) -> Process:
-        """Run a block that starts a server, until it answers."""
+        """Run a block that starts a server, and wait until it responds."""
         jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
         started = Process(["bash", "-euc", script], self.folder, {**self.environment, **jobs})
         until(lambda: started.answers(health), STARTING_S, script)
         return started
 
     def run(self, *command: str) -> str:
-        """Run a block to its end, and return what it printed."""
+        """Run a block to its end, and return its output."""
         environment = {"MLFLOW_DISABLE_TELEMETRY": "true", **os.environ, **self.environment}
         done = subprocess.run(
             command,
@@ -68,7 +68,7 @@ class Page:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory, vendor: Provider) -> Iterator[Page]:
-    """Do what the page says up to the servers."""
+    """Follow the page up to the start of the servers."""
     page = Page(tmp_path_factory.mktemp("page"), vendor)
     tracking, gateway = page.servers
     health = f"http://127.0.0.1:{page.ports['5000']}/health"
@@ -79,19 +79,19 @@ def page(tmp_path_factory: pytest.TempPathFactory, vendor: Provider) -> Iterator
 
 @pytest.fixture
 def recorded(page: Page) -> Spans:
-    """Give what reads the traces of the page's server."""
+    """Provide a reader of the traces of the page's server."""
     return Spans(f"http://127.0.0.1:{page.ports['5000']}", NAME)
 
 
 def test_install_command_is_satisfied_here(page: Page) -> None:
-    """By the very packages that these tests run with, and so without a network."""
+    """The packages of these tests satisfy the install command, so it needs no network."""
     pip = f"{sys.executable} -m pip install --no-deps --no-index"
     assert "already satisfied" in page.run("bash", "-euc", page.install.replace("pip install", pip))
 
 
 @pytest.mark.timeout(400)
 def test_first_request_is_found_by_its_tag(page: Page, recorded: Spans) -> None:
-    """With curl, and the program after it."""
+    """The page's program finds the trace of the curl request by its tag."""
     assert "You said: What is a gateway?" in page.run("bash", "-euc", page.curl)
     recorded.when(bool, filter_string="tags.jobID = '214590'")
     printed = page.run(sys.executable, "-c", page.programs[0])
@@ -112,7 +112,7 @@ def test_first_request_is_found_by_its_tag(page: Page, recorded: Spans) -> None:
 def test_client_and_gateway_are_one_trace(
     page: Page, recorded: Spans, number: int, said: str, callers: list[str]
 ) -> None:
-    """Each of the page's two clients."""
+    """Each of the page's two clients makes one trace with the proxy."""
     assert page.run(sys.executable, "-c", page.programs[number]) == f"You said: {said}\n"
     path = "/v1" if number == 1 else ""
     expected: object = (f"POST {path}/chat/completions", ROUTED)
@@ -122,7 +122,7 @@ def test_client_and_gateway_are_one_trace(
 
 
 def test_tags_user_and_session_are_the_traces(page: Page, recorded: Spans) -> None:
-    """The page's last program."""
+    """The request of the page's last program sets tags, user and session of the trace."""
     page.run(sys.executable, "-c", page.programs[3])
     [trace] = recorded.when(bool, filter_string="tags.jobID = '7'")
     assert trace.info.tags["taskName"] == "tagging"

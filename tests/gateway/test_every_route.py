@@ -1,4 +1,4 @@
-"""The page's list of routes against LiteLLM's own: a route that nobody has looked at is found."""
+"""The page lists all routes of LiteLLM: a route that is missing there makes a test fail."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from gateways import Gateway, Spans
 
 PAGE = (Path(__file__).parents[2] / "docs" / "litellm-proxy.md").read_text()
-# Mounted, and no routes for clients: pages and their files.
+# Mounted apps with pages and files, which are no routes for clients.
 PAGES = re.compile(r"^/(?:_next|litellm-asset-prefix|swagger|ui)\b")
 WEBSOCKET = "WEBSOCKET"
 
 
 def listed(section: str) -> list[str]:
-    """Return the patterns of a section: those of its tables' first column, or all of it."""
+    """Return the patterns of a section: those in its tables' first column, or all of them."""
     [text] = re.findall(rf"^### {section}\n(.*?)(?=^##)", PAGE, re.MULTILINE | re.DOTALL)
     cells = re.findall(r"^\| (`[^|]+) \|", text, re.MULTILINE) or [text]
     return [name for cell in cells for name in re.findall(r"`(/[^`]*)`", cell)]
@@ -37,13 +37,13 @@ OWN = listed("No provider is reached")
 
 
 def fits(path: str, patterns: list[str]) -> bool:
-    """Tell whether one of the patterns is a path's, under any version."""
+    """Return whether a path fits one of the patterns, under any version."""
     bare = re.sub(r"^/v\d\w*(?=/)", "", path)
     return any(fnmatchcase(bare, pattern) for pattern in patterns)
 
 
 def walked(routes: Any, prefix: str = "") -> Iterator[tuple[str, set[str]]]:
-    """Yield path and methods of an app's routes, and of the routers that it includes."""
+    """Yield path and methods of an app's routes, and of its included routers."""
     for route in routes:
         path = prefix + getattr(route, "path", "")
         router = getattr(route, "original_router", None)
@@ -55,7 +55,7 @@ def walked(routes: Any, prefix: str = "") -> Iterator[tuple[str, set[str]]]:
 
 
 def found() -> Iterator[tuple[str, str]]:
-    """Yield method and path of what takes a POST or a websocket, loaded by now or described."""
+    """Yield method and path of each route for a POST or a websocket, loaded or only described."""
     from litellm.proxy.proxy_server import app
 
     for path, methods in walked(app.routes):
@@ -68,7 +68,7 @@ def found() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def routes() -> dict[str, set[str]]:
-    """Give LiteLLM's routes: paths by method."""
+    """Return LiteLLM's routes: paths by method."""
     told: dict[str, set[str]] = {"POST": set(), WEBSOCKET: set()}
     for method, path in found():
         if not PAGES.match(path):
@@ -77,14 +77,14 @@ def routes() -> dict[str, set[str]]:
 
 
 def is_traced(path: str) -> bool:
-    """Tell whether a POST to a path begins a trace."""
+    """Return whether a POST to a path starts a trace."""
     from mlflow_litellm.proxy._routes import target_of
 
     return target_of(re.sub(r"\{[^}]*\}", "any", path)) is not None
 
 
 def test_every_route_is_on_the_page(routes: dict[str, set[str]]) -> None:
-    """As traced, as reaching a provider without a trace, or as the proxy's own."""
+    """The page lists each route: traced, calling a provider untraced, or the proxy's own."""
     assert len(routes["POST"]) > 300
     known = [*TRACED, *NOT_TRACED, *OWN]
     assert [path for path in set().union(*routes.values()) if not fits(path, known)] == []
@@ -93,20 +93,20 @@ def test_every_route_is_on_the_page(routes: dict[str, set[str]]) -> None:
 def test_routes_that_are_traced_are_those_that_the_page_says(
     routes: dict[str, set[str]],
 ) -> None:
-    """Both ways."""
+    """The page's traced routes and the actually traced routes are the same."""
     said = {path for path in routes["POST"] if fits(path, TRACED) and not fits(path, NOT_TRACED)}
     assert {path for path in routes["POST"] if is_traced(path)} == said
 
 
 def test_every_line_of_the_page_is_a_route(routes: dict[str, set[str]]) -> None:
-    """What LiteLLM has no longer, the page does not name."""
+    """The page names no route that LiteLLM no longer has."""
     patterns = [*TRACED, *NOT_TRACED, *OWN]
     paths = set().union(*routes.values())
     assert [one for one in patterns if not any(fits(path, [one]) for path in paths)] == []
 
 
 def test_queued_chat_is_a_trace(gateway: Gateway, recorded: Spans) -> None:
-    """Which LiteLLM does not count among the routes for models."""
+    """A queued chat is traced, though LiteLLM does not count its route among those for models."""
     path, text = "/queue/chat/completions", uuid4().hex
     asked = {"model": "chat", "messages": [{"role": "user", "content": text}], "priority": 0}
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}

@@ -1,4 +1,4 @@
-"""What goes wrong at the gateway: an error to the client, as untraced, and in one trace."""
+"""A failure at the proxy is the same error for the client as untraced, and makes one trace."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Case(NamedTuple):
     A request that fails.
 
     Attributes:
-        model: What is asked for.
-        text: What is said to it.
+        model: The requested model.
+        text: The user's message.
         error: The exception's type.
         below: The tree below the root.
-        key: Whose request it is.
+        key: The key of the request.
     """
 
     model: str
@@ -56,7 +56,7 @@ CASES = {
 
 
 class Failed(NamedTuple):
-    """A case, what an untraced gateway answers, what the traced one does, and the trace."""
+    """A case, the responses of an untraced and of the traced proxy, and the trace."""
 
     case: Case
     untraced: httpx.Response
@@ -65,20 +65,20 @@ class Failed(NamedTuple):
 
 
 def body(model: str, text: str, tag: str, **more: Any) -> dict[str, Any]:
-    """Return what is posted for a chat, or for a message."""
+    """Return the body of a request for a chat or a message."""
     messages = [{"role": "user", "content": text}]
     return {"model": model, "messages": messages, "litellm_metadata": {"tags": [tag]}, **more}
 
 
 def post(gateway: Gateway, asked: dict[str, Any], key: str, path: str = PATH) -> httpx.Response:
-    """Return what a gateway answers, whatever it is."""
+    """Return a proxy's response, also if it is an error."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.post(f"{gateway.url}{path}", json=asked, headers=headers, timeout=30)
 
 
 @pytest.fixture(scope="module")
 def untraced(tmp_path_factory: pytest.TempPathFactory, vendor: Provider) -> Iterator[Gateway]:
-    """Run a gateway that is as the other, but for the tracing."""
+    """Run a proxy that differs from the other one only in not being traced."""
     config = configuration()
     del config["litellm_settings"]["callbacks"]
     folder = tmp_path_factory.mktemp("untraced")
@@ -90,7 +90,7 @@ def untraced(tmp_path_factory: pytest.TempPathFactory, vendor: Provider) -> Iter
 def failed(
     request: pytest.FixtureRequest, gateway: Gateway, untraced: Gateway, tracking: TrackingServer
 ) -> Failed:
-    """Have each case happen once at each gateway."""
+    """Run each case once at each proxy."""
     case, tag = request.param, f"test-{uuid4().hex}"
     asked = body(case.model, case.text, tag)
     expected, answer = post(untraced, asked, case.key), post(gateway, asked, case.key)
@@ -99,7 +99,7 @@ def failed(
 
 
 def without(secret: str, told: Any) -> Any:
-    """Return an answer's data as they are recorded, with a key of the client's taken out."""
+    """Return a response's data as they are recorded, with the client's key removed."""
     if isinstance(told, dict):
         return {name: without(secret, value) for name, value in told.items()}
     return told.replace(secret, "[REDACTED]") if isinstance(told, str) else told
@@ -117,42 +117,42 @@ def states(trace: Trace, name: str) -> list[SpanStatusCode]:
 
 
 def said(outputs: dict[str, Any]) -> str:
-    """Return the text that a span says was answered: a chat's or a message's."""
+    """Return the text of the response that a span records: a chat's or a message's."""
     if "choices" in outputs:
         return outputs["choices"][0]["message"]["content"]
     return "".join(block["text"] for block in outputs["content"])
 
 
 def test_client_gets_what_it_gets_untraced(failed: Failed) -> None:
-    """The status, and the error word for word."""
+    """The client gets the same status and the same error text as untraced."""
     assert failed.answer.status_code == failed.untraced.status_code >= 400
     assert failed.answer.json() == failed.untraced.json()
 
 
 def test_failed_request_is_one_trace(failed: Failed) -> None:
-    """Of a request that is refused, without a call below it."""
+    """A failed request is one trace; a refused one has no call below the root."""
     assert tree(failed.trace) == (f"POST {PATH}", failed.case.below)
 
 
 def test_every_span_of_a_failed_request_is_an_error(failed: Failed) -> None:
-    """Each is what the one below it raised."""
+    """Each span of a failed request has the status ERROR."""
     assert {span.status.status_code for span in failed.trace.data.spans} == {ERROR}
 
 
 def test_root_of_a_failed_request_is_a_chain(failed: Failed) -> None:
-    """As that of one that is answered, even if no model was reached."""
+    """The root of a failed request is a CHAIN, also if no model was called."""
     assert root(failed.trace).span_type == "CHAIN"
 
 
 def test_root_has_the_status_and_the_error_that_the_client_got(failed: Failed) -> None:
-    """But for the client's key."""
+    """The root has the client's status and error, without the client's key."""
     span = root(failed.trace)
     assert span.attributes["http.response.status_code"] == failed.answer.status_code
     assert span.outputs == without(failed.case.key, failed.answer.json())
 
 
 def test_root_has_the_exception(failed: Failed) -> None:
-    """With LiteLLM's type of it, and what was told the client."""
+    """The root has the exception, with LiteLLM's type and the client's message."""
     told, message = exception(failed.trace), failed.answer.json()["error"]["message"]
     assert told["exception.type"] == failed.case.error
     assert without(failed.case.key, message) in told["exception.message"]
@@ -160,7 +160,7 @@ def test_root_has_the_exception(failed: Failed) -> None:
 
 
 def test_failed_request_has_no_key_in_its_trace(failed: Failed) -> None:
-    """The client's, the gateway's, or the provider's."""
+    """Neither the client's key nor the proxy's nor the provider's is in the trace."""
     told = str(failed.trace.to_dict())
     secrets = (BAD_KEY, SPENT_KEY, VIRTUAL_KEY, MASTER_KEY, VENDORS_KEY)
     assert [secret for secret in secrets if secret in told] == []
@@ -169,7 +169,7 @@ def test_failed_request_has_no_key_in_its_trace(failed: Failed) -> None:
 def test_key_that_is_refused_is_quoted_to_the_client_alone(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """As this gateway's check of keys quotes it."""
+    """The proxy's check quotes a refused key to the client, but the trace does not have it."""
     answer = post(gateway, body("chat", "hello", tag), BAD_KEY)
     assert (answer.status_code, BAD_KEY in answer.text) == (401, True)
     description = root(recorded.tagged(tag)).status.description
@@ -179,7 +179,7 @@ def test_key_that_is_refused_is_quoted_to_the_client_alone(
 def test_fallback_is_two_attempts_at_one_request(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """The first fails, and the request does not."""
+    """The first attempt fails, and the request succeeds."""
     answer = post(gateway, body("down", "hello", tag), VIRTUAL_KEY)
     trace = recorded.tagged(tag)
     attempts = [("litellm-acompletion", [])] * 2
@@ -191,7 +191,7 @@ def test_fallback_is_two_attempts_at_one_request(
 
 
 def test_malformed_body_is_one_trace(gateway: Gateway, untraced: Gateway, recorded: Spans) -> None:
-    """Found by its path, as nothing else is read of it."""
+    """A request with a malformed body is one trace, which is found by its path."""
     path = f"/engines/model-{uuid4().hex}/chat/completions"
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}", "Content-Type": "application/json"}
     expected, answer = (
@@ -218,7 +218,7 @@ STREAMS = {
 def test_error_in_a_stream_is_the_roots(
     path: str, model: str, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """With what was answered before it."""
+    """The root has the error of the stream, and the text that came before it."""
     asked = body(model, "/event-error 2", tag, stream=True, max_tokens=50)
     answer = post(gateway, asked, VIRTUAL_KEY, path)
     assert (answer.status_code, "scripted failure" in answer.text) == (200, True)
@@ -230,8 +230,8 @@ def test_error_in_a_stream_is_the_roots(
 
 
 def cut(vendor: Provider, gateway: Gateway, path: str, model: str, tag: str) -> tuple[int, str]:
-    """Return status and text of an answer whose provider hangs up once two words are read."""
-    # LiteLLM's client drops what it has not yet given when it hears that the connection broke.
+    """Return the status and text of a response whose provider hangs up after two words."""
+    # LiteLLM's client drops pending chunks when it notices the broken connection.
     asked = body(model, "/hold-break 2", tag, stream=True, max_tokens=50)
     headers, text = {"Authorization": f"Bearer {VIRTUAL_KEY}"}, ""
     with httpx.stream("POST", f"{gateway.url}{path}", json=asked, headers=headers) as answer:
@@ -242,7 +242,7 @@ def cut(vendor: Provider, gateway: Gateway, path: str, model: str, tag: str) -> 
                     vendor.say("release")
         finally:
             vendor.say("hold")
-    # LiteLLM says when it passed each chunk on, in seconds.
+    # LiteLLM logs the time of each chunk, in seconds.
     return answer.status_code, re.sub(r'"created":\d+', '"created":0', text)
 
 
@@ -253,7 +253,7 @@ def test_broken_connection_to_the_provider_is_an_error(
     path: str, model: str, vendor: Provider, gateway: Gateway, untraced: Gateway,
     recorded: Spans, tag: str,
 ) -> None:  # fmt: skip
-    """Of all spans; the client gets what it does untraced."""
+    """All spans have the status ERROR; the client gets the same response as untraced."""
     expected, answer = (cut(vendor, each, path, model, tag) for each in (untraced, gateway))
     assert answer == expected
     trace = recorded.tagged(tag)
@@ -261,14 +261,14 @@ def test_broken_connection_to_the_provider_is_an_error(
     assert root(trace).attributes["http.response.status_code"] == 200
     assert root(trace).attributes["stream_end"] == "failed"
     assert said(root(trace).outputs) == "w0 w1 "
-    # As httpx says it, or OpenAI's client.
+    # The message of httpx or of OpenAI's client.
     assert re.search("not completed|Connection error", exception(trace)["exception.message"])
 
 
 def test_stream_that_a_guardrail_ends_as_if_whole_is_an_error(
     guarded_gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """The client hears nothing of what the provider did not send; the root says it."""
+    """The client sees no error in the incomplete stream; the root records it."""
     asked = body("chat", "/break 2", tag, stream=True, guardrails=["quiet"])
     answer = post(guarded_gateway, asked, VIRTUAL_KEY)
     assert (answer.status_code, "error" in answer.text) == (200, False)
@@ -280,7 +280,7 @@ def test_stream_that_a_guardrail_ends_as_if_whole_is_an_error(
 def test_broken_connection_of_a_passed_through_stream_is_an_error(
     vendor: Provider, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """Which ends the client's too; what came before it is kept."""
+    """A broken passed-through stream ends the client's too; the text before it is recorded."""
     with pytest.raises(httpx.RemoteProtocolError):
         cut(vendor, gateway, "/own/path", "gpt-4o-mini", tag)
     [trace] = recorded.when(lambda trace: tag in str(root(trace).attributes))
@@ -290,7 +290,7 @@ def test_broken_connection_of_a_passed_through_stream_is_an_error(
 
 
 def leave(gateway: Gateway, path: str, asked: dict[str, Any]) -> None:
-    """Read three words of a stream, and go."""
+    """Read three words of a stream, and close it."""
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
     with httpx.stream("POST", f"{gateway.url}{path}", json=asked, headers=headers) as answer:
         assert any("w2" in line for line in answer.iter_lines())
@@ -300,7 +300,7 @@ def leave(gateway: Gateway, path: str, asked: dict[str, Any]) -> None:
 def test_client_that_leaves_a_stream_abandons_it(
     path: str, model: str, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """All of its spans end, with what was answered by then."""
+    """All spans of an abandoned stream end, with the text that came until then."""
     leave(gateway, path, body(model, "/hold-after 3", tag, stream=True, max_tokens=50))
     [trace] = recorded.when(lambda trace: tag in str(root(trace).attributes))
     assert root(trace).attributes["stream_end"] == "abandoned"
@@ -313,7 +313,7 @@ def test_client_that_leaves_a_stream_abandons_it(
 def test_client_that_leaves_before_the_answer_has_one_trace(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """LiteLLM goes on, as untraced: the trace ends when the provider has answered, after 20 s."""
+    """LiteLLM continues as if untraced: the trace ends with the provider's response, after 20 s."""
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
     asked = body("chat", "/hold", tag)
     with pytest.raises(httpx.ReadTimeout):
@@ -324,7 +324,7 @@ def test_client_that_leaves_before_the_answer_has_one_trace(
 
 
 def test_provider_that_refuses_says_its_code(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Of the attempt and of the Router's call, as LiteLLM has it."""
+    """The attempt and the Router's call have the provider's status code, as LiteLLM reports it."""
     post(gateway, body("chat", "/error 429 boom", tag), VIRTUAL_KEY)
     calls = [span for span in recorded.tagged(tag).data.spans if span.parent_id]
     assert [span.attributes["error_code"] for span in calls] == [429, 429]

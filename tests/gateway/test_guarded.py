@@ -1,4 +1,4 @@
-"""What LiteLLM hides from its callbacks is in no span, by the payloads that a callback gets."""
+"""Content that LiteLLM hides from its callbacks, by a callback's payloads, is in no span."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ RAW_ANSWERS = {"silent": {"MLFLOW_LITELLM_LOG_RAW_ANSWERS": "true"}}
 
 
 class Guarded(NamedTuple):
-    """A gateway of the tests, where it writes what LiteLLM logs, and where its traces are."""
+    """A proxy of the tests, the file of LiteLLM's logs, and the reader of its traces."""
 
     gateway: Gateway
     folder: Path
@@ -57,7 +57,7 @@ class Guarded(NamedTuple):
 
 
 class Seens(NamedTuple):
-    """What was seen of each case, and what a collector of OTLP got."""
+    """The results of each case, and the spans that an OTLP collector received."""
 
     cases: dict[str, Seen]
     exported: str
@@ -67,7 +67,7 @@ class Seens(NamedTuple):
 def seens(
     tmp_path_factory: pytest.TempPathFactory, vendor: Provider, tracking: TrackingServer
 ) -> Seens:
-    """Make all requests, stop the gateways, and return what was seen."""
+    """Make all requests, stop the proxies, and return the results."""
     with over_http() as collector, presidio() as presidio_url, ExitStack() as stack:
         environment = {
             **vendor.environment,
@@ -98,7 +98,7 @@ def seens(
 def asked(
     gateways: dict[str, Guarded], ids: dict[str, tuple[str, str]]
 ) -> dict[str, httpx.Response]:
-    """Make all requests, eight at a time, wait for their traces, and return the answers."""
+    """Make all requests, eight at a time, wait for their traces, and return the responses."""
     for each in gateways.values():
         each.gateway.wait()
 
@@ -113,8 +113,8 @@ def asked(
 
 
 def ended(guarded: Guarded) -> int:
-    """Return how many traces of a gateway have ended."""
-    # Without spans: the store is read often, and they are many.
+    """Return the number of a proxy's ended traces."""
+    # Without spans: the store is read often, and has many spans.
     traces = guarded.traces.all(include_spans=False)
     return sum(trace.info.state != TraceState.IN_PROGRESS for trace in traces)
 
@@ -124,7 +124,7 @@ def seen_of(
     ids: dict[str, tuple[str, str]],
     answers: dict[str, httpx.Response],
 ) -> dict[str, Seen]:
-    """Return what is seen of each request, of gateways that have stopped."""
+    """Return the results of each request, after its proxy has stopped."""
     payloads = [found for each in gateways.values() for found in each.payloads()]
     traces = {
         root(trace).attributes["litellm_call_id"]: trace
@@ -133,28 +133,28 @@ def seen_of(
     }
     found = {}
     for name, (text, call_id) in ids.items():
-        # Of what is passed through, LiteLLM makes the id.
+        # LiteLLM makes the id of a passed-through request.
         known = answers[name].headers.get("x-litellm-call-id", call_id)
         found[name] = seen(text, answers[name], traces[known], payloads, known)
     return found
 
 
 def given(case: Case) -> str:
-    """Return what a request says that is to be masked."""
+    """Return the text of a request that is to be masked."""
     return f"given-{uuid4().hex}" + ("@example.com" if case.mode == "presidio" else "")
 
 
 def seen(
     text: str, answer: httpx.Response, trace: Trace, payloads: list[Any], call_id: str
 ) -> Seen:
-    """Return what there is to see of a request."""
+    """Return the results of a request."""
     logged = json.dumps([payload for known, payload in payloads if known == call_id])
     return Seen(text, answer.status_code, answer.text, trace, json.dumps(trace.to_dict()), logged)
 
 
 @pytest.fixture
 def one(request: pytest.FixtureRequest, seens: Seens) -> Seen:
-    """Return what was seen of a case."""
+    """Return the results of a case."""
     return seens.cases[request.param]
 
 
@@ -173,18 +173,18 @@ def of(cases: list[Case]) -> list[str]:
 
 
 def shown(one: Seen) -> list[str]:
-    """Return what of a request's texts its trace holds."""
+    """Return the texts of a request that its trace contains."""
     return [text for text in (one.given, MADE) if text in one.text]
 
 
 @pytest.mark.parametrize("one", [name for name in CASES if name not in of(RAW)], indirect=True)
 def test_text_that_the_payload_lacks_is_in_no_span(one: Seen) -> None:
-    """Neither in inputs and outputs, nor in exceptions, tags and previews."""
+    """Text that the payload lacks is in no input, output, exception, tag or preview."""
     assert [text for text in shown(one) if text not in one.payloads] == []
 
 
 def test_text_that_no_trace_holds_is_not_exported(seens: Seens) -> None:
-    """What a collector of OTLP gets is no more than what MLflow's server gets."""
+    """An OTLP collector gets no text that MLflow's server does not get."""
     hidden_params = [one.given for one in seens.cases.values() if one.given not in one.text]
     assert [text for text in hidden_params if text in seens.exported] == []
     assert len(hidden_params) < len(seens.cases)
@@ -201,20 +201,20 @@ PASSING = names(
 
 @pytest.mark.parametrize("one", [*PASSING, *of(SHOWN)], indirect=True)
 def test_what_a_guardrail_lets_pass_is_recorded(one: Seen) -> None:
-    """The guardrail costs the trace nothing."""
+    """The trace has all content that the guardrail lets pass."""
     assert shown(one) == [one.given, MADE]
 
 
 @pytest.mark.parametrize("one", of(PASSED), indirect=True)
 def test_request_that_is_passed_through_is_recorded(one: Seen) -> None:
-    """LiteLLM logs it under an id that it makes itself; a stream it logs in its pieces."""
+    """LiteLLM logs a passed-through request under its own id, and a stream in its pieces."""
     assert shown(one)[:1] == [one.given]
     assert (MADE in one.text) == ("data:" not in one.answer)
 
 
 @pytest.mark.parametrize("one", names(mode=("pre_call",), action=ACTIONS[1:]), indirect=True)
 def test_text_that_is_masked_or_stopped_before_the_call_is_nowhere(one: Seen) -> None:
-    """Not in the text of the exception either."""
+    """Text that is masked or stopped before the call is not in the exception's text either."""
     assert one.given not in one.text
 
 
@@ -223,13 +223,13 @@ STOPPED = names(gateway=("guarded",), mode=("post_call",), action=ACTIONS[1:])
 
 @pytest.mark.parametrize("one", STOPPED, indirect=True)
 def test_answer_that_the_client_may_not_see_is_nowhere(one: Seen) -> None:
-    """The attempt and the Router had it from the provider."""
+    """A response that is hidden from the client is in no span, though the attempt received it."""
     assert MADE not in one.text
 
 
 @pytest.mark.parametrize("one", [*names(mode=LOGS, action=ACTIONS[1:]), *of(BROKEN)], indirect=True)
 def test_text_that_is_masked_for_logs_is_nowhere(one: Seen) -> None:
-    """Also if the hook that masks raises, hangs or answers nonsense; the client has its answer."""
+    """No span has the masked text, also if the hook fails; the client gets its response."""
     assert one.status == httpx.codes.OK
     assert "prompt" in one.answer
     assert shown(one) == []
@@ -237,14 +237,14 @@ def test_text_that_is_masked_for_logs_is_nowhere(one: Seen) -> None:
 
 @pytest.mark.parametrize("one", names(mode=LOGS, action=("MASK",), kind=("chat",)), indirect=True)
 def test_what_the_logging_hook_answers_is_recorded(one: Seen) -> None:
-    """In each span of the request."""
+    """Each span of the request has the result of the logging hook."""
     calls = [span for span in one.trace.data.spans if span.span_type != "GUARDRAIL"]
     assert [span for span in calls if "MASKED" not in str(span.inputs)] == []
 
 
 @pytest.mark.parametrize("one", of(HIDDEN), indirect=True)
 def test_switch_hides_content_and_keeps_tokens(one: Seen) -> None:
-    """Of the body, a header, the key, its team or the operator, who may let a key overrule it."""
+    """Body, header, key, team and operator can hide content; tokens are still recorded."""
     assert shown(one) == []
     assert one.status == httpx.codes.OK
     assert one.trace.info.token_usage["total_tokens"] > 0
@@ -252,7 +252,7 @@ def test_switch_hides_content_and_keeps_tokens(one: Seen) -> None:
 
 @pytest.mark.parametrize("one", of(RAW), indirect=True)
 def test_providers_answer_is_kept_if_the_operator_wants_it(one: Seen) -> None:
-    """In the calls, and not in what the client was sent."""
+    """The calls keep the provider's response; the root, with the client's response, does not."""
     assert MADE not in str(root(one.trace).outputs)
     attempts = [span for span in one.trace.data.spans if span.span_type == "LLM"]
     assert [span.name for span in attempts if MADE not in str(span.outputs)] == []
@@ -260,13 +260,13 @@ def test_providers_answer_is_kept_if_the_operator_wants_it(one: Seen) -> None:
 
 @pytest.mark.parametrize("one", of(PRESIDIO), indirect=True)
 def test_what_undoes_a_mask_is_nowhere(one: Seen) -> None:
-    """LiteLLM keeps it in the request's metadata."""
+    """LiteLLM keeps the original of a mask in the request's metadata; no span has it."""
     assert "pii_tokens" not in one.text
 
 
 @pytest.mark.parametrize("one", names(gateway=("masked",)), indirect=True)
 def test_address_that_presidio_masks_is_nowhere(one: Seen) -> None:
-    """The client has it in its answer."""
+    """The client has the address in its response, and no span has it."""
     assert one.given not in one.text
     assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).inputs)
     assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).outputs)
@@ -274,7 +274,7 @@ def test_address_that_presidio_masks_is_nowhere(one: Seen) -> None:
 
 @pytest.mark.parametrize("one", names(gateway=("masked",), stream=(False,)), indirect=True)
 def test_client_gets_the_address_that_presidio_masked(one: Seen) -> None:
-    """LiteLLM puts it back; in streams only where it is in one chunk."""
+    """LiteLLM restores the address for the client; in streams only if one chunk contains it."""
     assert one.given in one.answer
 
 
@@ -282,13 +282,13 @@ def test_client_gets_the_address_that_presidio_masked(one: Seen) -> None:
     "one", names(gateway=("logged",), mode=("presidio",), kind=("chat",)), indirect=True
 )
 def test_address_that_presidio_masks_for_logs_is_nowhere(one: Seen) -> None:
-    """LiteLLM's hook does so for chats alone."""
+    """LiteLLM's hook masks for logs only in chats."""
     assert one.given not in one.text
     assert one.given in one.answer
 
 
 def test_request_is_answered_as_its_guardrail_says(seens: Seens) -> None:
-    """A block is a 400, also where the trace has no content."""
+    """A blocked request gets a 400, also if its trace has no content."""
     blocked = [seens.cases[name] for name in names(mode=("pre_call",), action=("BLOCK",))]
     assert {one.status for one in blocked} == {400}
     assert {root(one.trace).status.description for one in blocked} != {""}

@@ -1,4 +1,4 @@
-"""Guardrails of the proxy: a span for each run, where it ran, and the verdict at the root."""
+"""Guardrails of the proxy: a span for each run, at the right place, and the verdict at the root."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FOR_LOGS = "logging_only"
 
 @pytest.fixture
 def gateway(guarded_gateway: Gateway) -> Gateway:
-    """Ask the gateway that has guardrails."""
+    """Use the proxy that has guardrails."""
     return guarded_gateway
 
 
 def ask(
     gateway: Gateway, recorded: Spans, tag: str, text: str, *guardrails: str, **more: Any
 ) -> Trace:
-    """Ask the proxy by way of guardrails, and return the trace."""
+    """Send a request with guardrails to the proxy, and return the trace."""
     path = more.pop("path", "chat/completions")
     said = {"messages": [{"role": "user", "content": text}], "input": text}
     told = {key: value for key, value in said.items() if (key == "input") == (path == "responses")}
@@ -41,25 +41,25 @@ def ask(
 
 
 def ran(trace: Trace) -> list[Span]:
-    """Return the spans of the guardrails that a request asks for, in order of time."""
+    """Return the spans of the guardrails that a request selects, in order of time."""
     return [span for span in guardrail_spans(trace) if said(span, "mode") != [FOR_LOGS]]
 
 
 def guardrail_spans(trace: Trace) -> list[Span]:
-    """Return the spans of guardrails, and of those for logs, which run on each request."""
+    """Return the spans of guardrails, with those for logs, which run on each request."""
     found = [span for span in trace.data.spans if span.span_type == "GUARDRAIL"]
     return sorted(found, key=lambda span: span.end_time_ns)
 
 
 def said(span: Span, *names: str) -> list[Any]:
-    """Return what a guardrail's span says."""
+    """Return values of a guardrail span's attributes."""
     return [span.attributes.get(f"guardrail_{name}") for name in names]
 
 
 def test_masking_before_and_after_the_call_are_two_spans(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """Below the request, with what was masked counted, and without a text."""
+    """Both spans are below the request, with the count of masked texts and without the texts."""
     trace = ask(gateway, recorded, tag, f"mail {EMAIL}", "masking-pre_call", "masking-post_call")
     before, after = ran(trace)
     assert said(before, "name", "mode", "status") == ["masking-pre_call", "pre_call", "success"]
@@ -76,7 +76,7 @@ def test_masking_before_and_after_the_call_are_two_spans(
 def test_verdict_that_blocks_is_searched_for_by_a_tag(
     gateway: Gateway, recorded: Spans, tag: str, path: str
 ) -> None:
-    """On each route; the guardrail itself has done what it is for."""
+    """A tag has the blocking verdict on each route; the guardrail's own span is no error."""
     trace = ask(gateway, recorded, tag, FORBIDDEN, "blocking-pre_call", path=path)
     [guardrail] = ran(trace)
     assert said(guardrail, "status") == [BLOCKED]
@@ -90,7 +90,7 @@ def test_verdict_that_blocks_is_searched_for_by_a_tag(
 def test_answer_that_is_blocked_has_the_guardrail_after_the_call(
     gateway: Gateway, recorded: Spans, tag: str, stream: bool
 ) -> None:
-    """The call is made, and the client gets an error."""
+    """The call of the model is made, the guardrail runs after it, and the client gets an error."""
     trace = ask(gateway, recorded, tag, FORBIDDEN, "blocking-post_call", stream=stream)
     [guardrail] = ran(trace)
     assert said(guardrail, "mode", "status") == ["post_call", BLOCKED]
@@ -101,13 +101,13 @@ def test_answer_that_is_blocked_has_the_guardrail_after_the_call(
 
 
 def test_guardrail_that_allows_says_so(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """By LiteLLM's word for it."""
+    """The span of a guardrail that allows has LiteLLM's word for that verdict."""
     [guardrail] = ran(ask(gateway, recorded, tag, "hello", "blocking-during_call"))
     assert said(guardrail, "mode", "status", "action") == ["during_call", "success", "allow"]
 
 
 def test_guardrail_that_fails_is_an_error(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """It has given no verdict."""
+    """A guardrail that fails is an error without a verdict."""
     trace = ask(gateway, recorded, tag, "hello", "failing")
     [guardrail] = ran(trace)
     assert guardrail.status.status_code == SpanStatusCode.ERROR
@@ -119,7 +119,7 @@ def test_guardrail_that_fails_is_an_error(gateway: Gateway, recorded: Spans, tag
 def test_calls_that_a_guardrail_ends_name_it(
     gateway: Gateway, recorded: Spans, tag: str, stream: bool
 ) -> None:
-    """Though it records nothing itself, and LiteLLM cancels them without a word."""
+    """The calls name the guardrail, though it records nothing and LiteLLM cancels them silently."""
     trace = ask(gateway, recorded, tag, "/hold | hello", "interrupting", stream=stream)
     [guardrail] = ran(trace)
     assert said(guardrail, "name", "mode", "status") == ["interrupting", "during_call", BLOCKED]
@@ -134,7 +134,7 @@ def test_calls_that_a_guardrail_ends_name_it(
 def test_guardrail_for_logs_is_a_span_below_the_request(
     gateway: Gateway, recorded: Spans, tag: str, stream: bool
 ) -> None:
-    """LiteLLM runs it twice, once the request has been answered: on what was asked and answered."""
+    """LiteLLM runs it twice after the response: on the request's content and on the response's."""
     trace = ask(gateway, recorded, tag, f"mail {EMAIL}", stream=stream)
     asked, answered = guardrail_spans(trace)
     for span in (asked, answered):

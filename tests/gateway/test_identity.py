@@ -1,4 +1,4 @@
-"""Who made a request, and what it says of itself, by what LiteLLM documents for its gateway."""
+"""The trace has the identity and labels of a request, as LiteLLM documents them for its proxy."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def ask(
 
 
 def ask_by_sdk(gateway: Gateway, **fields: Any) -> None:
-    """Send a chat by OpenAI's SDK."""
+    """Send a chat with OpenAI's SDK."""
     with openai.OpenAI(api_key=VIRTUAL_KEY, base_url=gateway.url, max_retries=0) as client:
         client.chat.completions.create(model="chat", messages=MESSAGES, **fields)
 
 
 def tagged(tag: str, **fields: Any) -> dict[str, Any]:
-    """Return the fields of a request with a tag to find its trace by."""
+    """Return the fields of a request with a tag by which its trace is found."""
     return {"litellm_metadata": {"tags": [tag]}, **fields}
 
 
@@ -55,7 +55,7 @@ def tagged(tag: str, **fields: Any) -> dict[str, Any]:
 def test_tags_of_the_body_are_tags_of_the_trace(
     name: str, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """As on LiteLLM's page of MLflow, and as on that of its tags."""
+    """Tags of the body work as on LiteLLM's pages about MLflow and about tags."""
     ask(gateway, {name: {"tags": [tag, "jobID:214590dsff09fds", "taskName:classification"]}})
     told = recorded.tagged(tag).info.tags
     assert told[tag] == ""
@@ -63,7 +63,7 @@ def test_tags_of_the_body_are_tags_of_the_trace(
 
 
 def test_tags_in_both_places_are_joined(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Neither hides the other's."""
+    """Tags in both places are merged."""
     ask(gateway, {"litellm_metadata": {"tags": [tag]}, "metadata": {"tags": ["job:7"]}})
     assert recorded.tagged(tag).info.tags["job"] == "7"
 
@@ -71,7 +71,7 @@ def test_tags_in_both_places_are_joined(gateway: Gateway, recorded: Spans, tag: 
 def test_tags_of_the_header_are_tags_of_the_trace(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """Parted by commas."""
+    """Tags of the header are separated by commas."""
     ask(gateway, {}, {"x-litellm-tags": f"{tag},job:7"})
     told = recorded.tagged(tag).info.tags
     assert (told[tag], told["job"]) == ("", "7")
@@ -79,13 +79,13 @@ def test_tags_of_the_header_are_tags_of_the_trace(
 
 @pytest.mark.parametrize("name", ["litellm_metadata", "metadata"])
 def test_tags_by_openais_sdk(name: str, gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """In `extra_body`, as on LiteLLM's page of MLflow."""
+    """Tags in `extra_body` work as on LiteLLM's page about MLflow."""
     ask_by_sdk(gateway, extra_body={name: {"tags": [tag, "taskName:classification"]}})
     assert recorded.tagged(tag).info.tags["taskName"] == "classification"
 
 
 def test_headers_by_openais_sdk(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """In `extra_headers`."""
+    """Headers in `extra_headers` set tags and session of the trace."""
     headers = {"x-litellm-tags": f"{tag},job:7", "x-litellm-session-id": f"s-{tag}"}
     ask_by_sdk(gateway, extra_headers=headers)
     trace = recorded.tagged(tag)
@@ -93,13 +93,13 @@ def test_headers_by_openais_sdk(gateway: Gateway, recorded: Spans, tag: str) -> 
 
 
 def test_tags_of_the_key_are_tags_of_the_trace(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Beside those of the request."""
+    """The trace has the tags of the key beside those of the request."""
     ask(gateway, tagged(tag))
     assert recorded.tagged(tag).info.tags["of-the-key"] == ""
 
 
 def test_key_and_team_are_tags_and_attributes(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """By the names that LiteLLM's own logs have."""
+    """Key and team have the names of LiteLLM's own logs."""
     ask(gateway, tagged(tag))
     trace = recorded.tagged(tag)
     assert TEAM.items() <= trace.info.tags.items()
@@ -107,7 +107,7 @@ def test_key_and_team_are_tags_and_attributes(gateway: Gateway, recorded: Spans,
 
 
 def test_traces_are_found_by_team(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """In MLflow's own search; those of other keys are not among them."""
+    """MLflow's search finds the traces of a team, and none of other keys."""
     ask(gateway, tagged(tag))
     ask(gateway, tagged(f"{tag}-other"), key=MASTER_KEY)
     traces = [recorded.tagged(name) for name in (tag, f"{tag}-other")]
@@ -125,13 +125,13 @@ def test_traces_are_found_by_team(gateway: Gateway, recorded: Spans, tag: str) -
 
 
 def test_users_key_is_the_user(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Where the request names nobody."""
+    """The key's user is the trace's user if the request names none."""
     ask(gateway, tagged(tag))
     assert recorded.tagged(tag).info.trace_metadata[USER] == "alice"
 
 
 def test_user_of_the_request_is_the_user(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Rather than the key's, who stays among the attributes; the customer is told there too."""
+    """The request's user wins; the key's user and the customer are attributes."""
     ask(gateway, tagged(tag, user="customer-7"))
     trace = recorded.tagged(tag)
     assert trace.info.trace_metadata[USER] == "customer-7"
@@ -141,13 +141,13 @@ def test_user_of_the_request_is_the_user(gateway: Gateway, recorded: Spans, tag:
 
 
 def test_user_by_openais_sdk_is_the_user(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """By the SDK's own argument."""
+    """The SDK's own argument sets the user."""
     ask_by_sdk(gateway, user="customer-8", extra_body=tagged(tag))
     assert recorded.tagged(tag).info.trace_metadata[USER] == "customer-8"
 
 
 def test_master_keys_user_is_nobody(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """LiteLLM has a name for it, which is nobody's."""
+    """LiteLLM's placeholder name for the master key's user is not recorded as a user."""
     ask(gateway, tagged(tag), key=MASTER_KEY)
     trace = recorded.tagged(tag)
     assert USER not in trace.info.trace_metadata
@@ -156,7 +156,7 @@ def test_master_keys_user_is_nobody(gateway: Gateway, recorded: Spans, tag: str)
 
 
 def test_master_keys_request_may_name_a_user(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Who is somebody."""
+    """A request with the master key may name a user."""
     ask(gateway, tagged(tag, user="customer-9"), key=MASTER_KEY)
     assert recorded.tagged(tag).info.trace_metadata[USER] == "customer-9"
 
@@ -174,13 +174,13 @@ def test_master_keys_request_may_name_a_user(gateway: Gateway, recorded: Spans, 
 def test_session_of_the_request_is_the_traces(
     body: dict[str, Any], headers: dict[str, str], gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """However LiteLLM takes one."""
+    """Each form of LiteLLM's session ids sets the trace's session."""
     ask(gateway, tagged(tag, **body), headers)
     assert recorded.tagged(tag).info.trace_metadata[SESSION] == "session-7"
 
 
 def test_request_without_a_session_has_none(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """None is made up."""
+    """A request without a session gets no invented one."""
     ask(gateway, tagged(tag))
     assert SESSION not in recorded.tagged(tag).info.trace_metadata
 
@@ -203,7 +203,7 @@ def test_every_kind_of_request_tells_who_asked(
     tag: str,
     key: dict[str, str],
 ) -> None:
-    """And what for: tags, session, user, key, team."""
+    """Every kind of request records tags, session, user, key and team."""
     headers = {**key, "x-litellm-tags": f"{tag},job:7", "x-litellm-session-id": f"s-{tag}"}
     answer = httpx.post(f"{gateway.url}{path}", json=body, headers=headers, timeout=60)
     assert answer.status_code == 200, answer.text
@@ -214,7 +214,7 @@ def test_every_kind_of_request_tells_who_asked(
 
 
 def test_request_that_fails_tells_who_asked(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """By the provider's fault, after the key was looked at."""
+    """A request that fails at the provider records its user and key as well."""
     body = {"model": "chat", "messages": [{"role": "user", "content": "/error 400 out of luck"}]}
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
     url = f"{gateway.url}/chat/completions"

@@ -1,4 +1,4 @@
-"""A request that carries its caller's ``traceparent`` is a part of the caller's trace."""
+"""A request with its caller's ``traceparent`` is part of the caller's trace."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # The first test waits for all processes, and for a client.
 pytestmark = pytest.mark.timeout(300)
 
-# Each function below is traced as its name, with the text that it sends.
+# Each function below is traced under its own name, with the text that it sends.
 OPENAI_CLIENT = """
 import asyncio, os
 import httpx, mlflow, openai
@@ -197,7 +197,7 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 def run_client(
     code: str, tmp_path_factory: pytest.TempPathFactory, uri: str, gateway: Gateway
 ) -> str:
-    """Run a client of the gateway's, and return what its texts end with."""
+    """Run a client of the proxy, and return the suffix of its texts."""
     mark = uuid4().hex
     environment = {
         "GATEWAY": gateway.url,
@@ -215,7 +215,7 @@ def run_client(
 def openai_mark(
     tmp_path_factory: pytest.TempPathFactory, tracking: TrackingServer, gateway: Gateway
 ) -> str:
-    """Run the client that uses OpenAI's SDK; give what its texts end with."""
+    """Run the client that uses OpenAI's SDK; return the suffix of its texts."""
     return run_client(OPENAI_CLIENT, tmp_path_factory, tracking.uri, gateway)
 
 
@@ -223,7 +223,7 @@ def openai_mark(
 def litellm_mark(
     tmp_path_factory: pytest.TempPathFactory, tracking: TrackingServer, gateway: Gateway
 ) -> str:
-    """Run the client that uses LiteLLM; give what its texts end with."""
+    """Run the client that uses LiteLLM; return the suffix of its texts."""
     return run_client(LITELLM_CLIENT, tmp_path_factory, tracking.uri, gateway)
 
 
@@ -234,7 +234,7 @@ def front(
     tracking: TrackingServer,
     gateway: Gateway,
 ) -> Iterator[Gateway]:
-    """Run a gateway that asks the other one, and joins no trace of its callers'."""
+    """Run a proxy that calls the other one, and does not join its callers' traces."""
     config = configuration()
     config["model_list"] = [deployment("chat", "litellm_proxy/chat", gateway.url)]
     config["model_list"][0]["litellm_params"]["api_key"] = VIRTUAL_KEY
@@ -249,12 +249,12 @@ def front(
 
 
 def gateways(trace: Trace) -> list[Span]:
-    """Return the spans of requests to a gateway."""
+    """Return the spans of requests to a proxy."""
     return [span for span in trace.data.spans if span.name.startswith("POST /")]
 
 
 def merged(recorded: Spans, text: str, requests: int = 1) -> Trace:
-    """Return the only trace that mentions a text, as soon as so many requests are in it."""
+    """Wait until the only trace that mentions a text has all its requests, and return it."""
 
     def mentions(trace: Trace) -> bool:
         return text in trace.to_json()
@@ -265,12 +265,12 @@ def merged(recorded: Spans, text: str, requests: int = 1) -> Trace:
 
 
 def total_of(span: Span) -> Any:
-    """Return how many tokens a span says were used."""
+    """Return a span's total number of tokens."""
     return span.attributes["mlflow.chat.tokenUsage"]["total_tokens"]
 
 
 def ask(gateway: Gateway, tag: str, traceparent: str, **fields: Any) -> None:
-    """Send a request as part of a trace that nobody has."""
+    """Send a request as part of a trace that does not exist."""
     body = {
         "model": "chat",
         "messages": [{"role": "user", "content": "hello"}],
@@ -294,13 +294,13 @@ def ask(gateway: Gateway, tag: str, traceparent: str, **fields: Any) -> None:
 def test_openai_sdk_and_gateway_are_one_tree(
     function: str, call: str, openai_mark: str, recorded: Spans
 ) -> None:
-    """The user's function, the SDK's call, the request, the Router's call, its attempt."""
+    """The spans: user's function, SDK's call, request, Router's call and attempt."""
     trace = merged(recorded, f"for {function} {openai_mark}")
     assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
 
 
 def test_openai_responses_and_gateway_are_one_tree(openai_mark: str, recorded: Spans) -> None:
-    """As chats are."""
+    """A call of the responses API and the proxy are one tree, as with chats."""
     trace = merged(recorded, f"for responses {openai_mark}")
     route = ("litellm-Router.aresponses", [("litellm-aresponses", [])])
     assert tree(trace) == ("responses", [("Responses", [("POST /responses", [route])])])
@@ -310,14 +310,14 @@ def test_openai_responses_and_gateway_are_one_tree(openai_mark: str, recorded: S
 def test_tokens_of_the_whole_trace_are_counted_once(
     function: str, openai_mark: str, recorded: Spans
 ) -> None:
-    """Whether or not the SDK was told them as well."""
+    """Tokens are counted once, whether or not the SDK received them too."""
     trace = merged(recorded, f"for {function} {openai_mark}")
     [attempt] = spans(trace, "litellm-acompletion")
     assert trace.info.token_usage["total_tokens"] == total_of(attempt) > 0
 
 
 def test_mlflows_own_headers_join(openai_mark: str, recorded: Spans) -> None:
-    """Those of its distributed tracing, sent by any HTTP client."""
+    """MLflow's distributed tracing headers join the trace, sent by any HTTP client."""
     trace = merged(recorded, f"for by_httpx {openai_mark}")
     assert tree(trace) == ("by_httpx", [("POST /v1/chat/completions", ROUTED)])
     [request] = gateways(trace)
@@ -325,7 +325,7 @@ def test_mlflows_own_headers_join(openai_mark: str, recorded: Spans) -> None:
 
 
 def test_request_that_is_refused_joins(openai_mark: str, recorded: Spans) -> None:
-    """An error below the caller's span, which itself did not fail."""
+    """A refused request is an error below the caller's span, which itself did not fail."""
     trace = merged(recorded, f"for refused {openai_mark}")
     assert tree(trace) == ("refused", [("POST /v1/chat/completions", [])])
     [request] = gateways(trace)
@@ -333,7 +333,7 @@ def test_request_that_is_refused_joins(openai_mark: str, recorded: Spans) -> Non
 
 
 def test_callers_trace_is_the_callers(openai_mark: str, recorded: Spans) -> None:
-    """The request sets none of its tags, and neither its user nor its inputs."""
+    """The request changes neither tags nor user nor inputs of the caller's trace."""
     trace = merged(recorded, f"for by_httpx {openai_mark}")
     assert "user_api_key_alias" not in trace.info.tags
     assert "mlflow.trace.user" not in trace.info.trace_metadata
@@ -342,14 +342,14 @@ def test_callers_trace_is_the_callers(openai_mark: str, recorded: Spans) -> None
 
 
 def test_twenty_requests_at_once_are_one_tree(openai_mark: str, recorded: Spans) -> None:
-    """Each whole, below the call of its own that it answers."""
+    """Each of twenty requests is complete, below its own call of the client."""
     trace = merged(recorded, f"for crowd {openai_mark}", 20)
     one = ("AsyncCompletions", [("POST /chat/completions", ROUTED)])
     assert tree(trace) == ("crowd", [one] * 20)
 
 
 def test_twenty_requests_at_once_keep_apart(openai_mark: str, recorded: Spans) -> None:
-    """What each was asked and answered is its own."""
+    """Each of twenty requests has its own input and output."""
     trace = merged(recorded, f"for crowd {openai_mark}", 20)
     by_id = {span.span_id: span for span in trace.data.spans}
     for request in gateways(trace):
@@ -364,7 +364,7 @@ def test_twenty_requests_at_once_keep_apart(openai_mark: str, recorded: Spans) -
 def test_our_client_and_gateway_are_one_tree(
     function: str, litellm_mark: str, recorded: Spans
 ) -> None:
-    """The user's function, LiteLLM's call, the request, the Router's call, its attempt."""
+    """The spans: user's function, LiteLLM's call, request, Router's call and attempt."""
     trace = merged(recorded, f"for {function} {litellm_mark}")
     call = "litellm-acompletion" if function.startswith("a") else "litellm-completion"
     assert tree(trace) == (function, [(call, [("POST /chat/completions", ROUTED)])])
@@ -375,21 +375,21 @@ def test_our_client_and_gateway_are_one_tree(
     [
         ("embedding", "/embeddings", "aembedding"),
         ("responses", "/responses", "aresponses"),
-        # LiteLLM asks a proxy for a chat instead.
+        # LiteLLM requests a chat from a proxy instead.
         ("text_completion", "/chat/completions", "acompletion"),
     ],
 )
 def test_other_kinds_of_our_client_are_one_tree(
     kind: str, path: str, routed: str, litellm_mark: str, recorded: Spans
 ) -> None:
-    """As chats are."""
+    """Other kinds of calls are one tree as well, as with chats."""
     trace = merged(recorded, f"for {kind} {litellm_mark}")
     route = (f"litellm-Router.{routed}", [(f"litellm-{routed}", [])])
     assert tree(trace) == (kind, [(f"litellm-{kind}", [(f"POST {path}", [route])])])
 
 
 def test_bare_call_of_our_client_is_the_root(litellm_mark: str, recorded: Spans) -> None:
-    """Where no function of the user's is around it."""
+    """A call of the client is the root if no traced function of the user is around it."""
     trace = merged(recorded, f"for bare {litellm_mark}")
     assert tree(trace) == ("litellm-completion", [("POST /chat/completions", ROUTED)])
 
@@ -400,14 +400,14 @@ def test_bare_call_of_our_client_is_the_root(litellm_mark: str, recorded: Spans)
 def test_tokens_are_counted_once_with_our_client(
     function: str, litellm_mark: str, recorded: Spans
 ) -> None:
-    """What the client counts, the gateway has counted too."""
+    """Tokens are counted once, though the client and the proxy both count them."""
     trace = merged(recorded, f"for {function} {litellm_mark}")
     counted = [span for span in trace.data.spans if "mlflow.chat.tokenUsage" in span.attributes]
     assert trace.info.token_usage["total_tokens"] == total_of(counted[-1]) > 0
 
 
 def test_callers_headers_are_sent(litellm_mark: str, recorded: Spans) -> None:
-    """Beside the one that is added; the client itself looks that its own are as they were."""
+    """The caller's headers are sent beside the added one, and the caller's dict is unchanged."""
     trace = merged(recorded, f"for headers {litellm_mark}")
     [request] = gateways(trace)
     assert request.attributes["litellm_call_id"] == f"call-{litellm_mark}"
@@ -416,7 +416,7 @@ def test_callers_headers_are_sent(litellm_mark: str, recorded: Spans) -> None:
 
 
 def test_traceparent_that_the_caller_gives_wins(litellm_mark: str, recorded: Spans) -> None:
-    """The request is below the span that it names."""
+    """The request is below the span that the caller's own traceparent names."""
     trace = merged(recorded, f"for own_traceparent {litellm_mark}")
     calls = [("litellm-completion", []), ("POST /chat/completions", ROUTED)]
     assert tree(trace) == ("own_traceparent", calls)
@@ -429,7 +429,7 @@ def test_opentelemetry_client_and_gateway_are_one_tree(
     recorded: Spans,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A program without MLflow, whose spans go to the tracking server's OTLP endpoint."""
+    """A program without MLflow joins too; its spans go to the tracking server's OTLP endpoint."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
     mlflow.set_tracking_uri(tracking.uri)
     experiment = mlflow.get_experiment_by_name(EXPERIMENT)
@@ -458,7 +458,7 @@ def test_opentelemetry_client_and_gateway_are_one_tree(
 def test_traceparent_that_names_no_recorded_span_is_not_joined(
     traceparent: str, gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """The request is a trace of its own, and whole."""
+    """A request whose traceparent names no recorded span is a complete trace of its own."""
     ask(gateway, tag, traceparent)
     trace = recorded.tagged(tag)
     assert tree(trace) == ("POST /v1/chat/completions", ROUTED)
@@ -469,7 +469,7 @@ def test_traceparent_that_names_no_recorded_span_is_not_joined(
 def test_gateways_in_a_chain_are_one_tree(
     stream: bool, front: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """The second's request is below the first's attempt; tokens are counted once."""
+    """The second proxy's request is below the first one's attempt; tokens are counted once."""
     ask(front, tag, "", stream=stream)
     trace = merged(recorded, tag, 2)
     assert tree(trace) == (
@@ -488,7 +488,7 @@ def test_gateways_in_a_chain_are_one_tree(
 def test_callers_trace_is_not_joined_where_that_is_ignored(
     front: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """By LiteLLM's own variable; what the gateway itself asks is told of as ever."""
+    """LiteLLM's own variable switches joining off; the proxy still sends its own traceparent."""
     ask(front, tag, f"00-{TRACE_ID}-b7ad6b7169203331-01")
     trace = merged(recorded, tag, 2)
     assert trace.info.trace_id != f"tr-{TRACE_ID}"

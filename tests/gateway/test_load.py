@@ -1,4 +1,4 @@
-"""What tracing costs the gateway, beside LiteLLM's callback, and with its server gone or slow."""
+"""The cost of tracing in the proxy, against LiteLLM's callback, with its server gone or slow."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ OFF, CALLBACK, OURS = "no tracing", "LiteLLM's callback", "mlflow_litellm"
 GONE, SLOW = f"{OURS}, its server gone", f"{OURS}, its server silent"
 NONE: dict[str, Any] = {"callbacks": []}
 MLFLOWS: dict[str, Any] = {**NONE, "success_callback": ["mlflow"], "failure_callback": ["mlflow"]}
-# Full before the load that is timed.
+# Full before the timed load.
 SMALL = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "100", "MLFLOW_EXPERIMENT_ID": "1"}
 
 
 @dataclass(frozen=True)
 class Measured:
     """
-    How the loads went, by the gateway's name.
+    The results of the loads, by the proxy's name.
 
     Attributes:
-        traced: The median of the rounds with a tracking server that is at work.
-        untraced: The same of rounds in which no tracking server is.
-        grown_mb: How much memory a gateway took in them.
-        logs: What it printed until it had stopped.
-        traces: What ours sent until it had stopped.
+        traced: The median of the rounds with a working tracking server.
+        untraced: The median of the rounds without a tracking server.
+        grown_mb: The growth of a proxy's memory in those rounds.
+        logs: The output of each proxy until it stopped.
+        traces: The traces that this package sent until the proxy stopped.
     """
 
     traced: Mapping[str, Timing]
@@ -56,7 +56,7 @@ class Measured:
 
 @pytest.fixture(scope="module")
 def silent() -> Iterator[str]:
-    """Give the address of a server that takes connections, and answers none."""
+    """Yield the address of a server that takes connections, and never responds."""
     held: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -79,7 +79,7 @@ def gateways(
     tracking: TrackingServer,
     silent: str,
 ) -> Iterator[dict[str, Gateway]]:
-    """Start one gateway of each kind."""
+    """Start one proxy of each kind."""
     server = {"MLFLOW_TRACKING_URI": tracking.uri}
     given: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         OFF: (NONE, {}),
@@ -107,12 +107,12 @@ def gateways(
 def measured(
     gateways: dict[str, Gateway], tracking: TrackingServer, key: dict[str, str]
 ) -> Measured:
-    """Load the gateways in turns, and stop them."""
+    """Load the proxies in turns, and stop them."""
     for name, gateway in gateways.items():
-        # Fills the queue of those that cannot send.
+        # Fills the queue of the proxies that cannot send.
         load(gateway, key, FILLING if name in (GONE, SLOW) else WARMING)
     before = {name: resident_mb(gateway) for name, gateway in gateways.items()}
-    # Apart: a tracking server that works off what it was sent takes from whoever is loaded next.
+    # Apart: a tracking server that works through its backlog slows down the next loaded proxy.
     untraced = in_turns({name: gateways[name] for name in (OFF, GONE, SLOW)}, key)
     traced = in_turns({name: gateways[name] for name in (OFF, CALLBACK, OURS)}, key)
     grown = {name: resident_mb(gateway) - before[name] for name, gateway in gateways.items()}
@@ -125,7 +125,7 @@ def measured(
 
 
 def in_turns(gateways: Mapping[str, Gateway], key: dict[str, str]) -> dict[str, Timing]:
-    """Load each gateway in each round, another first each time, and return the medians."""
+    """Load each proxy in each round, a different one first each time, and return the medians."""
     timings: dict[str, list[Timing]] = {name: [] for name in gateways}
     names = list(gateways)
     for number in range(ROUNDS):
@@ -135,7 +135,7 @@ def in_turns(gateways: Mapping[str, Gateway], key: dict[str, str]) -> dict[str, 
 
 
 def resident_mb(gateway: Gateway) -> float:
-    """Return how much memory a gateway has."""
+    """Return a proxy's resident memory, in MB."""
     return resident_kb(gateway.process.pid) / 1024
 
 
@@ -143,7 +143,7 @@ def resident_mb(gateway: Gateway) -> float:
 def test_every_request_under_load_is_traced(
     measured: Measured, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Prints the figures that the documentation has."""
+    """Every request under load is traced; the figures of the documentation are printed."""
     with capsys.disabled():
         sys.stdout.write(f"\n{table(measured.traced)}\n\n{table(measured.untraced)}\n")
     count = WARMING + ROUNDS * REQUESTS
@@ -151,7 +151,7 @@ def test_every_request_under_load_is_traced(
 
 
 def test_tracing_costs_no_more_than_the_callback(measured: Measured) -> None:
-    """The bounds are such as noise does not reach."""
+    """Tracing is within bounds of the callback's cost that noise does not reach."""
     timings = measured.traced
     assert timings[OURS].throughput > 0.8 * timings[CALLBACK].throughput
     assert timings[OURS].throughput > 0.4 * timings[OFF].throughput
@@ -159,7 +159,7 @@ def test_tracing_costs_no_more_than_the_callback(measured: Measured) -> None:
 
 @pytest.mark.parametrize("name", [GONE, SLOW])
 def test_missing_tracking_server_costs_nothing(measured: Measured, name: str) -> None:
-    """With its queue full, a gateway does not trace, and counts what it does not."""
+    """A proxy with a full queue is as fast as untraced, and counts its untraced requests."""
     timings = measured.untraced
     assert timings[name].throughput > 0.7 * timings[OFF].throughput
     assert timings[name].p95_ms < 1.5 * timings[OFF].p95_ms
@@ -170,7 +170,7 @@ def test_missing_tracking_server_costs_nothing(measured: Measured, name: str) ->
 
 @pytest.mark.parametrize("name", [GONE, SLOW])
 def test_stopping_waits_no_longer_than_promised(measured: Measured, name: str) -> None:
-    """MLflow's own exit handler waits for minutes."""
+    """The proxy stops within the promised time; MLflow's own exit handler waits for minutes."""
     assert re.search(r"were not sent to http://127\.0\.0\.1:\d+ within 10 s", measured.logs[name])
 
 

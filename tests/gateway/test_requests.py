@@ -1,4 +1,4 @@
-"""Each request to the gateway is one trace: itself, the Router's call, the attempts."""
+"""Each request to the proxy is one trace: the request, the Router's call, the attempts."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ CALL = {"name": "get_weather", "arguments": '{"location": "Paris"}'}
 
 class Route(NamedTuple):
     """
-    What is asked for, and how LiteLLM and the provider see it.
+    A route of the proxy, with LiteLLM's and the provider's view of it.
 
     Attributes:
-        path: Where a client posts to.
-        body: What it posts.
-        function: What LiteLLM calls for it; LiteLLM's name of the call as well.
-        span_type: That of the attempt.
-        tokens: How many come in, and how many go out.
+        path: The path of the request.
+        body: The body of the request.
+        function: The LiteLLM function that it calls; also LiteLLM's name of the call.
+        span_type: The type of the attempt's span.
+        tokens: The numbers of input and output tokens.
     """
 
     path: str
@@ -50,7 +50,7 @@ class Route(NamedTuple):
 
 
 class Exchange(NamedTuple):
-    """A request, what the client got for it, and its trace."""
+    """A request's route, the client's response, and the trace."""
 
     route: Route
     answer: httpx.Response
@@ -64,7 +64,7 @@ class Exchange(NamedTuple):
 
 
 def user(text: str = "hello there") -> list[dict[str, str]]:
-    """Return the messages of one user's turn."""
+    """Return the messages of one user turn."""
     return [{"role": "user", "content": text}]
 
 
@@ -117,7 +117,7 @@ ROUTES = {
 
 
 def streamed(route: Route, **more: Any) -> Route:
-    """Return a route that is asked for a stream."""
+    """Return a route with a streaming request."""
     return route._replace(body={**route.body, "stream": True, **more})
 
 
@@ -132,7 +132,7 @@ STREAMS = {
 
 
 def exchange(route: Route, gateway: Gateway, tracking: TrackingServer, **headers: str) -> Exchange:
-    """Ask the gateway, and return what came of it with its trace, tokens and all."""
+    """Send a request to the proxy, and return the response and the complete trace."""
     tag = f"test-{uuid4().hex}"
     body = {**route.body, "litellm_metadata": {"tags": [tag]}}
     answer = httpx.post(
@@ -140,20 +140,20 @@ def exchange(route: Route, gateway: Gateway, tracking: TrackingServer, **headers
     )
     assert answer.status_code == 200, answer.text
     recorded = Spans(tracking.uri, EXPERIMENT)
-    # The server counts a trace's tokens after its spans have come.
+    # The server counts a trace's tokens after its spans have arrived.
     [trace] = recorded.when(lambda trace: tag in trace.info.tags and trace.info.token_usage)
     return Exchange(route, answer, trace)
 
 
 @pytest.fixture(scope="module", params=ROUTES.values(), ids=ROUTES)
 def asked(request: pytest.FixtureRequest, gateway: Gateway, tracking: TrackingServer) -> Exchange:
-    """Ask once for each kind of answer that comes whole."""
+    """Send one request for each kind of complete response."""
     return exchange(request.param, gateway, tracking)
 
 
 @pytest.fixture(scope="module", params=STREAMS.values(), ids=STREAMS)
 def read(request: pytest.FixtureRequest, gateway: Gateway, tracking: TrackingServer) -> Exchange:
-    """Ask once for each kind of stream, and read it to its end."""
+    """Send one request for each kind of stream, and read it to its end."""
     return exchange(request.param, gateway, tracking)
 
 
@@ -164,7 +164,7 @@ def events(answer: httpx.Response) -> list[dict[str, Any]]:
 
 
 def heard(answer: httpx.Response) -> str:
-    """Return the text that a client puts together from a stream, whatever its format."""
+    """Return the text that a client assembles from a stream, whatever its format."""
     parts = []
     for event in events(answer):
         if event.get("type") == "response.output_text.delta":
@@ -177,7 +177,7 @@ def heard(answer: httpx.Response) -> str:
 
 
 def said(outputs: dict[str, Any]) -> str:
-    """Return the text that a span says was answered, whatever its format."""
+    """Return the text of the response that a span records, whatever its format."""
     if "choices" in outputs:
         return "".join(c.get("text") or c["message"]["content"] for c in outputs["choices"])
     blocks = outputs.get("content") or [b for item in outputs["output"] for b in item["content"]]
@@ -185,7 +185,7 @@ def said(outputs: dict[str, Any]) -> str:
 
 
 def described(answer: Any) -> Any:
-    """Return an answer's JSON with its vectors described."""
+    """Return a response's JSON with its vectors described."""
     for item in answer.get("data", ()):
         vector = item["embedding"]
         item["embedding"] = {"dimension": len(vector), "head": vector[:5]}
@@ -193,7 +193,7 @@ def described(answer: Any) -> Any:
 
 
 def usage(tokens: tuple[int, int]) -> dict[str, int]:
-    """Return what tokens a span or trace is to have."""
+    """Return the expected token usage of a span or trace."""
     given, made = tokens
     return {"input_tokens": given, "output_tokens": made, "total_tokens": given + made}
 
@@ -204,31 +204,31 @@ def counted(told: dict[str, int]) -> dict[str, int]:
 
 
 def test_request_is_one_trace(asked: Exchange) -> None:
-    """Itself, the Router's call, and one attempt, even where LiteLLM bridges."""
+    """The trace is the request, the Router's call, and one attempt, even if LiteLLM bridges."""
     path, _, function, _, _ = asked.route
     attempt = (f"litellm-{function}", [])
     assert tree(asked.trace) == (f"POST {path}", [(f"litellm-Router.{function}", [attempt])])
 
 
 def test_spans_have_their_types(asked: Exchange) -> None:
-    """A chain, and in it what reached a model."""
+    """The root is a CHAIN, with the types of model calls below it."""
     routed = spans(asked.trace, f"litellm-Router.{asked.route.function}")
     found = [span.span_type for span in (root(asked.trace), *routed, asked.attempt)]
     assert found == ["CHAIN", "CHAIN", asked.route.span_type]
 
 
 def test_root_has_what_the_client_got(asked: Exchange) -> None:
-    """The very JSON, but for vectors."""
+    """The root has the same JSON as the client, except for vectors."""
     assert root(asked.trace).outputs == described(asked.answer.json())
 
 
 def test_root_has_what_was_asked(asked: Exchange) -> None:
-    """As the client named it: not the deployment's model."""
+    """The root has the model name of the client's request, not the deployment's model."""
     assert root(asked.trace).inputs == asked.route.body
 
 
 def test_tokens_are_counted_once(asked: Exchange) -> None:
-    """By the attempt alone."""
+    """Only the attempt counts tokens."""
     expected = usage(asked.route.tokens)
     assert counted(asked.trace.info.token_usage) == expected
     assert counted(asked.attempt.attributes[USAGE]) == expected
@@ -236,7 +236,7 @@ def test_tokens_are_counted_once(asked: Exchange) -> None:
 
 
 def test_root_tells_of_http(asked: Exchange) -> None:
-    """By OpenTelemetry's names, and LiteLLM's own."""
+    """The root has OpenTelemetry's HTTP attributes, and LiteLLM's own."""
     told = root(asked.trace).attributes
     assert told["http.request.method"] == "POST"
     assert told["http.route"] == asked.route.path
@@ -246,27 +246,27 @@ def test_root_tells_of_http(asked: Exchange) -> None:
 
 
 def test_request_that_is_answered_is_ok(asked: Exchange) -> None:
-    """All of its spans are."""
+    """All spans of a successful request have the status OK."""
     found = {span.status.status_code for span in asked.trace.data.spans}
     assert found == {SpanStatusCode.OK}
 
 
 def test_stream_is_one_trace(read: Exchange) -> None:
-    """As what comes whole."""
+    """A stream is one trace, as a complete response is."""
     path, _, function, _, _ = read.route
     attempt = (f"litellm-{function}", [])
     assert tree(read.trace) == (f"POST {path}", [(f"litellm-Router.{function}", [attempt])])
 
 
 def test_root_has_the_text_that_the_client_read(read: Exchange) -> None:
-    """Joined, in the form of an answer that comes whole."""
+    """The root has the streamed text, merged in the form of a complete response."""
     text = heard(read.answer)
     assert text in {SAID, "once upon"}
     assert said(root(read.trace).outputs) == text
 
 
 def test_stream_that_was_read_is_finished(read: Exchange) -> None:
-    """And the root says when its first bytes were sent."""
+    """A stream that was read is finished, and the root has the time of its first bytes."""
     told = root(read.trace).attributes
     assert told["stream_end"] == "finished"
     assert 0 < told["time_to_first_chunk_ms"]
@@ -274,7 +274,7 @@ def test_stream_that_was_read_is_finished(read: Exchange) -> None:
 
 
 def test_tokens_of_a_stream_are_counted_once(read: Exchange) -> None:
-    """By the attempt alone."""
+    """Only the attempt counts the tokens of a stream."""
     expected = usage(read.route.tokens)
     assert counted(read.trace.info.token_usage) == expected
     assert counted(read.attempt.attributes[USAGE]) == expected
@@ -284,7 +284,7 @@ def test_tokens_of_a_stream_are_counted_once(read: Exchange) -> None:
 def test_streamed_response_is_what_the_last_event_has(
     gateway: Gateway, tracking: TrackingServer
 ) -> None:
-    """The whole response, which its format sends at the end."""
+    """The root has the whole response of the stream's last event."""
     made = exchange(streamed(RESPONSES), gateway, tracking)
     [completed] = [e for e in events(made.answer) if e["type"] == "response.completed"]
     assert root(made.trace).outputs == completed["response"]
@@ -292,7 +292,7 @@ def test_streamed_response_is_what_the_last_event_has(
 
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_root_has_the_tool_call(stream: bool, gateway: Gateway, tracking: TrackingServer) -> None:
-    """Its arguments in one piece."""
+    """The root has the arguments of the tool call in one piece."""
     body = {"model": "chat", "messages": user("/tools 1"), "stream": stream}
     made = exchange(CHAT._replace(body=body), gateway, tracking)
     [choice] = root(made.trace).outputs["choices"]
@@ -301,7 +301,7 @@ def test_root_has_the_tool_call(stream: bool, gateway: Gateway, tracking: Tracki
 
 
 def test_compressed_answer_is_read(gateway: Gateway, tracking: TrackingServer) -> None:
-    """As the client does, which gets long answers so."""
+    """A compressed response is recorded as the client reads it: long responses are compressed."""
     body = {"model": "chat", "messages": user("/long 300")}
     made = exchange(CHAT._replace(body=body), gateway, tracking, **{"Accept-Encoding": "gzip"})
     if "content-encoding" not in made.answer.headers:
@@ -311,12 +311,12 @@ def test_compressed_answer_is_read(gateway: Gateway, tracking: TrackingServer) -
 
 
 def by_openai(gateway: Gateway) -> openai.OpenAI:
-    """Return OpenAI's client of the gateway."""
+    """Return an OpenAI client of the proxy."""
     return openai.OpenAI(base_url=f"{gateway.url}/v1", api_key=VIRTUAL_KEY, max_retries=0)
 
 
 def by_anthropic(gateway: Gateway) -> anthropic.Anthropic:
-    """Return Anthropic's client of the gateway."""
+    """Return an Anthropic client of the proxy."""
     return anthropic.Anthropic(base_url=gateway.url, api_key=VIRTUAL_KEY, max_retries=0)
 
 
@@ -343,7 +343,7 @@ CALLS: dict[str, Callable[[Gateway, dict[str, Any]], Any]] = {
 def test_root_has_what_an_sdk_gives(
     call: Callable[[Gateway, dict[str, Any]], Any], gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """The fields of its object."""
+    """The root has the fields of the SDK's object."""
     result = call(gateway, {"litellm_metadata": {"tags": [tag]}})
     assert root(recorded.tagged(tag)).outputs == result.model_dump(mode="json", exclude_unset=True)
 
@@ -366,7 +366,7 @@ def anthropic_stream(gateway: Gateway, extra: dict[str, Any]) -> str:
 def test_root_has_what_an_sdk_reads(
     call: Callable[[Gateway, dict[str, Any]], str], gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """To its end, as each client knows it."""
+    """The root has the text that each SDK reads to the stream's end."""
     assert call(gateway, {"litellm_metadata": {"tags": [tag]}}) == SAID
     span = root(recorded.tagged(tag))
     assert said(span.outputs) == SAID
@@ -375,14 +375,14 @@ def test_root_has_what_an_sdk_reads(
 
 class Passed(NamedTuple):
     """
-    A request that the gateway passes through as it is.
+    A request that the proxy passes through unchanged.
 
     Attributes:
-        path: Where a client posts to.
-        body: What it posts, without the messages.
-        route: The gateway's name of the path.
-        provider: Whom it goes to.
-        model: The model that answers.
+        path: The path of the request.
+        body: The body of the request, without the messages.
+        route: The proxy's name of the path.
+        provider: The provider that receives it.
+        model: The model that responds.
     """
 
     path: str
@@ -419,7 +419,7 @@ PASSED = {
 
 
 class PassedExchange(NamedTuple):
-    """A passed-through request, the only word of its answer, what came, and its only span."""
+    """A passed-through request, the only word of its response, the response, and its only span."""
 
     passed: Passed
     word: str
@@ -432,7 +432,7 @@ class PassedExchange(NamedTuple):
 def through(
     request: pytest.FixtureRequest, gateway: Gateway, tracking: TrackingServer
 ) -> PassedExchange:
-    """Ask once through each path; such a request takes no tags."""
+    """Send one request through each path; such a request takes no tags."""
     passed, word = request.param, f"word{uuid4().hex}"
     body = {**passed.body, "messages": user(f"/say | {word}")}
     answer = httpx.post(f"{gateway.url}{passed.path}", json=body, headers=KEY)
@@ -447,7 +447,7 @@ def through(
 
 
 def test_passed_through_request_is_a_chat(through: PassedExchange) -> None:
-    """One span, for there are no calls below it."""
+    """A passed-through request is one CHAT span, as no calls are below it."""
     assert through.span.name == f"POST {through.passed.path}"
     assert through.span.span_type == "LLM"
     assert through.span.attributes["mlflow.message.format"] in {"anthropic", "openai"}
@@ -455,7 +455,7 @@ def test_passed_through_request_is_a_chat(through: PassedExchange) -> None:
 
 
 def test_passed_through_answer_is_recorded(through: PassedExchange) -> None:
-    """The provider's own, joined where it was streamed."""
+    """The provider's own response is recorded, merged if it was streamed."""
     if "stream" in through.passed.body:
         assert heard(through.answer) == through.word
         assert said(through.span.outputs) == through.word
@@ -464,20 +464,20 @@ def test_passed_through_answer_is_recorded(through: PassedExchange) -> None:
 
 
 def test_passed_through_request_has_its_tokens(through: PassedExchange) -> None:
-    """As the provider counts them."""
+    """A passed-through request has the provider's token counts."""
     assert counted(through.trace.info.token_usage) == usage((3, 1))
     assert counted(through.span.attributes[USAGE]) == usage((3, 1))
 
 
 def test_passed_through_request_has_model_and_provider(through: PassedExchange) -> None:
-    """Which the path tells, or else the model."""
+    """The path, or else the model, shows the provider of a passed-through request."""
     told = through.span.attributes
     assert told["mlflow.llm.model"] == through.passed.model
     assert told["mlflow.llm.provider"] == through.passed.provider
 
 
 def test_passed_through_request_tells_of_http(through: PassedExchange) -> None:
-    """As any does."""
+    """A passed-through request has the same HTTP attributes as others."""
     told = through.span.attributes
     assert told["http.request.method"] == "POST"
     assert told["http.route"] == through.passed.route
@@ -487,7 +487,7 @@ def test_passed_through_request_tells_of_http(through: PassedExchange) -> None:
 
 
 def names_after(gateway: Gateway, recorded: Spans, tag: str) -> list[str]:
-    """Return the names of all traces there are when one that is sent now has come."""
+    """Send a request, wait for its trace, and return the names of all traces."""
     body = {"model": "chat", "messages": user(), "litellm_metadata": {"tags": [tag]}}
     httpx.post(f"{gateway.url}/chat/completions", json=body, headers=KEY)
     recorded.tagged(tag)
@@ -495,13 +495,13 @@ def names_after(gateway: Gateway, recorded: Spans, tag: str) -> list[str]:
 
 
 def test_request_for_no_model_leaves_no_trace(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """Of keys, words to count, and lists."""
+    """Requests for keys, token counts and lists leave no trace."""
     with httpx.Client(base_url=gateway.url, headers=MASTER) as client:
         assert client.get("/v1/models").status_code == 200
         assert client.get("/health/readiness").status_code == 200
         words = {"model": "chat", "messages": user()}
         assert client.post("/utils/token_counter", json=words).status_code == 200
-        # There is no database to put it in.
+        # There is no database in which to store it.
         assert client.post("/key/generate", json={}).status_code == 500
     names = " ".join(names_after(gateway, recorded, tag))
     assert "GET " not in names
@@ -510,7 +510,7 @@ def test_request_for_no_model_leaves_no_trace(gateway: Gateway, recorded: Spans,
 
 
 def test_calls_of_a_health_check_are_tagged_as_such(gateway: Gateway, recorded: Spans) -> None:
-    """They are for a model, and paid for; LiteLLM tags them in its own logs as well."""
+    """Calls of a health check cost money, so they are traced, with the tag of LiteLLM's logs."""
     assert httpx.get(f"{gateway.url}/health", headers=MASTER, timeout=60).status_code == 200
     count = len(configuration()["model_list"])
     checks = recorded.when(bool, count, filter_string="tags.`litellm-internal-health-check` = ''")
@@ -520,7 +520,7 @@ def test_calls_of_a_health_check_are_tagged_as_such(gateway: Gateway, recorded: 
 def test_call_before_the_requests_own_is_not_taken_for_it(
     gateway: Gateway, recorded: Spans, tag: str
 ) -> None:
-    """A guardrail's, say, that asks a model whether it may."""
+    """A guardrail's own call of a model before the request is not taken for the request's call."""
     body = {"model": "chat", "messages": user("hello"), "litellm_metadata": {"tags": [tag]}}
     headers = {"Authorization": f"Bearer {JUDGED_KEY}"}
     httpx.post(f"{gateway.url}/v1/chat/completions", json=body, headers=headers)
@@ -533,7 +533,7 @@ def test_call_before_the_requests_own_is_not_taken_for_it(
 
 
 class Silenced(NamedTuple):
-    """A gateway that is to record nothing of what is said, when it has been stopped."""
+    """A stopped proxy that should have recorded no content."""
 
     log: str
     word: str
@@ -550,7 +550,7 @@ BESIDE = {
 
 
 def ask_for(word: str, url: str) -> int:
-    """Ask in several ways for an answer with a word in it, and return how many times."""
+    """Send several requests for a response with a word in it, and return their number."""
     told = user(f"/say | {word}")
     asked: list[tuple[str, dict[str, Any]]] = [
         ("/v1/chat/completions", {"model": "chat", "messages": told}),
@@ -571,12 +571,12 @@ def silenced(
     vendor: Provider,
     tracking: TrackingServer,
 ) -> Silenced:
-    """Ask a gateway that records no content, and has MLflow's own callback besides."""
+    """Send requests to a proxy that records no content, and that has MLflow's own callback too."""
     word, name = f"word{uuid4().hex}", f"silenced-{uuid4().hex}"
     traced = {
         "MLFLOW_TRACKING_URI": tracking.uri,
         "MLFLOW_EXPERIMENT_NAME": name,
-        # Longer than the test takes: what is there was sent as the gateway stopped.
+        # Longer than the test takes: all present traces were sent when the proxy stopped.
         "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000",
     }
     started = Gateway(
@@ -590,34 +590,34 @@ def silenced(
 
 
 def test_without_content_nothing_that_was_said_is_recorded(silenced: Silenced) -> None:
-    """Asked, answered, or quoted in an error."""
+    """Without content, no request, response or quoted error text is recorded."""
     assert silenced.word not in str([trace.to_dict() for trace in silenced.traces])
 
 
 def test_without_key_info_nobody_is_named(silenced: Silenced) -> None:
-    """Neither key nor team nor user, in attributes and tags."""
+    """Neither key nor team nor user is in attributes and tags."""
     text = str([trace.to_dict() for trace in silenced.traces])
     assert [name for name in ("research-key", "team-1", "Research", "alice") if name in text] == []
 
 
 def test_without_content_each_request_has_one_trace(silenced: Silenced) -> None:
-    """Whatever else is configured to trace it."""
+    """Each request has one trace, also if another callback is configured to trace it."""
     assert len(silenced.traces) == silenced.count
 
 
 def test_without_content_tokens_are_kept(silenced: Silenced) -> None:
-    """Of each request that was answered."""
+    """Without content, each successful request still has its tokens."""
     found = [trace.info.token_usage for trace in silenced.traces if trace.info.state == "OK"]
     assert [counted(told) for told in found] == [usage((3, 1))] * (silenced.count - 1)
 
 
 def test_without_content_failures_are_told_by_their_type(silenced: Silenced) -> None:
-    """And their status."""
+    """Without content, failures have their type and status."""
     [failed] = [trace for trace in silenced.traces if trace.info.state == "ERROR"]
     assert root(failed).status.description == "BadRequestError"
     assert root(failed).attributes["http.response.status_code"] == 400
 
 
 def test_log_tells_of_mlflows_own_callback(silenced: Silenced) -> None:
-    """Once."""
+    """The log mentions MLflow's own callback once."""
     assert silenced.log.count('names LiteLLM\'s own callback "mlflow" as well') == 1

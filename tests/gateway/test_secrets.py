@@ -1,4 +1,4 @@
-"""No key, header or cookie that the gateway is given stands in a trace, whatever goes wrong."""
+"""No key, header or cookie of the proxy is in a trace, whatever fails."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ SECRETS = {
 }
 BEARER = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
 COOKIES = {"Cookie": f"token={COOKIE}; theme=dark"}
-# The provider answers with all that it was sent.
+# The provider's response quotes the whole request.
 QUOTING = "/error 401 $REQUEST"
-# A model group, a model, a path, a team, a user: LiteLLM gives these to a call beside its secrets.
+# Names of group, model, path, team and user: LiteLLM passes them beside a call's secrets.
 NO_SECRETS = ("chat", "gpt-4o-mini", "/v1/chat/completions", "Research", "alice")
 
 
 @dataclass(frozen=True)
 class Sent:
-    """One request: what is said, with which headers, where."""
+    """One request: its text, headers and path."""
 
     text: str = "hello"
     headers: dict[str, str] = field(default_factory=lambda: BEARER)
@@ -62,7 +62,7 @@ class Sent:
     fails: bool = False
 
     def by(self, gateway: Gateway, mark: str) -> httpx.Response:
-        """Send it, and return the answer."""
+        """Send it, and return the response."""
         messages = [{"role": "user", "content": f"{self.text} {mark}"}]
         body = {"model": self.model, "messages": messages, "max_tokens": 50, **self.fields}
         return httpx.post(f"{gateway.url}{self.path}", json=body, headers=self.headers, timeout=60)
@@ -103,19 +103,19 @@ REQUESTS = {
 
 @dataclass(frozen=True)
 class Driven:
-    """What the gateway answered to all of the requests, and the traces, by the names above."""
+    """The proxy's responses to all requests, and the traces, by the names above."""
 
     answers: dict[str, httpx.Response]
     traces: dict[str, Trace]
 
     def holding(self, secret: str) -> list[str]:
-        """Return which requests left a trace with a secret in it."""
+        """Return the names of the requests whose traces contain a secret."""
         return [name for name, trace in self.traces.items() if secret in str(trace.to_dict())]
 
 
 @pytest.fixture(scope="module")
 def driven(gateway: Gateway, tracking: TrackingServer) -> Driven:
-    """Send all of the requests, and one with a key in its body, which may be refused."""
+    """Send all requests, and one with a key in its body, which may be refused."""
     marks = {name: uuid4().hex for name in [*REQUESTS, "key in the body"]}
     answers = {name: sent.by(gateway, marks[name]) for name, sent in REQUESTS.items()}
     with_key = Sent(QUOTING, fields={"api_key": BODYS_KEY})
@@ -131,13 +131,13 @@ def driven(gateway: Gateway, tracking: TrackingServer) -> Driven:
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_no_trace_holds(secret: str, driven: Driven) -> None:
-    """Neither in inputs, outputs, attributes, events, nor tags."""
+    """The secret is in no input, output, attribute, event or tag."""
     assert driven.holding(secret) == []
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_request_is_answered_as_it_is_meant_to_be(name: str, driven: Driven) -> None:
-    """Or the tests above would look at another case than the one that is named."""
+    """Each request has its expected status, so that the tests check the intended case."""
     answer = driven.answers[name]
     assert answer.is_error == REQUESTS[name].fails, answer.text
     assert name in driven.traces
@@ -153,13 +153,13 @@ def test_request_is_answered_as_it_is_meant_to_be(name: str, driven: Driven) -> 
     ],
 )
 def test_secret_was_there_to_be_recorded(name: str, secret: str, driven: Driven) -> None:
-    """The client itself is told it, in the error that the trace has too."""
+    """The client receives the secret in the error that the trace has too."""
     assert secret in driven.answers[name].text
 
 
 @pytest.mark.parametrize("word", NO_SECRETS)
 def test_errors_stay_readable(word: str, driven: Driven) -> None:
-    """What is no secret is not taken for one, though it stands beside some."""
+    """Words that are not secret stay in the errors, beside redacted secrets."""
     events = [event for span in driven.traces["told why"].data.spans for event in span.events]
     messages = [str(event.attributes["exception.message"]) for event in events]
     assert len(messages) == 3

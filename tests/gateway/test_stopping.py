@@ -1,4 +1,4 @@
-"""Workers and stopping: no finished trace is lost, however the gateway is run and stopped."""
+"""No finished trace is lost, with any number of workers and any way of stopping the proxy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def ask(gateway: Gateway, key: dict[str, str], number: int) -> int:
-    """Ask for a chat completion, every third time for a stream, and return the status."""
+    """Send a chat request, every third time for a stream, and return the status."""
     messages = [{"role": "user", "content": f"number {number}"}]
     body = {"model": "chat", "messages": messages, "stream": number % 3 == 0}
     url = f"{gateway.url}/v1/chat/completions"
@@ -28,7 +28,7 @@ def ask(gateway: Gateway, key: dict[str, str], number: int) -> int:
 
 
 def ask_often(gateway: Gateway, key: dict[str, str], count: int) -> None:
-    """Ask so often, eight at a time."""
+    """Send this many requests, eight at a time."""
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda number: ask(gateway, key, number), range(count)))
     assert statuses == [200] * count
@@ -36,11 +36,11 @@ def ask_often(gateway: Gateway, key: dict[str, str], count: int) -> None:
 
 @pytest.fixture
 def traced(tracking: TrackingServer, tag: str) -> dict[str, str]:
-    """Give the environment of a gateway that traces into an experiment of its own."""
+    """Return the environment of a proxy that traces into its own experiment."""
     return {
         "MLFLOW_TRACKING_URI": tracking.uri,
         "MLFLOW_EXPERIMENT_NAME": tag,
-        # Longer than the test takes: what is there was sent as the gateway stopped.
+        # Longer than the test takes: all present traces were sent when the proxy stopped.
         "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000",
     }
 
@@ -59,7 +59,7 @@ def test_stopping_loses_no_trace(
     key: dict[str, str],
     options: tuple[str, ...],
 ) -> None:
-    """SIGTERM ends uvicorn's process without Python's exit handlers."""
+    """No trace is lost, though SIGTERM ends uvicorn's process without Python's exit handlers."""
     gateway = start(configuration(), *options, **traced)
     ask_often(gateway, key, 30)
     gateway.stop()
@@ -76,7 +76,7 @@ def test_reloading_loses_no_trace(
     key: dict[str, str],
     tmp_path: Path,
 ) -> None:
-    """A worker that is replaced sends what it has."""
+    """A worker sends its traces before it is replaced."""
     gateway = start(configuration(), "--reload", **traced)
     ask_often(gateway, key, 5)
     config = tmp_path / "0" / "config.yaml"

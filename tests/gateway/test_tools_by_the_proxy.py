@@ -1,4 +1,4 @@
-"""Tools of MCP servers at the proxy: those that it runs for a model, and those asked for by MCP."""
+"""Tools of MCP servers at the proxy: run by it for a model, or called by an MCP client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FUNCTIONS = {
 }
 TOKENS = {"input_tokens": 2 + 5, "output_tokens": 1 + 4, "total_tokens": 12}
 TOOL = "tools/call get_weather"
-# Of MCP's own transport, which takes either form of an answer.
+# MCP's own transport takes either form of a response.
 ACCEPTED = {"Accept": "application/json, text/event-stream"}
 
 
@@ -38,7 +38,7 @@ ACCEPTED = {"Accept": "application/json, text/event-stream"}
 def test_tool_that_the_proxy_runs_is_in_the_requests_trace(
     gateway: Gateway, recorded: Spans, tag: str, path: str, stream: bool
 ) -> None:
-    """Between the model's calls, which have all tokens."""
+    """The tool's span is between the model's calls, which have all tokens."""
     body = {"model": "chat", "tools": TOOLS, "tool_choice": "required", "stream": stream}
     more = {"stream_options": {"include_usage": True}} if path != "responses" and stream else {}
     if path == "messages":
@@ -55,7 +55,7 @@ def test_tool_that_the_proxy_runs_is_in_the_requests_trace(
 
 
 def by_mcp(gateway: Gateway, method: str, **params: Any) -> Any:
-    """Ask the proxy's MCP server, and return the message that it answers."""
+    """Call the proxy's MCP server, and return its response message."""
     told = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     headers = {**KEY, **ACCEPTED}
     answer = httpx.post(f"{gateway.url}/mcp/", json=told, headers=headers, timeout=60)
@@ -64,7 +64,7 @@ def by_mcp(gateway: Gateway, method: str, **params: Any) -> Any:
 
 
 def of_place(recorded: Spans, place: str) -> Trace:
-    """Return the trace that says a place."""
+    """Return the trace that mentions a place."""
     [trace] = recorded.when(lambda trace: place in trace.to_json())
     return trace
 
@@ -72,7 +72,7 @@ def of_place(recorded: Spans, place: str) -> Trace:
 def test_call_by_mcp_is_a_trace_of_the_request_and_the_tool(
     gateway: Gateway, recorded: Spans
 ) -> None:
-    """With who asked, and what the tool was given and gave."""
+    """The trace has the user, and the tool's arguments and result."""
     place = f"Paris-{uuid4().hex}"
     by_mcp(gateway, "tools/call", name="weather-get_weather", arguments={"location": place})
     trace = of_place(recorded, place)
@@ -87,7 +87,7 @@ def test_call_by_mcp_is_a_trace_of_the_request_and_the_tool(
 
 
 def test_tool_that_fails_is_an_error_in_both_spans(gateway: Gateway, recorded: Spans) -> None:
-    """Though the status is 200, and nothing is raised."""
+    """Both spans are errors, though the status is 200 and nothing is raised."""
     before = sum(map(is_nowhere, recorded.all()))
     by_mcp(gateway, "tools/call", name="weather-get_weather", arguments={"location": "nowhere"})
     trace = recorded.when(is_nowhere, count=before + 1)[-1]
@@ -98,13 +98,13 @@ def test_tool_that_fails_is_an_error_in_both_spans(gateway: Gateway, recorded: S
 
 
 def is_nowhere(trace: Trace) -> bool:
-    """Tell whether a trace is of the tool asked for the place where it fails."""
+    """Return whether a trace is of the tool with the place for which it fails."""
     arguments = (root(trace).inputs or {}).get("arguments")
     return root(trace).name == "POST /mcp/" and arguments == {"location": "nowhere"}
 
 
 def test_call_by_rest_is_a_trace_as_well(gateway: Gateway, recorded: Spans) -> None:
-    """LiteLLM's own route for a tool."""
+    """A call by LiteLLM's own tool route is a trace as well."""
     place = f"Rome-{uuid4().hex}"
     listed = httpx.get(f"{gateway.url}/mcp-rest/tools/list", headers=KEY, timeout=60).json()
     server = listed["tools"][0]["mcp_info"]["server_id"]
@@ -118,7 +118,7 @@ def test_call_by_rest_is_a_trace_as_well(gateway: Gateway, recorded: Spans) -> N
 def test_list_by_mcp_is_a_trace_and_opening_a_session_is_none(
     gateway: Gateway, recorded: Spans
 ) -> None:
-    """Clients open and keep up a session for each thing that they ask."""
+    """Opening a session leaves no trace, as clients open a session for each request."""
     client = {"name": "test", "version": "1"}
     by_mcp(gateway, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client)
     by_mcp(gateway, "tools/list")

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 SECRET = "sk-very-secret-0123456789"
 USAGE = "mlflow.chat.tokenUsage"
-# Of "hello there", of it with the call and what the tool gave, and of "You said: hello there".
+# Tokens of "hello there", of the tool's call and result added, and of "You said: hello there".
 TOKENS = {"input_tokens": 2 + 5, "output_tokens": 1 + 4, "total_tokens": 12}
 KINDS = ("acompletion", "aresponses")
 
 
 def _manager() -> Any:
-    """Return the module that has LiteLLM's MCP servers, which LiteLLM has moved."""
+    """Return the module of LiteLLM's MCP servers, which LiteLLM has moved."""
     try:
         return importlib.import_module("litellm.proxy.mcp_server.mcp_server_manager")
     except ImportError:
@@ -44,7 +44,7 @@ def _manager() -> Any:
 
 @pytest.fixture(autouse=True)
 def _servers(weather: ToolServer) -> Iterator[None]:
-    """Tell LiteLLM of the server, as the proxy's configuration does."""
+    """Register the server with LiteLLM, as the proxy's configuration does."""
     manager = _manager().global_mcp_server_manager
     run(lambda: manager.load_servers_from_config(weather.configuration))
     yield
@@ -52,13 +52,13 @@ def _servers(weather: ToolServer) -> Iterator[None]:
 
 
 def run(make: Callable[[], Any]) -> Any:
-    """Await what a function makes, on the loop of all tests."""
-    # What runs the loop asks no provider.
+    """Await the function's awaitable, on the loop of all tests."""
+    # The runner of the loop needs no provider.
     return AsyncCaller(None).run(make)  # type: ignore[arg-type]
 
 
 def ask(kind: str, provider: LoopbackProvider, *, stream: bool, **more: Any) -> Any:
-    """Ask a model that calls the tool, and read the answer."""
+    """Call a model that calls the tool, and read the response."""
     asked = {"role": "user", "content": "hello there"}
     said = {"messages": [asked]} if kind.endswith("completion") else {"input": "hello there"}
     counted = {"stream_options": {"include_usage": True}} if kind == "acompletion" else {}
@@ -89,7 +89,7 @@ def tool_span(traces: Traces) -> Span:
 def test_tool_stands_between_two_calls_of_the_model(
     tracing: Traces, provider: LoopbackProvider, kind: str, stream: bool
 ) -> None:
-    """In one tree, where each token is counted once."""
+    """The tool's span is between the model's two calls, and each token is counted once."""
     ask(kind, provider, stream=stream)
     name = f"litellm-{kind}"
     trace = tracing.one()
@@ -106,7 +106,7 @@ def test_tool_stands_between_two_calls_of_the_model(
 def test_span_has_the_tool_and_what_it_was_given_and_gave(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """By OpenTelemetry's names, and LiteLLM's of the server."""
+    """The span has OpenTelemetry's names, and LiteLLM's name of the server."""
     ask("acompletion", provider, stream=False)
     span = tool_span(tracing)
     assert span.inputs == {"name": "get_weather", "arguments": {"location": "yes"}}
@@ -120,7 +120,7 @@ def test_span_has_the_tool_and_what_it_was_given_and_gave(
 def test_sync_call_has_the_same_tree(
     tracing: Traces, provider: LoopbackProvider, name: str
 ) -> None:
-    """LiteLLM answers one by a coroutine, the other in a thread."""
+    """LiteLLM runs one as a coroutine, the other in a thread; both make the same tree."""
     ask(name, provider, stream=False)
     _, turns = tree(tracing.one())
     assert [turn for turn, _ in turns][1:2] == ["tools/call get_weather"]
@@ -132,7 +132,7 @@ def test_sync_call_has_the_same_tree(
 def test_content_switched_off_leaves_the_tools_content_out(
     traces: Traces, provider: LoopbackProvider, kind: str, stream: bool
 ) -> None:
-    """Its arguments and its result."""
+    """With content switched off, the tool's arguments and result are not recorded."""
     mlflow.litellm.autolog(log_content=False)
     ask(kind, provider, stream=stream)
     span = tool_span(traces)
@@ -142,7 +142,7 @@ def test_content_switched_off_leaves_the_tools_content_out(
 
 
 class Masking(CustomGuardrail):
-    """Masks what a tool is given, or what it gives, or forbids it."""
+    """Masks a tool's arguments or its result, or forbids the call."""
 
     def __init__(self, mode: str, *, forbids: bool = False) -> None:
         super().__init__(guardrail_name="masking", event_hook=mode, default_on=True)
@@ -152,7 +152,7 @@ class Masking(CustomGuardrail):
         self, user_api_key_dict: Any, cache: Any, data: dict[str, Any], call_type: Any
     ) -> dict[str, Any]:
         """Mask the place."""
-        # It is asked about each tool's description, too.
+        # It also runs for each tool's description.
         if self._forbids and data.get("mcp_arguments"):
             message = "no places"
             raise ValueError(message)
@@ -161,14 +161,14 @@ class Masking(CustomGuardrail):
 
 @pytest.fixture
 def guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Masking], None]:
-    """Give what puts a guardrail up for a test."""
+    """Provide a function that installs a guardrail for a test."""
     return lambda guardrail: monkeypatch.setattr(litellm, "callbacks", [guardrail])
 
 
 def test_result_that_a_guardrail_has_yet_to_mask_is_left_out(
     tracing: Traces, provider: LoopbackProvider, guarded: Callable[[Masking], None]
 ) -> None:
-    """It masks results after the tool has ended; the model's next call has what became of it."""
+    """A result masked after the tool's end is only in the model's next call, as masked."""
     guarded(Masking("post_mcp_call"))
     ask("acompletion", provider, stream=False)
     assert tool_span(tracing).outputs is None
@@ -177,7 +177,7 @@ def test_result_that_a_guardrail_has_yet_to_mask_is_left_out(
 def test_arguments_are_those_that_the_server_gets(
     tracing: Traces, provider: LoopbackProvider, guarded: Callable[[Masking], None]
 ) -> None:
-    """After a guardrail has masked them."""
+    """The span has the arguments as the server gets them, after a guardrail has masked them."""
     guarded(Masking("pre_mcp_call"))
     ask("acompletion", provider, stream=False)
     span = tool_span(tracing)
@@ -188,7 +188,7 @@ def test_arguments_are_those_that_the_server_gets(
 def test_arguments_that_a_guardrail_forbids_are_left_out(
     tracing: Traces, provider: LoopbackProvider, guarded: Callable[[Masking], None]
 ) -> None:
-    """The span is there, with the error, and the model is told of it."""
+    """The span has the error and no arguments; the model gets the error too."""
     guarded(Masking("pre_mcp_call", forbids=True))
     ask("acompletion", provider, stream=False)
     span = tool_span(tracing)
@@ -197,7 +197,7 @@ def test_arguments_that_a_guardrail_forbids_are_left_out(
 
 
 def test_answer_that_says_an_error_is_one(tracing: Traces, weather: ToolServer) -> None:
-    """As a tool that fails answers: nothing is raised."""
+    """A tool result that reports an error is an error, though nothing is raised."""
     session_with(weather, lambda session: call_by(session, {"location": "nowhere"}))
     span = tool_span(tracing)
     assert span.status.status_code == SpanStatusCode.ERROR
@@ -205,7 +205,7 @@ def test_answer_that_says_an_error_is_one(tracing: Traces, weather: ToolServer) 
 
 
 def test_clients_own_functions_are_traced(tracing: Traces, weather: ToolServer) -> None:
-    """Those for a session of the user's."""
+    """The functions of LiteLLM's MCP client for a user's own session are traced."""
 
     async def work(session: ClientSession) -> Any:
         tools = await experimental_mcp_client.load_mcp_tools(session, format="openai")
@@ -221,7 +221,7 @@ def test_clients_own_functions_are_traced(tracing: Traces, weather: ToolServer) 
 
 
 def test_switched_off_the_originals_are_back(tracing: Traces, weather: ToolServer) -> None:
-    """In each module and class that LiteLLM runs tools with."""
+    """The original functions are back in each module and class with which LiteLLM runs tools."""
     mlflow.litellm.autolog(disable=True)
     before = [patch.current for patch in _late_patches()]
     mlflow.litellm.autolog()
@@ -239,14 +239,14 @@ def _late_patches() -> Any:
 
 
 def call_by(session: ClientSession, arguments: dict[str, Any]) -> Any:
-    """Call the tool as a model's answer asks for it."""
+    """Call the tool as a model's response requests it."""
     function = {"name": "get_weather", "arguments": json.dumps(arguments)}
     asked = {"id": "call_1", "type": "function", "function": function}
     return experimental_mcp_client.call_openai_tool(session=session, openai_tool=asked)
 
 
 def session_with(weather: ToolServer, work: Callable[[ClientSession], Any]) -> Any:
-    """Do something with a session of MCP's own client."""
+    """Run a function with a session of MCP's own client."""
     [server] = weather.configuration.values()
 
     async def main() -> Any:

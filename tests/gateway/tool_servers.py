@@ -1,4 +1,4 @@
-"""An MCP server as a process, and how LiteLLM is told of it."""
+"""An MCP server as a process, and its configuration for LiteLLM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from processes import STARTING_S, Process, free_port, until
 
-# What has LiteLLM offer the tools of its servers to a model, and run those that it asks for.
+# Makes LiteLLM offer its servers' tools to a model, and run the tools that the model calls.
 TOOLS = [
     {
         "type": "mcp",

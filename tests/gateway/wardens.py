@@ -1,4 +1,4 @@
-"""Callbacks of a gateway's operator: guardrails that do as a request says, and a log."""
+"""Callbacks of a proxy's operator: guardrails that follow a request's text, and a log."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from litellm.integrations.custom_logger import CustomLogger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-# What a request asks to be masked, and what the provider answers to "/cached".
+# The text of a request that is to be masked, and the provider's response to "/cached".
 GIVEN = re.compile(r"given-[0-9a-f]+")
 MADE = re.compile("served|from|the prompt|prompt|cache")
 PAYLOADS = Path("payloads.jsonl")
 
 
 class Log(CustomLogger):
-    """Writes what LiteLLM gives to callbacks."""
+    """Writes LiteLLM's payloads for callbacks to a file."""
 
     async def async_log_success_event(self, kwargs: Any, *_: Any, **__: Any) -> None:
         """Write a payload."""
@@ -39,7 +39,7 @@ class Log(CustomLogger):
 
 
 def masked(value: Any, pattern: re.Pattern[str]) -> Any:
-    """Return data in which what fits a pattern is masked; objects are changed."""
+    """Return data with each match of a pattern masked; objects are changed in place."""
     if isinstance(value, str):
         return pattern.sub("MASKED", value)
     if isinstance(value, bytes):
@@ -55,7 +55,7 @@ def masked(value: Any, pattern: re.Pattern[str]) -> Any:
 
 
 def act(name: str, data: Any, value: Any, pattern: re.Pattern[str]) -> Any:
-    """Do what a request's text tells the callback of this name: mask, block, raise, or nothing."""
+    """Do the action that the request names for this callback: mask, block, raise, nothing."""
     asked = str(data.get("messages") or data.get("input"))
     if name not in asked:
         return value
@@ -68,7 +68,7 @@ def act(name: str, data: Any, value: Any, pattern: re.Pattern[str]) -> Any:
 
 
 async def act_on_log(name: str, kwargs: Any, result: Any) -> Any:
-    """Do on what is logged what the request's text says."""
+    """Do the action that the request's text names for the logged data."""
     asked = str(kwargs.get("messages"))
     if name in asked and "NONSENSE" in asked:
         return None
@@ -79,15 +79,15 @@ async def act_on_log(name: str, kwargs: Any, result: Any) -> Any:
 
 
 class Logger(CustomLogger):
-    """No guardrail: changes what is logged by the hook that any callback may have."""
+    """Not a guardrail: changes the logged data by the hook that any callback may have."""
 
     async def async_logging_hook(self, kwargs: Any, result: Any, call_type: str) -> Any:
-        """Act on what is logged."""
+        """Act on the logged data."""
         return await act_on_log("logger", kwargs, result)
 
 
 class Warden(CustomGuardrail):
-    """Does what the request's text says: ``MASK``, ``BLOCK`` or ``RAISE``; else nothing."""
+    """Does the action in the request's text: ``MASK``, ``BLOCK`` or ``RAISE``; else nothing."""
 
     def _act(self, data: Any, value: Any, pattern: re.Pattern[str]) -> Any:
         return act(str(self.guardrail_name), data, value, pattern)
@@ -101,13 +101,13 @@ class Warden(CustomGuardrail):
         return data
 
     async def async_moderation_hook(self, data: Any, user_api_key_dict: Any, call_type: Any) -> Any:
-        """Act on the request while it is made; it can no more be changed."""
+        """Act on the request during the call; it can no longer be changed."""
         self._act(data, "", GIVEN)
 
     async def async_post_call_success_hook(
         self, data: Any, user_api_key_dict: Any, response: Any
     ) -> Any:
-        """Act on the answer."""
+        """Act on the response."""
         return self._act(data, response, MADE)
 
     async def async_post_call_streaming_iterator_hook(
@@ -118,7 +118,7 @@ class Warden(CustomGuardrail):
             yield self._act(request_data, chunk, MADE)
 
     async def async_logging_hook(self, kwargs: Any, result: Any, call_type: str) -> Any:
-        """Act on what is logged."""
+        """Act on the logged data."""
         return await act_on_log(str(self.guardrail_name), kwargs, result)
 
 

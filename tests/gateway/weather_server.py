@@ -11,7 +11,7 @@ server = MCPServer("weather", log_level="WARNING")
 
 @server.tool()
 def get_weather(location: str) -> str:
-    """Tell the weather at a place; fail at a place that is nowhere."""
+    """Return the weather at a place; fail for the place "nowhere"."""
     if location == "nowhere":
         message = "no weather at nowhere"
         raise ValueError(message)
