@@ -1,4 +1,4 @@
-"""Fixtures: where the provider is, what it answered, and MLflow's own tracing of a framework."""
+"""Fixtures: the provider's address, the tokens of its responses, and MLflow's framework tracing."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def known(provider: LoopbackProvider) -> dict[str, Any]:
-    """Give where the provider is, in LiteLLM's arguments."""
+    """Provide LiteLLM arguments with the provider's address."""
     return {"api_base": provider.openai_base, "api_key": "sk-very-secret"}
 
 
 @pytest.fixture
 def run(provider: LoopbackProvider) -> Callable[[Callable[[], Awaitable[Any]]], Any]:
-    """Give what runs user code on an event loop."""
+    """Provide a function that runs user code on an event loop."""
     return AsyncCaller(provider).run
 
 
 @pytest.fixture
 def answered(provider: LoopbackProvider) -> Callable[[], dict[str, int]]:
-    """Give what counts the tokens of the provider's answers to this test, as MLflow does."""
+    """Provide a function that sums the tokens of this test's responses, as MLflow does."""
     before = len(provider.spent)
 
     def count() -> dict[str, int]:
@@ -42,8 +42,8 @@ def answered(provider: LoopbackProvider) -> Callable[[], dict[str, int]]:
 
 @pytest.fixture
 def flavor() -> Iterator[Callable[[str], None]]:
-    """Give what switches on MLflow's own tracing of a framework, until the test ends."""
-    # LiteLLM keeps clients, and a client keeps the methods it was first called through.
+    """Provide a function that switches on MLflow's tracing of a framework until the test ends."""
+    # LiteLLM caches clients, and a client keeps the methods of its first call.
     litellm.in_memory_llm_clients_cache.flush_cache()
     switched = []
 

@@ -1,10 +1,10 @@
-"""CrewAI: language models over LiteLLM, alone and in a crew, synchronous and not, streaming."""
+"""CrewAI: language models over LiteLLM, alone and in a crew, sync and async, streaming and not."""
 
 from __future__ import annotations
 
 import os
 
-# Before CrewAI is imported, which reads them then.
+# Before the import of CrewAI, which reads them then.
 os.environ["CREWAI_DISABLE_TELEMETRY"] = "true"
 os.environ["CREWAI_DISABLE_TRACKING"] = "true"
 
@@ -25,12 +25,12 @@ STREAMING = pytest.mark.parametrize("stream", [False, True])
 
 
 def model(known: dict[str, Any], *, stream: bool = False) -> LLM:
-    """Return a language model that is called through LiteLLM."""
+    """Return a language model that calls LiteLLM."""
     return LLM(model=MODEL, is_litellm=True, stream=stream, **known)
 
 
 def crew(known: dict[str, Any], *, stream: bool = False) -> Crew:
-    """Return a crew of one, that has its answer in one call."""
+    """Return a crew of one agent, which needs one call for its response."""
     llm = model(known, stream=stream)
     agent = Agent(role="weatherman", goal="Tell the weather", backstory="Old", llm=llm)
     task = Task(description="Say Final Answer: warm", expected_output="One word", agent=agent)
@@ -41,7 +41,7 @@ def crew(known: dict[str, Any], *, stream: bool = False) -> Crew:
 def test_call_of_a_model_that_was_made_before_is_one_span(
     stream: bool, known: dict[str, Any], traces: Traces, answered: Callable
 ) -> None:
-    """With the tokens that the provider counted, which CrewAI asks for of streams as well."""
+    """A call of an earlier made model is one span with the provider's tokens, also for streams."""
     llm = model(known, stream=stream)
     mlflow.litellm.autolog()
     assert llm.call("hello") == "You said: hello"
@@ -53,7 +53,7 @@ def test_call_of_a_model_that_was_made_before_is_one_span(
 def test_asynchronous_call_is_one_span(
     stream: bool, known: dict[str, Any], tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """The same, of the other function."""
+    """An async call is one span too, of the async function."""
     assert run(lambda: model(known, stream=stream).acall("hello")) == "You said: hello"
     assert tracing.span().name == "litellm-acompletion"
     assert tracing.one().info.token_usage == answered()
@@ -63,7 +63,7 @@ def test_asynchronous_call_is_one_span(
 def test_crew_alone_leaves_a_trace_for_each_call(
     stream: bool, known: dict[str, Any], tracing: Traces, answered: Callable
 ) -> None:
-    """Here there is one."""
+    """A crew without a span around it makes one trace for each call, here one."""
     assert crew(known, stream=stream).kickoff().raw.startswith("warm")
     assert tracing.span().name == "litellm-completion"
     assert tracing.one().info.token_usage == answered()
@@ -72,7 +72,7 @@ def test_crew_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_mlflows_span_of_the_model(
     known: dict[str, Any], tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """And counted once, though MLflow puts a wrapper of its own on LiteLLM meanwhile."""
+    """The call is below MLflow's span and counted once, though MLflow wraps LiteLLM too."""
     flavor("crewai")
     assert crew(known).kickoff().raw.startswith("warm")
     trace = tracing.one()
@@ -85,7 +85,7 @@ def test_calls_are_below_mlflows_span_of_the_model(
 def test_asynchronous_calls_are_below_mlflows_span_of_the_model(
     known: dict[str, Any], tracing: Traces, flavor: Callable, answered: Callable, run: Callable
 ) -> None:
-    """A crew's own span is none of those that MLflow makes then."""
+    """Async calls have a parent too, though MLflow makes no span for an async crew."""
     flavor("crewai")
     assert run(crew(known).akickoff).raw.startswith("warm")
     trace = tracing.one()
@@ -102,7 +102,7 @@ def test_mlflows_tracing_of_crewai_repeats_streaming_calls(
     flavor: Callable,
     provider: LoopbackProvider,
 ) -> None:
-    """It takes the stream for an answer; each call that is made is traced."""
+    """MLflow's tracing takes the stream for a response, so CrewAI repeats calls; each is traced."""
     flavor("crewai")
     mlflow.litellm.autolog(disable=not traced)
     before = len(provider.requests)

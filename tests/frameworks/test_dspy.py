@@ -1,4 +1,4 @@
-"""DSPy: its language models call LiteLLM where they are told to, and its embedder always does."""
+"""DSPy: its language models call LiteLLM if configured so, and its embedder always does."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def lm(known: dict[str, Any]) -> dspy.LM:
-    """Make a language model while nothing is traced yet: tests ask for it first."""
+    """Make a language model before tracing is on: tests request this fixture first."""
     return dspy.LM(MODEL, engine="litellm", cache=False, num_retries=0, **known)
 
 
 def program(lm: dspy.LM) -> dspy.Predict:
-    """Return a program that has its answer in one call."""
+    """Return a program that needs one call for its response."""
     predict = dspy.Predict("question -> answer")
     predict.set_lm(lm)
     return predict
@@ -29,15 +29,15 @@ def program(lm: dspy.LM) -> dspy.Predict:
 
 @pytest.fixture(autouse=True)
 def _one_call_a_program() -> Iterator[None]:
-    """Have DSPy ask for JSON, which the provider answers; its own format takes two calls."""
-    # Not dspy.context(): what MLflow configures later has no effect within.
+    """Make DSPy request JSON, which the provider returns; its own format takes two calls."""
+    # Not dspy.context(): inside it, MLflow's later configuration has no effect.
     dspy.configure(adapter=dspy.JSONAdapter())
     yield
     dspy.configure(adapter=None)
 
 
 def test_call_is_one_span(lm: dspy.LM, tracing: Traces, answered: Callable) -> None:
-    """With the tokens that the provider counted."""
+    """A call is one span with the provider's tokens."""
     assert lm("hello") == ["You said: hello"]
     assert tracing.span().name == "litellm-completion"
     assert tracing.one().info.token_usage == answered()
@@ -46,7 +46,7 @@ def test_call_is_one_span(lm: dspy.LM, tracing: Traces, answered: Callable) -> N
 def test_asynchronous_call_is_one_span(
     lm: dspy.LM, tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """The same, of the other function."""
+    """An async call is one span too, of the async function."""
     assert run(lambda: lm.acall("hello")) == ["You said: hello"]
     assert tracing.span().name == "litellm-acompletion"
     assert tracing.one().info.token_usage == answered()
@@ -59,7 +59,7 @@ def test_asynchronous_call_is_one_span(
 def test_other_apis_are_one_span(
     kind: str, name: str, known: dict[str, Any], tracing: Traces, answered: Callable
 ) -> None:
-    """Of the function that DSPy calls, whatever LiteLLM makes of it."""
+    """Calls of other APIs are one span of the function that DSPy calls."""
     how = {"engine": "litellm", "cache": False, "num_retries": 0}
     dspy.LM(MODEL, model_type=kind, **how, **known)("hello")
     assert tracing.span().name == name
@@ -67,7 +67,7 @@ def test_other_apis_are_one_span(
 
 
 def test_embedder_is_traced(known: dict[str, Any], tracing: Traces) -> None:
-    """It always calls LiteLLM."""
+    """The embedder always calls LiteLLM, so it is traced."""
     dspy.Embedder("openai/text-embedding-3-small", caching=False, **known)(["hello"])
     assert tracing.span().name == "litellm-embedding"
 
@@ -75,7 +75,7 @@ def test_embedder_is_traced(known: dict[str, Any], tracing: Traces) -> None:
 def test_call_that_dspy_makes_by_itself_is_none_of_litellms(
     known: dict[str, Any], tracing: Traces
 ) -> None:
-    """As it prefers to from 3.4 on."""
+    """A call that DSPy makes without LiteLLM, as it prefers to from 3.4 on, is not traced."""
     lm = dspy.LM(MODEL, cache=False, num_retries=0, **known)
     assert lm("hello") == ["You said: hello"]
     assert tracing.all() == []
@@ -85,7 +85,7 @@ def test_call_that_dspy_makes_by_itself_is_none_of_litellms(
 def test_calls_are_below_mlflows_span_of_the_model(
     track_usage: bool, lm: dspy.LM, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """And counted once, also where DSPy counts too."""
+    """The call is below MLflow's span and counted once, also if DSPy counts tokens too."""
     flavor("dspy")
     with dspy.context(track_usage=track_usage):
         assert program(lm)(question="hello").answer == "yes"
@@ -98,7 +98,7 @@ def test_calls_are_below_mlflows_span_of_the_model(
 def test_asynchronous_calls_are_below_mlflows_span_of_the_model(
     lm: dspy.LM, tracing: Traces, flavor: Callable, answered: Callable, run: Callable
 ) -> None:
-    """The same, of the other function."""
+    """Async calls are below MLflow's span of the model too."""
     flavor("dspy")
     assert run(lambda: program(lm).acall(question="hello")).answer == "yes"
     spans = {span.name: span for span in tracing.one().data.spans}
@@ -109,7 +109,7 @@ def test_asynchronous_calls_are_below_mlflows_span_of_the_model(
 def test_answer_in_a_second_call_is_counted_once(
     lm: dspy.LM, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """DSPy asks for JSON where its own format is not answered."""
+    """DSPy repeats the call for JSON if its own format fails; each call is counted once."""
     flavor("dspy")
     with dspy.context(adapter=dspy.ChatAdapter(), track_usage=True):
         assert program(lm)(question="hello").answer == "yes"
@@ -118,7 +118,7 @@ def test_answer_in_a_second_call_is_counted_once(
 
 
 def read(lm: dspy.LM) -> Callable[[], Any]:
-    """Return what reads a program's stream; DSPy asks for its tokens where it is to count."""
+    """Return a function that reads a program's stream; DSPy requests its tokens to count."""
 
     async def read() -> list[Any]:
         with dspy.context(track_usage=True):
@@ -130,7 +130,7 @@ def read(lm: dspy.LM) -> Callable[[], Any]:
 def test_stream_is_one_span(
     lm: dspy.LM, tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """It ends with the stream."""
+    """The stream's span ends with the stream."""
     assert run(read(lm))[-1].answer == "yes"
     assert tracing.span().attributes["stream_end"] == "finished"
     assert tracing.one().info.token_usage == answered()
@@ -139,7 +139,7 @@ def test_stream_is_one_span(
 def test_streams_are_below_mlflows_span_of_the_model(
     lm: dspy.LM, tracing: Traces, flavor: Callable, answered: Callable, run: Callable
 ) -> None:
-    """And counted once."""
+    """Streams are below MLflow's span of the model, and counted once."""
     flavor("dspy")
     assert run(read(lm))[-1].answer == "yes"
     spans = {span.name: span for span in tracing.one().data.spans}
@@ -150,7 +150,7 @@ def test_streams_are_below_mlflows_span_of_the_model(
 def test_calls_of_threads_are_below_mlflows_spans(
     lm: dspy.LM, tracing: Traces, flavor: Callable
 ) -> None:
-    """DSPy carries the context to them."""
+    """Calls in threads are below MLflow's spans, as DSPy passes the context to them."""
     flavor("dspy")
     predict = program(lm)
     parallel = dspy.Parallel(num_threads=2, disable_progress_bar=True)

@@ -1,4 +1,4 @@
-"""Google ADK: its LiteLLM model; it tells of itself in OpenTelemetry's spans."""
+"""Google ADK: its LiteLLM model; the framework makes OpenTelemetry spans itself."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ STREAMING = pytest.mark.parametrize("mode", [StreamingMode.NONE, StreamingMode.S
 
 
 def get_weather(location: str) -> str:
-    """Tell the weather."""
+    """Return the weather."""
     return f"Warm in {location}"
 
 
 @pytest.fixture
 def runner(known: dict[str, Any]) -> InMemoryRunner:
-    """Make a runner of an agent, with a tool call and an answer, while nothing is traced yet."""
+    """Make a runner of an agent with a tool call and a response, before tracing is on."""
     model = LiteLlm(MODEL, tool_choice="required", **known)
     agent = LlmAgent(name="weatherman", model=model, tools=[get_weather])
     return InMemoryRunner(agent=agent, app_name="app")
 
 
 async def ask(runner: InMemoryRunner, mode: StreamingMode) -> str:
-    """Ask the agent, and return its last words."""
+    """Send a message to the agent, and return its last words."""
     session = await runner.session_service.create_session(app_name="app", user_id="ada")
     config = RunConfig(streaming_mode=mode)
     events = runner.run_async(
@@ -56,7 +56,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
     answered: Callable,
     run: Callable,
 ) -> None:
-    """MLflow keeps to itself what it traces, unless it is told to share."""
+    """Each call is a trace, as MLflow does not share its tracer provider by default."""
     assert run(lambda: ask(runner, mode)) == "You said: hello"
     assert [span.name for span in tracing.calls()] == ["litellm-acompletion"] * 2
     counts = [trace.info.token_usage["total_tokens"] for trace in tracing.all()]
@@ -66,7 +66,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_the_span_that_is_active(
     runner: InMemoryRunner, tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """One trace of an agent's calls, if there is a span around it."""
+    """The calls of an agent are one trace if a span is active around it."""
 
     async def main() -> str:
         with mlflow.start_span("parent"):
@@ -81,7 +81,7 @@ def test_calls_are_below_the_span_that_is_active(
 def test_synchronous_runner_is_traced(
     runner: InMemoryRunner, tracing: Traces, answered: Callable
 ) -> None:
-    """It runs the agent in a thread of its own."""
+    """The synchronous runner is traced, though it runs the agent in its own thread."""
     session = runner.session_service.create_session_sync(app_name="app", user_id="ada")
     with mlflow.start_span("parent"):
         list(runner.run(user_id="ada", session_id=session.id, new_message=HELLO))
@@ -132,7 +132,7 @@ ONE_TRACE = """
 def test_calls_are_below_the_spans_of_the_agent(
     mode: StreamingMode, known: dict[str, Any], tmp_path: Path, answered: Callable
 ) -> None:
-    """Where MLflow shares OpenTelemetry's tracer provider; the tokens are counted once."""
+    """With a shared tracer provider, the agent's spans are parents; tokens are counted once."""
     code = ONE_TRACE.replace("BASE", repr(known["api_base"])).replace("MODE", repr(mode.name))
     shared = {"MLFLOW_USE_DEFAULT_TRACER_PROVIDER": "false"}
     uri = {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path / 'mlflow.db'}"}

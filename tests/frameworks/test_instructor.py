@@ -1,4 +1,4 @@
-"""Instructor: its clients keep the function that they were made of, and so what was it then."""
+"""Instructor: its clients keep the function that they got, traced or not."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MODES = pytest.mark.parametrize("mode", [instructor.Mode.TOOLS, instructor.Mode.
 
 
 class Person(BaseModel):
-    """What the provider is to fill in; it says yes to everything."""
+    """Fields that the provider can fill in; it answers everything with yes."""
 
     name: str
     city: str
 
 
 class Aged(BaseModel):
-    """What it cannot fill in."""
+    """Fields that the provider cannot fill in."""
 
     age: int
 
@@ -46,7 +46,7 @@ def asked(known: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
 def test_call_is_one_span(
     mode: Any, known: dict[str, Any], tracing: Traces, answered: Callable
 ) -> None:
-    """With the tokens that the provider counted, however the answer is asked for."""
+    """A call is one span with the provider's tokens in every mode."""
     client = instructor.from_litellm(litellm.completion, mode=mode)
     assert client.create(**asked(known)).model_dump() == PERSON
     assert tracing.span().name == "litellm-completion"
@@ -57,7 +57,7 @@ def test_call_is_one_span(
 def test_asynchronous_call_is_one_span(
     mode: Any, known: dict[str, Any], tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """The traced function is taken for the asynchronous one that it is."""
+    """Instructor recognizes the traced async function as async."""
     client = instructor.from_litellm(litellm.acompletion, mode=mode)
     assert run(lambda: client.create(**asked(known))).model_dump() == PERSON
     assert tracing.span().name == "litellm-acompletion"
@@ -68,7 +68,7 @@ def test_asynchronous_call_is_one_span(
 def test_stream_is_one_span(
     mode: Any, known: dict[str, Any], tracing: Traces, answered: Callable, run: Callable
 ) -> None:
-    """Over LiteLLM, Instructor reads streams asynchronously alone."""
+    """Over LiteLLM, Instructor reads streams only asynchronously; each is one span."""
     client = instructor.from_litellm(litellm.acompletion, mode=mode)
     given = asked(known, stream_options={"include_usage": True})
 
@@ -81,7 +81,7 @@ def test_stream_is_one_span(
 
 
 def test_each_attempt_is_a_call(known: dict[str, Any], tracing: Traces, answered: Callable) -> None:
-    """Instructor asks again where the answer does not fit."""
+    """Instructor calls again if the response does not fit, and each call is a span."""
     client = instructor.from_litellm(litellm.completion)
     with mlflow.start_span("parent"), pytest.raises(InstructorRetryException):
         client.create(**asked(known, response_model=Aged, max_retries=1))
@@ -92,7 +92,7 @@ def test_each_attempt_is_a_call(known: dict[str, Any], tracing: Traces, answered
 
 
 def test_client_that_was_made_before_is_not_traced(known: dict[str, Any], traces: Traces) -> None:
-    """It keeps the function in a closure, where nobody can change it."""
+    """A client made before keeps the untraced function in a closure, which cannot be changed."""
     client = instructor.from_litellm(litellm.completion)
     mlflow.litellm.autolog()
     assert client.create(**asked(known)).model_dump() == PERSON
@@ -102,7 +102,7 @@ def test_client_that_was_made_before_is_not_traced(known: dict[str, Any], traces
 def test_client_of_a_function_that_looks_it_up_is_traced(
     known: dict[str, Any], traces: Traces
 ) -> None:
-    """The remedy where the client has to be made before."""
+    """A client of a function that looks LiteLLM's up at each call may be made before."""
 
     def complete(**kwargs: Any) -> Any:
         return litellm.completion(**kwargs)
@@ -114,14 +114,14 @@ def test_client_of_a_function_that_looks_it_up_is_traced(
 
 
 def test_client_that_was_made_of_a_name_is_traced(known: dict[str, Any], tracing: Traces) -> None:
-    """Where it was made while tracing is on."""
+    """A client made from a name while tracing is on is traced."""
     client = instructor.from_provider(f"litellm/{MODEL}")
     assert client.create(**{**asked(known), "model": MODEL}).model_dump() == PERSON
     assert tracing.span().name == "litellm-completion"
 
 
 def test_client_of_the_page_may_be_made_before(known: dict[str, Any], traces: Traces) -> None:
-    """It looks the function up at each call."""
+    """The page's client looks the function up at each call, so it may be made before."""
     page: dict[str, Any] = {}
     exec(blocks("docs/frameworks.md", "python")[1], page)
     mlflow.litellm.autolog()

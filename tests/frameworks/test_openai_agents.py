@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from traces import Traces
 
 
-# Since 1.109, LiteLLM calls OpenAI's client below what MLflow traces of it.
+# Since 1.109, LiteLLM calls OpenAI's client, which MLflow traces.
 VERSION = tuple(map(int, metadata.version("litellm").split(".")[:2]))
 IS_PAST_THE_SDK = VERSION >= (1, 109)
 
 
 @agents.function_tool
 def get_weather(location: str) -> str:
-    """Tell the weather."""
+    """Return the weather."""
     return f"Warm in {location}"
 
 
 @pytest.fixture
 def agent(known: dict[str, Any]) -> agents.Agent:
-    """Make an agent of two calls, a tool's and the last, while nothing is traced yet."""
+    """Make an agent with two calls, the tool's and the last one, before tracing is on."""
     return agents.Agent(
         "weatherman",
         model=LitellmModel(MODEL, base_url=known["api_base"], api_key=known["api_key"]),
@@ -41,7 +41,7 @@ def agent(known: dict[str, Any]) -> agents.Agent:
 
 @pytest.fixture(params=["sync", "async", "stream"])
 def ask(request: pytest.FixtureRequest, agent: agents.Agent, run: Callable) -> Callable[[], str]:
-    """Give what asks the agent, in each way that there is."""
+    """Provide each way of running the agent."""
 
     async def read() -> str:
         result = agents.Runner.run_streamed(agent, "hello")
@@ -59,7 +59,7 @@ def ask(request: pytest.FixtureRequest, agent: agents.Agent, run: Callable) -> C
 def test_agent_alone_leaves_a_trace_for_each_call(
     ask: Callable, tracing: Traces, answered: Callable
 ) -> None:
-    """Nobody says that they belong together."""
+    """Without a parent span, each call is a trace."""
     assert ask() == "You said: hello"
     assert [span.name for span in tracing.calls()] == ["litellm-acompletion"] * 2
     counts = [trace.info.token_usage["total_tokens"] for trace in tracing.all()]
@@ -69,7 +69,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_mlflows_spans_of_the_generations(
     ask: Callable, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """And counted once, though there are a span of the agent's and maybe the SDK's for each."""
+    """The calls are below MLflow's spans and counted once, though agent and SDK have spans too."""
     flavor("openai")
     assert ask() == "You said: hello"
     trace = tracing.one()
@@ -84,7 +84,7 @@ def test_calls_are_below_mlflows_spans_of_the_generations(
 def test_calls_are_below_the_span_that_is_active(
     ask: Callable, tracing: Traces, answered: Callable
 ) -> None:
-    """One trace without MLflow's tracing of the agent, if there is a span around it."""
+    """Without MLflow's tracing, the calls of an agent are one trace below an active span."""
     with mlflow.start_span("parent"):
         ask()
     trace = tracing.one()

@@ -1,4 +1,4 @@
-"""smolagents: models and agents over LiteLLM, streaming or not; none of it is asynchronous."""
+"""smolagents: models and agents over LiteLLM, streaming or not, always synchronous."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ MESSAGES = [ChatMessage.from_dict(message) for message in user("hello")]
 @tool
 def get_weather(location: str) -> str:
     """
-    Tell the weather.
+    Return the weather.
 
     Args:
-        location: Where.
+        location: The place.
     """
     return f"Warm in {location}"
 
 
 @pytest.fixture
 def model(known: dict[str, Any]) -> LiteLLMModel:
-    """Make a model while nothing is traced yet: tests ask for it first."""
+    """Make a model before tracing is on: tests request this fixture first."""
     return LiteLLMModel(MODEL, **known)
 
 
 def run_agent(model: LiteLLMModel, *, stream: bool) -> Any:
-    """Have an agent use its tool and answer, which takes two calls."""
+    """Run an agent with a tool, which takes two calls."""
     agent = ToolCallingAgent([get_weather], model, verbosity_level=0, stream_outputs=stream)
     return agent.run("What is the weather?")
 
@@ -44,7 +44,7 @@ def run_agent(model: LiteLLMModel, *, stream: bool) -> Any:
 def test_call_of_a_model_is_one_span(
     model: LiteLLMModel, tracing: Traces, answered: Callable
 ) -> None:
-    """With the tokens that the provider counted."""
+    """A call of a model is one span with the provider's tokens."""
     assert model.generate(MESSAGES).content == "You said: hello"
     assert tracing.span().name == "litellm-completion"
     assert tracing.one().info.token_usage == answered()
@@ -53,7 +53,7 @@ def test_call_of_a_model_is_one_span(
 def test_stream_of_a_model_is_one_span(
     model: LiteLLMModel, tracing: Traces, answered: Callable
 ) -> None:
-    """smolagents asks for the tokens of streams."""
+    """A stream is one span with tokens, which smolagents requests."""
     deltas = list(model.generate_stream(MESSAGES))
     assert "".join(delta.content or "" for delta in deltas) == "You said: hello"
     assert tracing.span().attributes["stream_end"] == "finished"
@@ -64,7 +64,7 @@ def test_stream_of_a_model_is_one_span(
 def test_agent_alone_leaves_a_trace_for_each_call(
     stream: bool, model: LiteLLMModel, tracing: Traces
 ) -> None:
-    """Nobody says that they belong together."""
+    """Without a parent span, each call of an agent is a trace."""
     assert run_agent(model, stream=stream) == "yes"
     assert [len(trace.data.spans) for trace in tracing.all()] == [1, 1]
 
@@ -73,7 +73,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_mlflows_span_of_the_agent(
     stream: bool, model: LiteLLMModel, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """And counted once."""
+    """The calls are below MLflow's span of the agent, and counted once."""
     flavor("smolagents")
     assert run_agent(model, stream=stream) == "yes"
     trace = tracing.one()
@@ -86,7 +86,7 @@ def test_calls_are_below_mlflows_span_of_the_agent(
 def test_call_is_counted_once_below_mlflows_span_of_the_model(
     model: LiteLLMModel, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """That span counts the same tokens."""
+    """A call is counted once, though MLflow's span of the model has the same tokens."""
     flavor("smolagents")
     model(MESSAGES)
     trace = tracing.one()
@@ -98,8 +98,8 @@ def test_call_is_counted_once_below_mlflows_span_of_the_model(
 def test_router_that_was_built_before_is_traced(
     known: dict[str, Any], traces: Traces, answered: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call of it is a trace, counted once."""
-    # smolagents tells LiteLLM's Router that there is no key, whatever the deployment says.
+    """Each call of a Router that was made before is a trace, counted once."""
+    # smolagents passes an empty key to LiteLLM's Router, whatever the deployment has.
     monkeypatch.setenv("OPENAI_API_KEY", known["api_key"])
     monkeypatch.setenv("OPENAI_BASE_URL", known["api_base"])
     deployment = {"model_name": "m", "litellm_params": {"model": MODEL}}
@@ -113,7 +113,7 @@ def test_router_that_was_built_before_is_traced(
 def test_program_of_the_page_traces_both(
     model: LiteLLMModel, traces: Traces, flavor: Callable
 ) -> None:
-    """The call is below the framework's span."""
+    """The page's program makes the call's span below the framework's span."""
     flavor("smolagents")
     exec(blocks("docs/frameworks.md", "python")[0])
     model(MESSAGES)

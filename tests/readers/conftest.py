@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 
-# Not for longer than a module: its event loop is the thread's, where others cannot run theirs.
+# Not for longer than a module: its event loop belongs to the thread, which others need.
 @pytest.fixture(scope="module")
 def page() -> Iterator[Page]:
     """Run one browser for all tests of a module."""

@@ -1,4 +1,4 @@
-"""Runs notebooks in a real Jupyter kernel, and reads what each of their cells shows."""
+"""Runs notebooks in a real Jupyter kernel, and reads the output of each cell."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Importing takes a kernel a while where others run beside it.
+# A kernel imports slowly if others run beside it.
 CELL_TIMEOUT_S = 200
 FAULTS = ("Error in callback", "Exception in thread", "Traceback (most recent call last)")
 
@@ -24,8 +24,8 @@ def written(cells: Mapping[str, str], failing: tuple[str, ...] = ()) -> Any:
     Write a notebook.
 
     Args:
-        cells: Their sources by their names.
-        failing: Which of them are expected to raise.
+        cells: The cells' sources by their names.
+        failing: The names of the cells that should raise.
     """
     notebook = nbformat.v4.new_notebook()
     for name, source in cells.items():
@@ -35,10 +35,10 @@ def written(cells: Mapping[str, str], failing: tuple[str, ...] = ()) -> Any:
 
 
 def executed(notebook: Any, folder: Path, environment: Mapping[str, str]) -> Any:
-    """Return a notebook, executed in a kernel of its own with MLflow's variables as given."""
+    """Return a notebook, executed in its own kernel with these environment variables for MLflow."""
     own = {
         "IPYTHONDIR": str(folder),
-        # Longer than any notebook takes: what is shown is shown because a cell has ended.
+        # Longer than any notebook takes: shown traces are shown because a cell has ended.
         "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "600000",
         "MLFLOW_AUTOLOGGING_TESTING": "true",
     }
@@ -48,7 +48,7 @@ def executed(notebook: Any, folder: Path, environment: Mapping[str, str]) -> Any
         resources={"metadata": {"path": str(folder)}},
         timeout=CELL_TIMEOUT_S,
         startup_timeout=CELL_TIMEOUT_S,
-        # Some tests leave it with what cannot be sent.
+        # Some tests leave the kernel with spans that cannot be sent.
         shutdown_kernel="immediate",
     )
     return client.execute(env=clean_environment(**{**own, **environment}))
@@ -61,12 +61,12 @@ def shown(cell: Any) -> list[str]:
 
 
 def printed(cell: Any) -> str:
-    """Return what a cell has printed, its errors among it."""
+    """Return the printed output of a cell, with its errors."""
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
 def assert_faultless(notebook: Any) -> None:
-    """Fail where something broke outside of the cells' own code."""
+    """Fail if something broke outside of the cells' own code."""
     texts = [printed(cell) for cell in notebook.cells if cell.cell_type == "code"]
     assert [] == [text for text in texts if any(fault in text for fault in FAULTS)]
 

@@ -1,4 +1,4 @@
-"""A notebook's cell shows the traces of the calls that it makes, that cell and no other."""
+"""A notebook's cell shows the traces of its own calls, and no others."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ mlflow.litellm.autolog(disable=True)
     "back": "mlflow.litellm.autolog(); litellm.completion(**saying('traced again'))",
     "sending": "mlflow.flush_trace_async_logging()",
 }
-# The prompts of the calls whose traces each cell must show.
+# The prompts whose traces each cell must show.
 SHOWN = {
     "setup": [],
     "sync": ["sync"],
@@ -102,7 +102,7 @@ SHOWN = {
 }
 
 ASKING = "litellm.completion(**saying('call')); print(mlflow.get_last_active_trace_id())"
-# A collector where nobody listens; it is given spans when a notebook is long over.
+# A collector's address without a listener; it gets spans when a notebook is long over.
 OTLP = {
     "OTEL_BSP_SCHEDULE_DELAY": "600000",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://127.0.0.1:9/v1/traces",
@@ -122,7 +122,7 @@ def notebook(
 
 @pytest.fixture
 def mute_server() -> Iterator[socket.socket]:
-    """Listen as a server does that hangs: it takes connections, and never answers."""
+    """Listen as a server that hangs: it takes connections, and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listening:
         yield listening
 
@@ -136,19 +136,19 @@ def address(server: socket.socket) -> str:
 def test_each_cell_shows_the_traces_of_its_own_calls(
     notebook: Any, tracking: TrackingServer, name: str
 ) -> None:
-    """Whatever the way of the call; a stream's is that which reads it to its end."""
+    """Each cell shows its calls of any kind; a stream is shown in the cell that reads its end."""
     traces = traces_by_prompt(tracking.uri, "notebook")
     cell = notebook.cells[list(CELLS).index(name)]
     assert sorted(traces[prompt] for prompt in SHOWN[name]) == sorted(shown(cell))
 
 
 def test_nothing_breaks_in_a_notebook(notebook: Any) -> None:
-    """IPython prints what its callbacks raise, and Python what threads do."""
+    """No exception is printed: neither IPython's of callbacks nor Python's of threads."""
     assert_faultless(notebook)
 
 
 def test_disable_leaves_the_notebook_as_it_was(notebook: Any) -> None:
-    """IPython calls nothing more at the end of a cell."""
+    """After `disable`, IPython calls no function of the package at the end of a cell."""
     assert "True\n" == printed(notebook.cells[list(CELLS).index("off")])
 
 
@@ -168,7 +168,7 @@ def test_shows_what_mlflow_shows(
     environment: dict[str, str],
     shows: bool,
 ) -> None:
-    """MLflow shows nothing of what is in a local store."""
+    """A cell shows traces only of a tracking server: MLflow shows none of a local store."""
     given = {**vendor.environment, "MLFLOW_TRACKING_URI": address(mute_server), **environment}
     done = executed(written({"setup": SETUP, "call": ASKING}), tmp_path, given)
     assert [printed(done.cells[1]).strip()] * shows == shown(done.cells[1])
@@ -178,7 +178,7 @@ def test_shows_what_mlflow_shows(
 def test_what_goes_to_a_collector_alone_is_left_to_wait(
     vendor: Provider, mute_server: socket.socket, tmp_path: Path
 ) -> None:
-    """Nothing shows it, so no cell's end has it sent."""
+    """Spans for a collector alone are shown nowhere, so the end of a cell does not send them."""
     given = {**vendor.environment, **OTLP}
     given["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] = f"{address(mute_server)}/v1/traces"
     done = executed(written({"setup": SETUP, "call": CELLS["sync"]}), tmp_path, given)
@@ -201,7 +201,7 @@ print(len(consumers))
 def test_no_cell_waits_for_a_server_that_hangs(
     vendor: Provider, mute_server: socket.socket, tmp_path: Path
 ) -> None:
-    """Its cells end, while it answers none of MLflow's requests until long after they must."""
+    """Cells end in time, though the server responds to MLflow's requests much later or never."""
     environment = {
         **vendor.environment,
         "MLFLOW_TRACKING_URI": address(mute_server),
@@ -210,7 +210,7 @@ def test_no_cell_waits_for_a_server_that_hangs(
     cells = {
         "setup": SETUP,
         "call": ASKING,
-        # From now on MLflow sends from the thread that has something to send.
+        # From now on MLflow sends from the thread that makes the spans.
         "flushing": FLUSHING,
         "held up": "litellm.completion(**saying('held up')); print('called')",
         "the next": "litellm.completion(**saying('the next')); print('called')",
@@ -221,7 +221,7 @@ def test_no_cell_waits_for_a_server_that_hangs(
 
 
 def test_does_nothing_where_there_is_no_notebook(tmp_path: Path) -> None:
-    """IPython is not imported; where it is, but runs no shell, that is no notebook."""
+    """IPython is not imported; an imported IPython without a shell is no notebook."""
     scripts.succeed(
         """
         import sys

@@ -1,4 +1,4 @@
-"""The quickstart notebook runs as it stands, and shows what it says."""
+"""The quickstart notebook runs as written, and shows the promised traces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(600)
 
 QUICKSTART = Path(__file__).parents[2] / "docs" / "quickstart.ipynb"
-# How many traces the cells show; that which searches shows what it finds.
+# The number of traces that each cell shows; the search cell shows its results.
 SHOWN = {
     "install": 0,
     "on": 0,
@@ -35,7 +35,7 @@ SHOWN = {
 def cells(
     vendor: Provider, tracking: TrackingServer, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """Execute the notebook in a user's environment, and return its cells of code by their ids."""
+    """Execute the notebook in a user's environment, and return its code cells by their ids."""
     environment = {**vendor.environment, "MLFLOW_TRACKING_URI": tracking.uri}
     notebook = nbformat.read(QUICKSTART, as_version=4)
     done = executed(notebook, tmp_path_factory.mktemp("quickstart"), environment)
@@ -44,14 +44,14 @@ def cells(
 
 
 def test_no_output_is_stored() -> None:
-    """What it shows is for its reader's own traces."""
+    """The notebook is stored without outputs, as each reader makes their own traces."""
     stored = nbformat.read(QUICKSTART, as_version=4)
     ran = [cell for cell in stored.cells if cell.get("outputs") or cell.get("execution_count")]
     assert [] == ran
 
 
 def test_each_cell_shows_its_own_traces(cells: dict[str, Any], tracking: TrackingServer) -> None:
-    """Those of the prompts that stand in it."""
+    """Each cell shows the traces of the prompts in its code."""
     traces = traces_by_prompt(tracking.uri, "litellm-quickstart")
     expected = {
         name: {trace for prompt, trace in traces.items() if prompt in cell.source}
@@ -63,5 +63,5 @@ def test_each_cell_shows_its_own_traces(cells: dict[str, Any], tracking: Trackin
 
 
 def test_the_tool_is_called(cells: dict[str, Any]) -> None:
-    """By the model's own arguments."""
+    """The tool is called with the model's own arguments."""
     assert "get_weather" in str(cells["tool"].outputs)

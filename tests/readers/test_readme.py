@@ -1,4 +1,4 @@
-"""The README, followed to the letter, ends at a trace in MLflow's UI."""
+"""The README's instructions lead to a trace in MLflow's UI."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ HERE = ".venv/bin/python"
 
 
 def address(printed: str) -> str:
-    """Return the address among what the demo prints."""
+    """Return the address in the demo's output."""
     [found] = [word for word in printed.split() if word.startswith("http://localhost")]
     return found
 
 
 def parts(command: str) -> tuple[list[str], dict[str, str]]:
-    """Return a command of a shell, and the variables before it."""
+    """Return a shell command, and the variables before it."""
     words = shlex.split(command)
     variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
     return words[len(variables) :], dict(word.split("=", 1) for word in variables)
@@ -35,7 +35,7 @@ def parts(command: str) -> tuple[list[str], dict[str, str]]:
 
 @pytest.mark.timeout(400)
 def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
-    """By the command and the address that it prints."""
+    """The command and the address in its output lead to the traces in the UI."""
     *_, demo = blocks("README.md", "shell")[0].strip().split(" && ")
     command = shlex.split(demo.replace(HERE, sys.executable))
     done = subprocess.run(
@@ -49,7 +49,7 @@ def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
         until(lambda: server.answers(f"{there}health"), STARTING_S, "the server")
         page.goto(url)
         page.set_default_timeout(60_000)
-        # A hint stands over the list, the first time.
+        # The UI shows a hint over the list, the first time.
         page.add_locator_handler(page.get_by_text("Got it"), lambda hint: hint.click())
         page.get_by_text("Say hello.").first.click()
         page.get_by_text("litellm-completion").first.wait_for()

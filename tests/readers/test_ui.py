@@ -1,8 +1,8 @@
 """
-What MLflow's UI shows of each kind of call, in a real browser.
+MLflow's UI shows each kind of call as documented, in a real browser.
 
-Screenshots go to the tests' temporary folder; with ``UI_SCREENSHOTS=docs/images`` those that the
-documentation shows go there.
+Screenshots go to the tests' temporary folder; with ``UI_SCREENSHOTS=docs/images`` the screenshots
+of the documentation go there.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from processes import Provider, TrackingServer
 
-# A server, a provider and a browser start with the first.
+# The first test starts a server, a provider and a browser.
 pytestmark = pytest.mark.timeout(300)
 
 FOLDER = os.environ.get("UI_SCREENSHOTS")
-# Those of the documentation, by their kinds.
+# The documentation's screenshots, by their kinds of calls.
 SHOWN = {"conversation": "chat", "picture": "picture", "reasoning": "reasoning"}
-# How YAML and JSON begin, which the UI falls back to.
+# The start of YAML and JSON, which the UI shows as a fallback.
 RAW = re.compile(r"^(- |[{[]|(role|content|parts|type|message): )")
 
 QUESTION = ["User", "How is the weather in Paris?"]
@@ -46,11 +46,11 @@ REFUSED = ["Assistant", "I cannot help with that."]
 
 
 def said(text: str) -> list[str]:
-    """Return what the provider answers to a text, as the UI shows it."""
+    """Return the provider's response to a text, as the UI shows it."""
     return ["Assistant", f"You said: {text}"]
 
 
-# By its kind, what is shown of a call's messages and of its answer's, to the line.
+# By kind: the lines shown for a call's messages, and for its response's.
 CHATS: dict[str, tuple[list[str], list[str]]] = {
     "conversation": (["System", "Be brief.", *TOOL_LOOP], said("And tomorrow?")),
     "developer": (["System", "Be very brief.", *TOOL_LOOP], said("And tomorrow?")),
@@ -80,9 +80,9 @@ CHATS: dict[str, tuple[list[str], list[str]]] = {
     "gemini picture": (["User", "See?"], said("See?")),
     "router": (["User", "Hello."], said("Hello.")),
 }
-# What stands below the messages, by its name.
+# The heading below the messages, by kind.
 BESIDE = {"responses": "instructions", "messages": "system"}
-# Of those that have no messages, what is read in the inputs, and in the outputs.
+# For kinds without messages: a text in the inputs, and a text in the outputs.
 OTHERS = {
     "text": ("Once upon a time", "You said: Once upon a time"),
     "interaction": ("Hello.", "You said: Hello."),
@@ -104,7 +104,7 @@ FAILED = {
 
 @pytest.fixture(scope="session")
 def opened(vendor: Provider, tracking: TrackingServer) -> Iterator[Callable[[str], list[str]]]:
-    """Make calls by their kinds, each once, and tell where their traces are."""
+    """Make each kind of call once, and provide the ids of their traces."""
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(tracking.uri)
     experiment = mlflow.set_experiment("litellm").experiment_id
@@ -127,7 +127,7 @@ def _traced(call: Callable[[], Any], *, fails: bool) -> str:
 def show(
     opened: Callable[[str], list[str]], page: Page, tmp_path: Path
 ) -> Iterator[Callable[[str], TracePage]]:
-    """Open the trace of a call; what is shown in the end is saved."""
+    """Open the trace of a call; save a screenshot at the end."""
     traces = {}
 
     def show(kind: str) -> TracePage:
@@ -143,7 +143,7 @@ def show(
 
 @pytest.mark.parametrize("kind", CHATS)
 def test_chat_is_shown_as_one(kind: str, show: Callable[[str], TracePage]) -> None:
-    """Who said what, tools with their arguments, reasoning and pictures, and nothing raw."""
+    """A chat shows roles, texts, tools with arguments, reasoning and pictures, and nothing raw."""
     asked, answered = CHATS[kind]
     trace = show(kind)
     trace.body.get_by_text(answered[-1]).first.wait_for()
@@ -161,7 +161,7 @@ def test_chat_is_shown_as_one(kind: str, show: Callable[[str], TracePage]) -> No
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_call_is_shown(kind: str, show: Callable[[str], TracePage]) -> None:
-    """What was asked and what came."""
+    """Another call shows its input and its output."""
     asked, answered = OTHERS[kind]
     trace = show(kind)
     assert asked in "\n".join(trace.inputs())
@@ -170,7 +170,7 @@ def test_other_call_is_shown(kind: str, show: Callable[[str], TracePage]) -> Non
 
 @pytest.mark.parametrize("kind", FAILED)
 def test_failure_is_shown(kind: str, show: Callable[[str], TracePage]) -> None:
-    """The exception first, and then what was asked, and what came before."""
+    """A failure shows the exception first, then the input, and the output before it."""
     asked, error, answered = FAILED[kind]
     trace = show(kind)
     trace.drawer.get_by_text("exception.type").wait_for()
@@ -181,7 +181,7 @@ def test_failure_is_shown(kind: str, show: Callable[[str], TracePage]) -> None:
 
 
 def test_tokens_cost_and_latency_are_shown(show: Callable[[str], TracePage]) -> None:
-    """Of the trace and of its span."""
+    """Tokens, cost and latency are shown for the trace and for its span."""
     trace = show("conversation")
     told = " ".join(trace.head)
     info = mlflow.get_trace(str(mlflow.get_last_active_trace_id())).info

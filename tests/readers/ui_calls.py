@@ -1,4 +1,4 @@
-"""What the UI is to show of: a call of each kind, made against the loopback provider."""
+"""A call of each kind that the UI should show, made against the loopback provider."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOOLS = [{"type": "function", "function": FUNCTION}]
 CALLED = {"name": "get_weather", "arguments": '{"location": "Paris"}'}
 WIDTH, HEIGHT = 240, 90
 SPOKEN = {"role": "user", "content": "And tomorrow?"}
-# A conversation of all roles that the UI takes.
+# A conversation with all roles that the UI supports.
 CONVERSATION: list[dict[str, Any]] = [
     {"role": "system", "content": "Be brief."},
     {"role": "user", "content": "How is the weather in Paris?"},
@@ -46,7 +46,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png() -> bytes:
-    """Return a picture that a browser can draw."""
+    """Return a picture that a browser can show."""
     row = b"\0" + b"".join(bytes((30, 90 + x // 2, 200 - x // 2)) for x in range(WIDTH))
     head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
     # Not compressed, as a picture of a few bytes would not become an attachment.
@@ -61,7 +61,7 @@ PDF = f"data:application/pdf;base64,{base64.b64encode(b'%PDF-1.4' + bytes(3000))
 
 
 def user(*parts: Any) -> list[dict[str, Any]]:
-    """Return the messages of a user who says a text, or shows something with it."""
+    """Return the messages of a user with a text, or with other content."""
     first, *rest = parts
     return [
         {"role": "user", "content": [{"type": "text", "text": first}, *rest] if rest else first}
@@ -69,14 +69,14 @@ def user(*parts: Any) -> list[dict[str, Any]]:
 
 
 def pictured() -> litellm.ModelResponse:
-    """Return a chat completion with a picture, as models of pictures answer."""
+    """Return a chat completion with a picture, as image models return it."""
     images = [{"type": "image_url", "index": 0, "image_url": {"url": PICTURE}}]
     message = {"role": "assistant", "content": "Here you are.", "images": images}
     return litellm.ModelResponse(choices=[{"message": message, "finish_reason": "stop"}])
 
 
 class Calls:
-    """Calls each kind of function; the name of a method, or of an entry, is that of a kind."""
+    """Calls each kind of function; a kind is the name of a method or of an entry."""
 
     def __init__(self, vendor: Provider) -> None:
         self.openai = {**KEY, "api_base": vendor.openai_base, "model": "openai/gpt-4o-mini"}
@@ -84,16 +84,16 @@ class Calls:
         self.base = {**KEY, "api_base": vendor.openai_base}
 
     def chat(self, messages: Any, **arguments: Any) -> Any:
-        """Complete a chat, and read the answer to its end where it streams."""
+        """Complete a chat, and read the response to its end if it streams."""
         response = litellm.completion(messages=messages, **{**self.openai, **arguments})
         return list(response) if arguments.get("stream") else response
 
     def responses(self, asked: Any, **arguments: Any) -> Any:
-        """Ask OpenAI's responses."""
+        """Call OpenAI's responses API."""
         return litellm.responses(input=asked, **self.openai, **arguments)
 
     def messages(self, messages: Any, **arguments: Any) -> Any:
-        """Ask Anthropic's messages, which LiteLLM has async alone."""
+        """Call Anthropic's messages API, which LiteLLM only has async."""
         model = {"model": "anthropic/claude-sonnet-4-5-20250929", "max_tokens": 100}
         asked = {**self.vendor, **model, "messages": messages, **arguments}
         # Playwright's loop runs in the tests' thread.
@@ -103,7 +103,7 @@ class Calls:
             ).result()
 
     def gemini(self, *parts: Any, **arguments: Any) -> Any:
-        """Ask Gemini's own API."""
+        """Call Gemini's own API."""
         contents = [{"role": "user", "parts": list(parts)}]
         known = {**KEY, "api_base": f"{self.vendor['api_base']}/v1beta"}
         model = "gemini/gemini-2.5-flash"
@@ -111,7 +111,7 @@ class Calls:
         return ask(model=model, contents=contents, **known, **arguments)
 
     def router(self, text: str) -> Any:
-        """Have a Router ask a deployment that fails, and then one that does not."""
+        """Make a Router call a deployment that fails, and then one that does not."""
         deployments = [
             {
                 "model_name": "broken",
@@ -124,7 +124,7 @@ class Calls:
         return router.completion(model="broken", messages=user(text))
 
     def of_chat(self) -> dict[str, Callable[[], Any]]:
-        """Return what makes each call that the UI shows messages of."""
+        """Return a function for each kind of call with messages in the UI."""
         picture = {"type": "image_url", "image_url": {"url": PICTURE}}
         file = {"type": "file", "file": {"file_data": PDF, "filename": "a.pdf"}}
         block = {"type": "base64", "media_type": "image/png", "data": PICTURE.partition(",")[2]}
@@ -169,7 +169,7 @@ class Calls:
         }
 
     def of_others(self) -> dict[str, Callable[[], Any]]:
-        """Return what makes each call that has no messages."""
+        """Return a function for each kind of call without messages."""
         document = {"type": "document_url", "document_url": "https://example.com/a.pdf"}
         talk = ("talk.wav", b"RIFF" + bytes(50))
         return {

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-# Else a panel for the UI's assistant opens over the page, the first time.
+# Otherwise the UI's assistant opens a panel over the page, the first time.
 WELCOMED = """
 localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
 localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
@@ -20,37 +20,37 @@ PATIENCE_MS = 60_000
 
 class TracePage:
     """
-    One trace, opened.
+    The open page of one trace.
 
     Args:
-        page: The browser's.
+        page: The browser's page.
         server: The URL of the tracking server.
-        experiment_id: The experiment that the trace is in.
+        experiment_id: The trace's experiment.
         trace_id: The trace.
     """
 
     def __init__(self, page: Page, server: str, experiment_id: str, trace_id: str) -> None:
         self._page = page
         page.set_default_timeout(PATIENCE_MS)
-        # The UI would stay on the trace before, as an address's part behind # loads nothing.
+        # The UI would stay on the previous trace, as a new part behind # loads nothing.
         page.goto("about:blank")
         page.goto(f"{server}/#/experiments/{experiment_id}/traces?selectedEvaluationId={trace_id}")
         self._tab("Inputs / Outputs").wait_for()
 
     @property
     def drawer(self) -> Locator:
-        """What shows the trace, above the list of traces."""
-        # Not by role: a hint that the UI shows the first time hides the rest from readers.
+        """The element that shows the trace, above the list of traces."""
+        # Not by role: a first-time hint of the UI hides the rest from accessibility roles.
         return self._page.locator("[role=dialog]:has([role=tabpanel])")
 
     @property
     def body(self) -> Locator:
-        """What shows the span's inputs and outputs, by the UI's default."""
+        """The element that shows the span's inputs and outputs, in the UI's default view."""
         return self._page.get_by_test_id("model-trace-explorer-default-span-view")
 
     @property
     def head(self) -> list[str]:
-        """The lines above the tabs, and those of the list of spans."""
+        """The lines above the tabs, and the lines of the list of spans."""
         return self.drawer.inner_text().partition("Inputs / Outputs")[0].splitlines()
 
     def open(self, tab: str) -> None:
@@ -76,18 +76,18 @@ class TracePage:
         return _filled(inputs), _filled(outputs)
 
     def unfold(self) -> None:
-        """Show the reasoning, which the UI folds."""
+        """Show the reasoning, which the UI collapses."""
         for button in self.body.locator("button", has_text="Reasoning").all():
             button.click()
 
     def has_pictures(self) -> bool:
-        """Tell whether there are pictures, and the browser draws them all."""
+        """Return whether there are pictures, and the browser has loaded them all."""
         pictures = self.body.locator("img")
         pictures.first.wait_for()
         return bool(pictures.evaluate_all(LOADED))
 
     def save(self, path: Path) -> None:
-        """Save what the browser shows of the trace."""
+        """Save a screenshot of the trace."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.drawer.screenshot(path=path)
 

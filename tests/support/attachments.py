@@ -1,4 +1,4 @@
-"""Reads what a span refers to, rather than holds, back through MLflow's public API."""
+"""Reads attachments of a span, which it holds as references, through MLflow's public API."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFERENCE = re.compile(r"mlflow-attachment://[^\s\"]+")
 
 
 def references(value: Any) -> list[str]:
-    """Return the references to attachments in plain data, each once, in their order."""
+    """Return the references to attachments in JSON data, each once, in their order."""
     return list(dict.fromkeys(REFERENCE.findall(json.dumps(value))))
 
 
@@ -32,12 +32,12 @@ def content(reference: str) -> tuple[str, bytes]:
 
 
 def contents(value: Any) -> list[tuple[str, bytes]]:
-    """Return the media types and the bytes of all that plain data refers to."""
+    """Return the media types and the bytes of all attachments in JSON data."""
     return [content(reference) for reference in references(value)]
 
 
 def resolved(value: Any) -> Any:
-    """Return plain data with its references replaced by the bytes that they stand for."""
+    """Return JSON data with each reference replaced by its attachment's bytes."""
     if isinstance(value, dict):
         return {key: resolved(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -47,5 +47,5 @@ def resolved(value: Any) -> Any:
 
 
 def size(span: Span) -> int:
-    """Return how many bytes a span takes in a store."""
+    """Return the size of a span in a store, in bytes."""
     return len(json.dumps(span.to_dict()).encode())

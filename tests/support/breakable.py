@@ -1,4 +1,4 @@
-"""Finds what of MLflow's tracing a call is traced with, and breaks it."""
+"""Finds the MLflow tracing functions that a traced call uses, and breaks them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mlflow_litellm._tracing import mlflow_compat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What runs before calls, or by itself.
+# Modules that run before calls, or on their own.
 ELSEWHERE = ("__main__", "_cli", "_instrumentation.autolog", "proxy")
 SWITCHING = "mlflow.utils.autologging_utils"
 
 
 def _modules() -> Iterator[Any]:
-    """Return the modules that a call may pass through."""
+    """Yield the modules that a call may pass through."""
     root = Path(mlflow_litellm.__path__[0])
     # Not pkgutil.walk_packages(), which imports the proxy's handler, and so switches tracing on.
     for file in sorted(root.rglob("*.py")):
@@ -34,7 +34,7 @@ def _modules() -> Iterator[Any]:
 
 
 def _called(module: Any) -> Iterator[tuple[Any, str]]:
-    """Return what functions of MLflow's a module has, and those that it reaches through mlflow."""
+    """Yield the MLflow functions that a module imports, or reaches through mlflow."""
     for name, value in vars(module).items():
         if inspect.isfunction(value) and value.__module__.startswith("mlflow."):
             yield module, name
@@ -44,14 +44,14 @@ def _called(module: Any) -> Iterator[tuple[Any, str]]:
 
 
 def _looked_up() -> Iterator[tuple[Any, str]]:
-    """Return the functions of MLflow's without a public name."""
+    """Yield the MLflow functions without a public name."""
     for name in mlflow_compat.NAMES:
         if name.module != SWITCHING and inspect.isfunction(name.find()):
             yield importlib.import_module(name.module), name.attribute
 
 
 def _breakable() -> dict[str, tuple[Any, str]]:
-    """Return all that may break: found by looking, so that what is new is broken as well."""
+    """Return all breakable functions: searched for, so that new ones are included."""
     of_spans = {name for name, _ in inspect.getmembers(LiveSpan) if not name.startswith("_")}
     called = [found for module in _modules() for found in _called(module)]
     functions = [*called, *_looked_up()]
@@ -66,13 +66,13 @@ BREAKABLE = _breakable()
 
 
 def raising(what: str, error: BaseException) -> Any:
-    """Return what raises `error` in the place of a function, a method, or a property."""
+    """Return an object that raises `error` in place of a function, a method, or a property."""
 
     def broken(*_: Any, **__: Any) -> Any:
         raise error
 
     def detached_and_broken(token: Any) -> None:
-        # After the deed: nobody could take the span out of the context otherwise.
+        # After the real work: otherwise nobody could remove the span from the context.
         detach_span_from_context(token)
         raise error
 

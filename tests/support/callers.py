@@ -1,4 +1,4 @@
-"""Calls LiteLLM the sync and the async way, behind one face, so that one test does both."""
+"""Calls LiteLLM in the sync and the async way through one interface, so that a test does both."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
 
 MODEL = "openai/gpt-4o-mini"
-# Of these, one that this LiteLLM has a price for.
+# The first of these that this LiteLLM has a price for.
 _CLAUDES = ("claude-sonnet-4-5-20250929", "claude-sonnet-4-20250514")
 ANTHROPIC = f"anthropic/{next(name for name in _CLAUDES if name in litellm.model_cost)}"
-# What LiteLLM makes of a provider's 500: the latter up to some 1.7x.
+# LiteLLM's exceptions for a provider's 500: the latter up to about 1.7x.
 SERVER_ERROR = (litellm.InternalServerError, litellm.APIError)
 
-# Versions of LiteLLM between some 1.7x and 1.9x take an async answer that breaks off for a whole.
+# Versions of LiteLLM from about 1.7x to 1.9x take a broken async response for a complete one.
 HIDES_BREAKS = "Transfer incomplete, but continuing" in inspect.getsource(aiohttp_transport)
 
 
 def skip_hidden_break(caller: Caller) -> None:
-    """Skip a test of a connection that breaks where LiteLLM does not tell."""
+    """Skip a test of a broken connection if LiteLLM hides the break."""
     if HIDES_BREAKS and isinstance(caller, AsyncCaller):
         pytest.skip("LiteLLM takes a broken answer for a whole one.")
 
 
-# Older ones have Anthropic's messages for no other vendor.
+# Older ones have Anthropic's messages for no other provider.
 needs_all_messages = pytest.mark.skipif(
     inspect.iscoroutinefunction(litellm.anthropic.messages.create),
     reason="LiteLLM has these of Anthropic alone, and async",
@@ -41,7 +41,7 @@ needs_all_messages = pytest.mark.skipif(
 
 
 def user(text: str) -> list[dict[str, Any]]:
-    """Return the messages of one user's turn."""
+    """Return the messages of one user turn."""
     return [{"role": "user", "content": text}]
 
 
@@ -54,7 +54,7 @@ class Caller:
         self.provider = provider
 
     def arguments(self, text: str, **kwargs: Any) -> dict[str, Any]:
-        """Return the arguments of a call that says `text` to the provider."""
+        """Return the arguments of a call that sends `text` to the provider."""
         kwargs.setdefault("model", MODEL)
         is_anthropic = kwargs["model"].startswith("anthropic/")
         base = self.provider.anthropic_base if is_anthropic else self.provider.openai_base
@@ -74,7 +74,7 @@ class Caller:
         raise NotImplementedError
 
     def close(self, stream: Any) -> None:
-        """Close a stream, if LiteLLM's can be closed: older ones cannot."""
+        """Close a stream, if LiteLLM can: older versions cannot."""
         raise NotImplementedError
 
     def stream(self, text: str, **kwargs: Any) -> list[Any]:
@@ -115,7 +115,7 @@ class AsyncCaller(Caller):
 
     @classmethod
     def stop(cls) -> None:
-        """End what LiteLLM left running on the loop, and the loop."""
+        """Stop the tasks that LiteLLM left on the loop, and the loop."""
 
         async def end() -> None:
             tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -127,7 +127,7 @@ class AsyncCaller(Caller):
         cls._loop.close()
 
     def run(self, make: Callable[[], Any]) -> Any:
-        """Make an awaitable on the loop, as user code does, and return what it gives."""
+        """Await an awaitable on the loop, as user code does, and return its result."""
 
         async def main() -> Any:
             return await make()

@@ -1,4 +1,4 @@
-"""Runs programs as children of a process that has imported all, which saves seconds each."""
+"""Runs programs as children of a process with all imports done, which saves seconds each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 AT_ONCE = 8
-# What a first call imports, and no name of it: programs import what they use.
+# Imports of a first call, without their names: programs import the names that they use.
 IMPORTED = [
     "litellm",
     "litellm.proxy._types",
@@ -45,13 +45,13 @@ exec(next_program())
 
 class Ended(NamedTuple):
     """
-    How a program ended.
+    The result of a program.
 
     Attributes:
-        code: Its exit code, negative by a signal, None where it hung.
-        stdout: What it printed.
-        stderr: What else it said.
-        seconds: How long it ran.
+        code: Its exit code, negative for a signal, None if it hung.
+        stdout: Its standard output.
+        stderr: Its standard error.
+        seconds: Its run time.
     """
 
     code: int | None
@@ -62,11 +62,12 @@ class Ended(NamedTuple):
 
 class Parent:
     """
-    A process that runs a set-up, and then programs as children of its own, which have its names.
+    A process that runs a set-up, and then programs as its children, which inherit its names.
 
     Args:
-        setup: What is run once, with all imported. It may start no thread: a child would lack it.
-        folder: Where it runs.
+        setup: Code that runs once, after the imports. It must start no thread: a child would lack
+            it.
+        folder: The working folder.
     """
 
     def __init__(self, setup: str, folder: Path) -> None:
@@ -81,7 +82,7 @@ class Parent:
         assert self._told() == "ready"
 
     def begin(self, code: str, folder: Path, **environment: str) -> None:
-        """Begin a program in a folder with MLflow's default store, maybe in another environment."""
+        """Start a program in a folder with MLflow's default store, maybe in another environment."""
         assert self._process.stdin
         scripts.provide_store(folder)
         (folder / "script.py").write_text(dedent(code))
@@ -91,14 +92,14 @@ class Parent:
         self._process.stdin.flush()
 
     def next_ended(self) -> tuple[Path, Ended]:
-        """Wait for a program to end, and return where it ran, and how it ended."""
+        """Wait for a program to end, and return its folder and its result."""
         name, code, seconds = self._told()
         folder = Path(name)
         said = [(folder / file).read_text() for file in ("stdout", "stderr")]
         return folder, Ended(code, *said, seconds)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the process."""
         self._process.communicate()
 
     def _told(self) -> Any:
@@ -108,34 +109,34 @@ class Parent:
 
 @functools.cache
 def _warm() -> Parent:
-    """Return the process that is there for all tests, and ends as they do."""
+    """Return the process that all tests share, and that ends with them."""
     return Parent("", Path(tempfile.gettempdir()))
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as `scripts.run` does, but where it makes no difference that all is imported."""
+    """Run a script as `scripts.run` does, for scripts that do not depend on a fresh import."""
     parent = _warm()
     parent.begin(code, folder, **scripts.as_users_have_it(**environment))
     while True:
         where, ended = parent.next_ended()
-        # A test that was given up has left one behind.
+        # An interrupted test has left one behind.
         if where == folder:
             return subprocess.CompletedProcess([], ended.code, ended.stdout, ended.stderr)
 
 
 def succeed(code: str, folder: Path, **environment: str) -> str:
-    """Run a script that must end well, and return what it printed on standard output."""
+    """Run a script that must succeed, and return its standard output."""
     return scripts.stdout_of(run(code, folder, **environment))
 
 
 def run_each(programs: Mapping[str, str], setup: str, folder: Path) -> dict[str, Ended]:
     """
-    Run programs, some at once, each in a folder of its own with MLflow's default store in it.
+    Run programs, some at once, each in its own folder with MLflow's default store.
 
     Args:
         programs: Their code, by their names; the folders are numbered from 0.
-        setup: What is run once before them, and is in their names.
-        folder: Where the folders are made.
+        setup: Code that runs once before them; they inherit its names.
+        folder: The parent of their folders.
     """
     parent = Parent(f"{dedent(setup)}\nimport warnings\nwarnings.simplefilter('ignore')", folder)
     names = {folder / str(number): name for number, name in enumerate(programs)}

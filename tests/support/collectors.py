@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 class Received:
     """
-    The spans that came, as they came.
+    The received spans, unchanged.
 
     Attributes:
         spans: Each span, in OTLP's own message.
-        services: The names of the services that they came from.
+        services: The names of the services that sent them.
     """
 
     def __init__(self) -> None:
@@ -39,14 +39,14 @@ class Received:
             self.spans += [span for scope in item.scope_spans for span in scope.spans]
 
     def root(self, text: str = "") -> tuple[str, dict[str, Any]]:
-        """Return name and attributes of the only root that came, of those that hold a text."""
+        """Return name and attributes of the only received root span that contains a text."""
         roots = [span for span in self.spans if not span.parent_span_id]
         [span] = [span for span in roots if text in str(span)]
         return span.name, attributes(span)
 
 
 class HttpCollector(Received, ThreadingHTTPServer):
-    """Takes spans by OTLP over HTTP."""
+    """Receives spans by OTLP over HTTP."""
 
     protocol = "http/protobuf"
 
@@ -56,7 +56,7 @@ class HttpCollector(Received, ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Return where spans are taken."""
+        """Return the URL for spans."""
         return f"http://127.0.0.1:{self.server_port}/v1/traces"
 
 
@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class GrpcCollector(Received):
-    """Takes spans by OTLP over gRPC."""
+    """Receives spans by OTLP over gRPC."""
 
     protocol = "grpc"
 
@@ -90,11 +90,11 @@ class GrpcCollector(Received):
 
     @property
     def endpoint(self) -> str:
-        """Return where spans are taken."""
+        """Return the address for spans."""
         return f"http://127.0.0.1:{self.port}"
 
     def Export(self, request: Any, _: Any) -> ExportTraceServiceResponse:  # noqa: N802 - gRPC's.
-        """Take one request."""
+        """Receive one request."""
         self.take(request)
         return ExportTraceServiceResponse()
 
@@ -119,7 +119,7 @@ def over_grpc() -> Iterator[GrpcCollector]:
 
 
 def attributes(holder: Any) -> dict[str, Any]:
-    """Return the attributes of a span, an event or a resource, as plain data."""
+    """Return the attributes of a span, an event or a resource, as JSON types."""
     return {item.key: _value(item.value) for item in holder.attributes}
 
 
@@ -131,5 +131,5 @@ def _value(value: Any) -> Any:
 
 
 def to_jsonable(told: dict[str, Any], name: str) -> Any:
-    """Return what an attribute says in JSON."""
+    """Return an attribute's value, parsed from JSON."""
     return json.loads(told[name])

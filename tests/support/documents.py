@@ -1,4 +1,4 @@
-"""Reads the documentation's pages, which tests run, and writes what is measured into them."""
+"""Reads the documentation's pages, which tests run, and writes measurements into them."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ def pages() -> list[str]:
 
 
 def text(page: str) -> str:
-    """Return a page as it is written."""
+    """Return a page's source."""
     return (ROOT / page).read_text(encoding="utf-8")
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Return a page's blocks of code in a language, in their order."""
+    """Return a page's code blocks in a language, in their order."""
     return [code for found, code in _BLOCK.findall(text(page)) if found == language]
 
 
 def put_between(begin: str, end: str, made: str, page: Path) -> None:
-    """Write something into a page, in the place of what stands between two marks."""
+    """Replace the text between two marks of a page."""
     between = re.compile(f"(?<={re.escape(begin)}).*(?={re.escape(end)})", re.DOTALL)
     page.write_text(between.sub(lambda _: f"\n\n{made}\n\n", page.read_text()))
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

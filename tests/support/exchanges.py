@@ -1,4 +1,4 @@
-"""What the exchanges in ``provider/exchanges`` say, and how LiteLLM is called to get them."""
+"""The data of the exchanges in ``provider/exchanges``, and the LiteLLM calls that get them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARAMETERS = {"type": "object", "properties": STRINGS, "required": ["location"]}
 TOOLS = [{"type": "function", "function": {"name": "get_weather", "parameters": PARAMETERS}}]
 COUNTED = {"stream_options": {"include_usage": True}}
 AWS = {
-    # A key given as such would be sent in the place of AWS's signature.
+    # An explicit key would be sent in place of AWS's signature.
     "api_key": None,
     "aws_access_key_id": "very-secret",
     "aws_secret_access_key": "very-secret",
@@ -35,22 +35,22 @@ CLAUDE_CACHE = {
 @dataclass(frozen=True)
 class Exchange:
     """
-    One provider's answer.
+    The response of one provider.
 
     Attributes:
         provider: LiteLLM's name of the provider.
-        model: The model asked for, by LiteLLM's name.
-        answered: The model that answers.
-        tool_call_id: The id of the tool call, as LiteLLM gives it.
+        model: The requested model, by LiteLLM's name.
+        answered: The model in the response.
+        tool_call_id: The id of the tool call, as LiteLLM returns it.
         tokens: Tokens by MLflow's names.
-        base: What the provider's `api_base` ends with.
-        arguments: What the call needs further.
-        signature: The signature of the thinking block, where there is one.
-        reasons: Whether the reasoning is told.
-        details: Some of what LiteLLM tells of the usage, by field.
-        counts: Whether a stream counts tokens unasked.
-        price: Whether LiteLLM's list has one, or the provider tells what the call cost.
-        differs: What LiteLLM leaves out of a stream, or puts elsewhere; paths in the outputs.
+        base: The end of the provider's `api_base`.
+        arguments: Further arguments of the call.
+        signature: The signature of the thinking block, if there is one.
+        reasons: Whether the response has the reasoning.
+        details: Some of the fields of LiteLLM's usage.
+        counts: Whether a stream counts tokens without a request for it.
+        price: Whether LiteLLM's list has one, or the response has the cost.
+        differs: Fields that LiteLLM leaves out of a stream, or moves; paths in the outputs.
     """
 
     provider: str
@@ -68,7 +68,7 @@ class Exchange:
     differs: tuple[str, ...] = ()
 
     def api_base(self, caller: Caller) -> str:
-        """Return where the provider is."""
+        """Return the provider's address."""
         return caller.provider.replay_base(self.provider) + self.base
 
     def asked(self, caller: Caller) -> dict[str, Any]:
@@ -77,11 +77,11 @@ class Exchange:
         return {**known, **self.arguments}
 
     def complete(self, caller: Caller) -> Any:
-        """Ask for the whole answer."""
+        """Request the whole response."""
         return caller.complete(QUESTION, **self.asked(caller))
 
     def stream(self, caller: Caller, **kwargs: Any) -> list[Any]:
-        """Ask for the streamed answer, and return its chunks."""
+        """Request the streamed response, and return its chunks."""
         return caller.stream(QUESTION, **self.asked(caller), **kwargs)
 
 
@@ -139,7 +139,7 @@ GEMINI = Exchange(
     "gemini",
     "gemini/gemini-3.5-flash",
     "gemini-3.5-flash",
-    # LiteLLM's way of having the signature come back with the tool's result.
+    # LiteLLM's way to return the signature with the tool's result.
     f"k3vq8zt1__thought__{GEMINI_SIGNATURE}",
     tokens(564, 78, cache_read_input_tokens=320),
     base="/v1beta",
@@ -176,7 +176,7 @@ VLLM = Exchange(
     base="/v1",
     details={"prompt_tokens_details": {"cached_tokens": 1024}},
     price=None,
-    # LiteLLM's own estimate, of streams alone.
+    # LiteLLM's own estimate, only for streams.
     differs=("usage.completion_tokens_details",),
 )
 

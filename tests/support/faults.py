@@ -1,4 +1,4 @@
-"""Ways to call LiteLLM, each with what its caller sees, to compare traced calls with untraced."""
+"""Ways to call LiteLLM, each with its caller's result, to compare traced calls with untraced."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
     from traces import Traces
 
-# What differs between any two answers.
+# Fields that differ between any two responses.
 _VOLATILE = ("id", "created")
 
 
 def told(result: Any) -> Any:
-    """Return an answer, or the chunks of one, as what can be compared with another's."""
+    """Return a response, or its chunks, in a form that can be compared with another's."""
     if isinstance(result, list):
         return [told(item) for item in result]
     if not hasattr(result, "model_dump"):
@@ -29,7 +29,7 @@ def told(result: Any) -> Any:
 
 
 def seen(call: Callable[[], Any]) -> Any:
-    """Return what a caller sees: the answer, or the exception."""
+    """Return the caller's result: the response, or the exception."""
     try:
         return told(call())
     except Exception as error:
@@ -41,7 +41,7 @@ class Ways:
     Calls the loopback provider in every way that takes another path through the package.
 
     Args:
-        provider: Whom they call.
+        provider: The provider to call.
     """
 
     def __init__(self, provider: LoopbackProvider) -> None:
@@ -53,7 +53,7 @@ class Ways:
         self._router = litellm.Router(
             [{"model_name": "group", "litellm_params": deployment}], num_retries=0
         )
-        # The traced calls are to be as the untraced ones: with nothing left to be imported.
+        # The traced calls must equal the untraced ones: nothing may be left to be imported.
         self.untraced = {name: seen(call) for name, call in self.calls.items()}
 
     @property
@@ -77,7 +77,7 @@ class Ways:
         }
 
     def differing(self) -> dict[str, Any]:
-        """Make all the calls; return those where the caller, or the provider, sees a difference."""
+        """Make all calls; return those that differ for the caller or the provider."""
         found = {}
         for name, call in self.calls.items():
             before = len(self.provider.requests)
@@ -88,7 +88,7 @@ class Ways:
         return found
 
     def assert_traced(self, traces: Traces) -> None:
-        """Check that one more call of each kind is traced, whatever was before."""
+        """Check that one more call of each kind is traced, whatever happened before."""
         names = ["async", "stream", "sync"]
         for name in names:
             with mlflow.tracing.context(tags={"after all": name}):

@@ -1,8 +1,8 @@
 """
-Forks a child for each program that is asked for on standard input, and tells how each ended.
+Forks a child for each program requested on standard input, and prints the result of each.
 
-A line is the path of a folder, with a ``script.py`` and maybe an ``environment.json`` to run it
-with. What the child prints goes to files beside them.
+A line is the path of a folder, with a ``script.py`` and maybe an ``environment.json`` for its run.
+The child's output goes to files beside them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-# What the longest test is given, on a machine that has much else to do.
+# The time limit of the longest test, on a busy machine.
 LONGEST_S = 300.0
 LOOK_S = 0.01
 
@@ -26,13 +26,13 @@ _running: dict[int, tuple[str, float]] = {}
 
 
 def next_program() -> Any:
-    """Return, in each child, the program to run; its parent is done when nobody asks any more."""
-    # What is there by now is not walked through, nor copied, by each child as it ends.
+    """Return, in each child, the program to run; the parent exits at the end of its input."""
+    # Freed of garbage and frozen, the present objects are not walked or copied by each child.
     gc.collect()
     gc.freeze()
     assert threading.active_count() == 1, "a child would lack the threads that the set-up started"
     _tell("ready")
-    # Unbuffered, so that what waits is seen.
+    # Unbuffered, so that waiting lines are seen.
     with open(0, "rb", buffering=0, closefd=False) as asked:
         while True:
             waiting, *_ = select.select([asked], [], [], LOOK_S if _running else None)
@@ -63,7 +63,7 @@ def _begin(folder: Path) -> Any:
 
 
 def _end(pid: int) -> None:
-    """Tell how a child ended, if it has, or was too long about it."""
+    """Print the result of a child, if it has ended or has timed out."""
     folder, since = _running[pid]
     seconds = time.monotonic() - since
     done, status = os.waitpid(pid, os.WNOHANG)

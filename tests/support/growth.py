@@ -1,4 +1,4 @@
-"""How the time that something takes grows with its input."""
+"""The growth of a function's time with its input."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from urllib.parse import clear_cache
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# In seconds of the processor's. What is as fast as this at the larger size holds nobody up.
+# In seconds of processor time. A time below this at the larger size delays nobody.
 _FAST = 0.02
-# Times what is in proportion. By the square, a tenfold input takes ten times that.
+# Times a proportional growth. With quadratic growth, a tenfold input takes ten times that.
 _TOLERATED = 4
 
 
 def is_linear(work: Callable[[int], Callable[[], Any]], *sizes: int) -> bool:
     """
-    Tell whether work takes time in proportion to its size, at most four times as much.
+    Return whether work takes time in proportion to its size, at most four times as much.
 
     Args:
-        work: Returns what is to be timed, with its input of a size.
-        sizes: From the smallest to the largest. Ends with the first that takes too long.
+        work: Returns the function to time, with its input of a size.
+        sizes: From the smallest to the largest. Stops at the first that takes too long.
     """
     first, *others = sizes
-    # A busy machine only makes it seem slower: what is fast once is fast.
+    # A busy machine only slows it down, so one fast run is enough.
     return all(any(_fits(work, first, size) for _ in range(3)) for size in others)
 
 

@@ -1,4 +1,4 @@
-"""Calls the kinds of LiteLLM's functions that come in pairs, sync and async, from one test."""
+"""Calls pairs of LiteLLM's functions, sync and async, from one test."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SECRET = "sk-very-secret"
 
 
 def is_async(caller: Caller) -> bool:
-    """Tell which way a caller calls."""
+    """Return whether a caller is async."""
     return isinstance(caller, AsyncCaller)
 
 
 def call(caller: Caller, name: str, holder: Any = litellm, **kwargs: Any) -> Any:
-    """Call a function of a pair, by its sync name, as the caller does."""
+    """Call a function of a pair, by its sync name, in the caller's way."""
     if not is_async(caller):
         return getattr(holder, name)(**kwargs)
     function = getattr(holder, f"a{name}")
@@ -27,11 +27,11 @@ def call(caller: Caller, name: str, holder: Any = litellm, **kwargs: Any) -> Any
 
 
 def openai(caller: Caller, **kwargs: Any) -> dict[str, Any]:
-    """Return arguments of a call that OpenAI's formats answer."""
+    """Return arguments of a call that OpenAI's formats serve."""
     known = {"model": "openai/gpt-4o-mini", "api_base": caller.provider.openai_base}
     return {**known, "api_key": SECRET, **kwargs}
 
 
 def without(outputs: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return outputs but for what differs between any two answers."""
+    """Return outputs without the fields that differ between any two responses."""
     return {key: value for key, value in outputs.items() if key not in names}

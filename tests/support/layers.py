@@ -1,4 +1,4 @@
-"""A model of what stands under LiteLLM's names: functions, wrappers, and who holds them."""
+"""A model of the functions under LiteLLM's names, of their wrappers, and of the holders of both."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @dataclass(eq=False)
 class Layer:
     """
-    One function of those that a call goes through.
+    One function in the chain of a call.
 
     Attributes:
-        function: What is called.
-        below: What that calls; None of LiteLLM's own.
+        function: The function.
+        below: The function that it calls; None for LiteLLM's own.
         is_ours: Whether it is this package's wrapper, and not another library's.
-        seen: How often another library's wrapper was called.
+        seen: The number of calls of another library's wrapper.
     """
 
     function: Any
@@ -32,20 +32,20 @@ class Layer:
     seen: int = 0
 
     def path(self) -> Iterator[Layer]:
-        """Yield it and all that is below it."""
+        """Yield it and all layers below it."""
         layer: Layer | None = self
         while layer is not None:
             yield layer
             layer = layer.below
 
     def holds(self, other: Layer | None) -> bool:
-        """Tell whether a call of it reaches another."""
+        """Return whether a call of it reaches another layer."""
         return any(layer is other for layer in self.path())
 
 
 @dataclass(eq=False)
 class Alias:
-    """A module that imported the function, and what it should hold."""
+    """A module that imported the function, and the layer that it should hold."""
 
     module: ModuleType
     layer: Layer
@@ -53,7 +53,7 @@ class Alias:
 
 @dataclass
 class Name:
-    """What must stand under one name of LiteLLM, and under its aliases."""
+    """The expected content of one name of LiteLLM, and of its aliases."""
 
     name: str
     top: Layer
@@ -65,15 +65,15 @@ class Name:
 
     @property
     def current(self) -> Any:
-        """What stands there."""
+        """The current object under the name."""
         return vars(litellm)[self.name]
 
     def places(self) -> list[Layer]:
-        """Return every function that somebody holds."""
+        """Return every function that a name or an alias holds."""
         return [self.top, *(alias.layer for alias in self.aliases), *self.captured]
 
     def enabled(self) -> None:
-        """Expect the wrapper on top, unless it is below another's, and in modules."""
+        """Expect the wrapper on top, unless it is below another library's, and in modules."""
         if not self.top.holds(self.ours):
             assert self.current is not self.top.function
             if self.ours is None or self.ours.below is not self.top:
@@ -83,7 +83,7 @@ class Name:
         self._expect(self.ours.below, self.ours)
 
     def disabled(self) -> None:
-        """Expect what is below the wrapper, unless another's covers it, and in modules."""
+        """Expect the layer below the wrapper, unless another's covers it, and in modules."""
         if self.ours is not None:
             self.top = self.ours.below if self.top is self.ours else self.top
             self._expect(self.ours, self.ours.below)
@@ -95,9 +95,10 @@ class Name:
 
     def may_restore(self) -> bool:
         """
-        Tell whether what was remembered can be told from a wrapper on top of ours.
+        Return whether the remembered object differs from a wrapper on top of ours.
 
-        Not where it has a wrapper of ours that was taken off since, nor where it goes deeper.
+        False if it contains a wrapper of ours that was removed since, or if it is deeper in the
+        chain.
         """
         known = self.remembered
         if known is None or self.is_cut:
@@ -107,12 +108,12 @@ class Name:
         return not self.top.holds(self.ours) or known is self.ours.below
 
     def restore(self) -> None:
-        """Put back what was remembered, whatever stands there now."""
+        """Put the remembered object back, whatever is there now."""
         self.is_cut = self.top.holds(self.ours) and not self.remembered.holds(self.ours)
         self.put(self.remembered)
 
     def put(self, layer: Layer) -> None:
-        """Have something stand there, as another library does."""
+        """Put a layer there, as another library does."""
         setattr(litellm, self.name, layer.function)
         self.top = layer
 
@@ -128,7 +129,7 @@ def covered_by_wrapt(layer: Layer) -> Any:
 
 
 def covered_by_closure(layer: Layer) -> Any:
-    """Return a wrapper of the other kind."""
+    """Return a wrapper that is a closure."""
     wrapped = layer.below.function
 
     @functools.wraps(wrapped)

@@ -1,4 +1,4 @@
-"""Starts what tests need as processes of their own: the loopback provider, a tracking server."""
+"""Starts processes for tests: the loopback provider, a tracking server."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 
-# What this process sets for its own tests, and what a developer's shell may hold.
+# Variables that this process sets for its own tests, or that a developer's shell may have.
 CLEARED = ("MLFLOW_", "OTEL_", "LITELLM_", "DATABRICKS_")
 SETTINGS = {
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # So that tests wait less for traces.
+    # Shorter waits for traces in tests.
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "200",
 }
-# MLflow's own, where that is what is measured.
+# MLflow's defaults, for measurements of them.
 AS_USERS_HAVE_IT = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
-# Has Python find what stands beside this file.
+# Lets Python find the modules beside this file.
 BESIDE = {
     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 }
@@ -39,31 +39,31 @@ STOPPING_S = 45.0
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """Return the developer's environment without what is MLflow's and LiteLLM's there, and more."""
+    """Return the developer's environment without MLflow's and LiteLLM's variables, and add some."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(CLEARED)}
     return {**kept, **SETTINGS, **more}
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port without a listener."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
 
 
 def until(found: Callable[[], Any], seconds: float, what: str, every: float = 0.05) -> Any:
-    """Return what another process brings about, as soon as it is there; look so often."""
+    """Poll for the result of another process, and return it; fail after some seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if result := found():
             return result
-        # Nothing in this process tells of it.
+        # No event in this process signals it.
         time.sleep(every)
     raise TimeoutError(what)
 
 
 def resident_kb(pid: int | str = "self") -> int:
-    """Return how much memory a process has, in KiB; Linux tells."""
+    """Return a process's resident memory, in KiB, on Linux."""
     [found] = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found)
 
@@ -73,9 +73,9 @@ class Process:
     A process that is stopped with the context it is started in.
 
     Args:
-        command: What runs, below the Python that runs the tests.
-        folder: Where it runs, and its output goes.
-        environment: Set beside the developer's own, without what is MLflow's and LiteLLM's there.
+        command: The arguments of the Python that runs the tests.
+        folder: The working folder, and the folder of its output.
+        environment: Added to the developer's environment without MLflow's and LiteLLM's variables.
     """
 
     def __init__(
@@ -90,13 +90,13 @@ class Process:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # A group of its own, so that workers can be told from everybody else's.
+                # A group of its own, so that its workers can be found.
                 start_new_session=True,
             )
 
     @property
     def log(self) -> str:
-        """What the process has printed."""
+        """The output of the process."""
         return self.log_file.read_text(errors="replace")
 
     def tell(self, line: str) -> None:
@@ -106,7 +106,7 @@ class Process:
         self.process.stdin.flush()
 
     def end(self) -> None:
-        """Have it stop, as an operator does."""
+        """Stop it as an operator does."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
@@ -120,7 +120,7 @@ class Process:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def answers(self, url: str) -> bool:
-        """Tell whether a URL is answered; fails where the process has ended."""
+        """Return whether a URL responds; fail if the process has ended."""
         if self.process.poll() is not None:
             raise RuntimeError(self.log[-4000:])
         with contextlib.suppress(httpx.HTTPError):
@@ -139,12 +139,12 @@ class Provider(Process):
         self.anthropic_base: str = told["anthropic"]
 
     def say(self, word: str) -> None:
-        """Have it ``release`` what it holds from now on, or ``hold`` it again."""
+        """Make it ``release`` the held responses from now on, or ``hold`` them again."""
         self.tell(word)
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a gateway's configuration reads from the environment, with keys of vendors."""
+        """The variables that a proxy's configuration reads, with keys of providers."""
         return {
             "PROVIDER_OPENAI": self.openai_base,
             "PROVIDER_ANTHROPIC": self.anthropic_base,
@@ -167,7 +167,7 @@ class TrackingServer(Process):
             "--port", str(port), "--workers", "1",
             "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}",
         ]  # fmt: skip
-        # It starts a dozen processes for jobs that nobody gives it.
+        # It starts a dozen processes for jobs, which have no work here.
         super().__init__(command, folder, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
         until(lambda: self.answers(f"{self.uri}/health"), STARTING_S, "the tracking server")
 

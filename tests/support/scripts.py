@@ -1,4 +1,4 @@
-"""Runs scripts as users do: in a process of their own, with MLflow's defaults."""
+"""Runs scripts as users do: in their own process, with MLflow's defaults."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textwrap import dedent
 
 from mlflow import MlflowClient
 
-# What this process sets for its own tests, and what a developer's shell may hold.
+# Variables that this process sets for its own tests, or that a developer's shell may have.
 CLEARED = ("MLFLOW_", "OTEL_")
 
 
@@ -32,13 +32,13 @@ def provide_store(folder: Path) -> None:
 
 
 def as_users_have_it(**more: str) -> dict[str, str]:
-    """Return the environment without what is MLflow's in it, and more."""
+    """Return the environment without MLflow's variables, and add some."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(CLEARED)}
     return {**kept, "MLFLOW_DISABLE_TELEMETRY": "true", **more}
 
 
 def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in `folder`, with MLflow's variables as given here, and return what it did."""
+    """Run a script in `folder`, with these environment variables, and return its result."""
     provide_store(folder)
     script = folder / "script.py"
     script.write_text(dedent(code))
@@ -54,11 +54,11 @@ def run(code: str, folder: Path, **environment: str) -> subprocess.CompletedProc
 
 
 def succeed(code: str, folder: Path, **environment: str) -> str:
-    """Run a script that must end well, and return what it printed on standard output."""
+    """Run a script that must succeed, and return its standard output."""
     return stdout_of(run(code, folder, **environment))
 
 
 def stdout_of(done: subprocess.CompletedProcess[str]) -> str:
-    """Return what a script printed on standard output, which must have ended well."""
+    """Return the standard output of a script that must have succeeded."""
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -1,4 +1,4 @@
-"""Calls what LiteLLM has beside chat, the sync and the async way, from one test."""
+"""Calls LiteLLM's functions other than chat, in the sync and the async way, from one test."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Service:
     One of LiteLLM's functions, by its sync name.
 
     Attributes:
-        name: As it stands below ``litellm``.
-        span_type: What MLflow calls its spans.
+        name: Its name in ``litellm``.
+        span_type: The type of its MLflow spans.
         provider: LiteLLM's name of the provider.
-        arguments: Those of a usual call, but for address and key.
-        failing: Those that have the provider refuse it.
+        arguments: The arguments of a usual call, without address and key.
+        failing: Arguments that the provider refuses.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Service:
         Make a call, sync or async as the caller is, and return its result.
 
         Args:
-            caller: Who knows the way.
-            args: Positional arguments, in the place of the usual ones.
-            arguments: Further ones, or other than the usual ones.
+            caller: Makes the call, sync or async.
+            args: Positional arguments, in place of the usual ones.
+            arguments: Further arguments, or replacements of the usual ones.
         """
         is_versioned = self.provider in {"cohere", "tavily"}
         base = caller.provider.anthropic_base if is_versioned else caller.provider.openai_base
@@ -54,7 +54,7 @@ class Service:
 
 
 def span_name(caller: Caller, name: str) -> str:
-    """Return the name of the span of a call by its sync name."""
+    """Return the name of a call's span by the call's sync name."""
     return f"litellm-{'a' if isinstance(caller, AsyncCaller) else ''}{name}"
 
 

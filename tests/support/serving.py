@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    """Have a server answer until the end of the block, and close it."""
+    """Run a server until the end of the block, and close it."""
     # A short poll keeps the shutdown of each test's server short.
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     with server:

@@ -1,4 +1,4 @@
-"""What a test with LiteLLM begins with and leaves behind: nothing configured, nothing patched."""
+"""The state before and after a test with LiteLLM: nothing configured, nothing patched."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def clean_slate() -> Iterator[None]:
     """
     Begin with nothing configured; fail if a span is left current, or LiteLLM changed.
 
-    Garbage is collected between tests alone. LiteLLM leaves unfinished streams to the collector,
-    and httpcore waits for itself for ever if one is collected while it holds its pool's lock.
+    Garbage is collected only between tests. LiteLLM leaves unfinished streams to the collector, and
+    httpcore waits for itself for ever if one is collected while it holds its pool's lock.
     """
     gc.disable()
     AUTOLOGGING_INTEGRATIONS["litellm"] = {}
@@ -50,5 +50,5 @@ def clean_slate() -> Iterator[None]:
     assert mlflow.get_current_active_span() is None
     gc.enable()
     gc.collect()
-    # What outlived this test is passed over after the next: a look at all of it takes 0.3 s.
+    # Objects that outlive this test are skipped after the next: checking all takes 0.3 s.
     gc.freeze()

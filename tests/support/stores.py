@@ -1,4 +1,4 @@
-"""Stands in for a tracking server that fails: a real one, on loopback, whose answers are bad."""
+"""A real server on loopback with bad responses, in place of a tracking server that fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _reply(status: str, body: bytes, kind: str = "application/json", length: int
     return head.encode() + b"\r\nconnection: close\r\n\r\n" + body
 
 
-# By what is said of it: what such a server sends, whatever it is asked.
+# By description: the bytes that such a server sends for any request.
 REPLIES: dict[str, bytes | None] = {
     "fails": _reply("500 Internal Server Error", b'{"error_code": "INTERNAL_ERROR"}'),
     "forbids": _reply("403 Forbidden", b'{"error_code": "PERMISSION_DENIED", "message": "no"}'),
@@ -34,14 +34,14 @@ REPLIES: dict[str, bytes | None] = {
 
 class FaultyStore(socketserver.ThreadingTCPServer):
     """
-    A server on 127.0.0.1 that sends one reply, whatever it is asked.
+    A server on 127.0.0.1 that sends the same reply to any request.
 
     Args:
-        reply: What is sent to each request; None to hold it until `closing`.
+        reply: The bytes of each reply; None to hold it until `closing`.
 
     Attributes:
-        requests: What was asked so far, as method and path.
-        closing: Set when nobody is to wait any more.
+        requests: The requests so far, as method and path.
+        closing: Set when nobody should wait any more.
     """
 
     daemon_threads = True
@@ -59,7 +59,7 @@ class _Handler(socketserver.StreamRequestHandler):
     server: FaultyStore
 
     def handle(self) -> None:
-        # Whoever asks may have gone.
+        # The client may have disconnected.
         with contextlib.suppress(OSError):
             self._answer()
 

@@ -1,4 +1,4 @@
-"""What LiteLLM does for a call beside asking the model: agentic loops, caches, guards."""
+"""LiteLLM's own work in a call beside the model: agentic loops, caches, guards."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ agentic_loop = pytest.importorskip("litellm.types.integrations.custom_logger")
 
 @pytest.fixture(autouse=True)
 def _callbacks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test lists of its own: LiteLLM copies callbacks from one to the others."""
+    """Give each test its own lists: LiteLLM copies callbacks from one to the others."""
     for name in (*LISTS, "input_callback", "_async_input_callback"):
         monkeypatch.setattr(litellm, name, [])
 
 
 class Tool(CustomLogger):
-    """Runs the tools that a model calls, and has LiteLLM ask again with what they gave."""
+    """Runs the tools that a model calls, and makes LiteLLM call again with the tools' results."""
 
     async def async_should_run_agentic_loop(self, response: Any, **_: Any) -> tuple[bool, Any]:
         calls = response.choices[0].message.tool_calls
@@ -40,7 +40,7 @@ class Tool(CustomLogger):
 
 
 class Judge(CustomLogger):
-    """Asks a model of the user's own whether a call may pass, before it is made."""
+    """Calls a model of the user, before a call, for a verdict on it."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         self.caller = caller
@@ -54,7 +54,7 @@ class Judge(CustomLogger):
 def test_turns_of_an_agentic_loop_are_below_the_call(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """The answer is the last one's, and counted there."""
+    """The call has the last turn's response, and the tokens are counted in the turns."""
     litellm.callbacks.append(Tool())
     caller = AsyncCaller(provider)
     response = caller.complete("/tools")
@@ -70,7 +70,7 @@ def test_turns_of_an_agentic_loop_are_below_the_call(
 def test_users_own_call_within_a_call_is_a_call(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """Neither an attempt of the one around it, nor a reason to leave that one's tokens out."""
+    """The user's call is no attempt of the outer call, whose tokens are recorded too."""
     caller = AsyncCaller(provider)
     litellm.callbacks.append(Judge(caller))
     response = caller.complete("hello")
@@ -81,7 +81,7 @@ def test_users_own_call_within_a_call_is_a_call(
 
 
 class Afterthought(CustomLogger):
-    """Asks a model about a call, after it."""
+    """Calls a model about a call, after it."""
 
     def __init__(self, caller: AsyncCaller) -> None:
         self.caller = caller
@@ -89,7 +89,7 @@ class Afterthought(CustomLogger):
         self.done = asyncio.Event()
 
     async def async_log_success_event(self, kwargs: Any, **_: Any) -> None:
-        # LiteLLM tells of some calls twice.
+        # LiteLLM reports some calls twice.
         if kwargs["messages"][0]["content"] == "hello" and not self.begun:
             self.begun = True
             await litellm.acompletion(**self.caller.arguments("judge"))
@@ -99,7 +99,7 @@ class Afterthought(CustomLogger):
 def test_call_after_its_contexts_trace_is_a_trace(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """A callback has the context of the call that it is told of, which has ended."""
+    """A callback has the context of its call, which has ended, so its own call is a new trace."""
     caller = AsyncCaller(provider)
     callback = Afterthought(caller)
     litellm.callbacks.append(callback)
@@ -117,7 +117,7 @@ def test_call_after_its_contexts_trace_is_a_trace(
 def test_users_call_within_a_route_is_no_attempt(
     tracing: Traces, provider: LoopbackProvider
 ) -> None:
-    """A tool's, say: it is a call of its own below the route."""
+    """A call by a tool, for example, is a separate call below the composite call."""
     caller = AsyncCaller(provider)
 
     async def execute(call: Any) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def test_users_call_within_a_route_is_no_attempt(
 def test_custom_provider_may_call_litellm(
     tracing: Traces, provider: LoopbackProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its call is the user's own, below the one that reached it."""
+    """The call of a custom provider is a user's call, below the call that reached the provider."""
     caller = AsyncCaller(provider)
 
     class Forwarding(litellm.CustomLLM):

@@ -62,7 +62,7 @@ TIME = ("call_2", "get_time", {"zone": "CET"})
 
 @both
 def test_plain_text_is_echoed_with_its_usage(provider: LoopbackProvider, model: str) -> None:
-    """Answer what was said, count words, and remember the request."""
+    """The response echoes the message, with counted words, and the request is kept."""
     response = ask(provider, model, [{"type": "text", "text": "hello there"}])
     assert response.choices[0].message.content == "You said: hello there"
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (2, 4)
@@ -74,7 +74,7 @@ def test_plain_text_is_echoed_with_its_usage(provider: LoopbackProvider, model: 
 
 @both
 def test_a_stream_arrives_word_by_word(provider: LoopbackProvider, model: str) -> None:
-    """Stream one delta a word, for echoes, exact texts and long answers."""
+    """A stream has one delta per word, for echoes, exact texts and long responses."""
     assert deltas(ask(provider, model, "hello", stream=True)) == ["You", " said:", " hello"]
     assert deltas(ask(provider, model, "/say | a  b", stream=True)) == ["a", "  b"]
     assert deltas(ask(provider, model, "/long 3", stream=True)) == ["w0 ", "w1 ", "w2 "]
@@ -82,7 +82,7 @@ def test_a_stream_arrives_word_by_word(provider: LoopbackProvider, model: str) -
 
 
 def test_the_answered_model_and_headers_differ_from_the_request(provider: LoopbackProvider) -> None:
-    """Answer a dated model, rate limits and a cookie."""
+    """The response has a dated model, rate limits and a cookie."""
     response = ask(provider, OPENAI, "hi")
     assert response.model == "gpt-4o-mini-2024-07-18"
     headers = response._hidden_params["additional_headers"]
@@ -97,7 +97,7 @@ def test_the_answered_model_and_headers_differ_from_the_request(provider: Loopba
 def test_tool_calls_arrive_whole_and_streamed(
     provider: LoopbackProvider, model: str, message: str, expected: list[Any]
 ) -> None:
-    """Answer the tool calls, and rebuild them from their fragments."""
+    """Tool calls are complete, also if rebuilt from their fragments."""
     whole = ask(provider, model, message)
     streamed = litellm.stream_chunk_builder(list(ask(provider, model, message, stream=True)))
     assert calls(whole) == calls(streamed) == expected
@@ -105,7 +105,7 @@ def test_tool_calls_arrive_whole_and_streamed(
 
 
 def test_parallel_tool_call_fragments_are_interleaved(provider: LoopbackProvider) -> None:
-    """Alternate the indexes on the OpenAI stream, naming each call once."""
+    """The indexes alternate on the OpenAI stream, and each call is named once."""
     stream = ask(provider, OPENAI, "/tools 2", stream=True)
     found = [c.choices[0].delta.tool_calls[0] for c in stream if c.choices[0].delta.tool_calls]
     assert [f.index for f in found] == [0, 1] * 4
@@ -113,14 +113,14 @@ def test_parallel_tool_call_fragments_are_interleaved(provider: LoopbackProvider
 
 
 def test_odd_tool_fragments_are_still_one_call(provider: LoopbackProvider) -> None:
-    """Leave out the first index and arguments, and repeat the id."""
+    """A call without the first index and arguments, and with a repeated id, is one call."""
     chunks = list(ask(provider, OPENAI, "/tools-odd", stream=True))
     assert calls(litellm.stream_chunk_builder(chunks)) == [WEATHER]
 
 
 @both
 def test_reasoning_comes_before_the_text(provider: LoopbackProvider, model: str) -> None:
-    """Answer the reasoning in two deltas, apart from the text."""
+    """The reasoning comes in two deltas, apart from the text."""
     message = ask(provider, model, "/reason | so 4").choices[0].message
     assert (message.reasoning_content, message.content) == ("Let me think. ", "so 4")
     chunks = list(ask(provider, model, "/reason | so 4", stream=True))
@@ -134,7 +134,7 @@ def test_reasoning_comes_before_the_text(provider: LoopbackProvider, model: str)
 def test_cached_tokens_are_counted(
     provider: LoopbackProvider, model: str, prompt: int, stream: bool
 ) -> None:
-    """Report the cache reads, which litellm adds to Anthropic's prompt tokens."""
+    """The cache reads are reported; litellm adds them to Anthropic's prompt tokens."""
     options = {"stream": True, "stream_options": {"include_usage": True}} if stream else {}
     answer = ask(provider, model, "/cached", **options)
     usage = list(answer)[-1].usage if stream else answer.usage
@@ -143,7 +143,7 @@ def test_cached_tokens_are_counted(
 
 
 def test_choices_obey_n_and_interleave(provider: LoopbackProvider) -> None:
-    """Answer each choice, whole and delta by delta."""
+    """Each choice is complete, whole and delta by delta."""
     whole = ask(provider, OPENAI, "/choices", n=2)
     assert [c.message.content for c in whole.choices] == ["answer 0", "answer 1"]
     chunks = [c.choices[0] for c in ask(provider, OPENAI, "/choices", n=2, stream=True)]
@@ -152,7 +152,7 @@ def test_choices_obey_n_and_interleave(provider: LoopbackProvider) -> None:
 
 
 def test_logprobs_come_with_each_token(provider: LoopbackProvider) -> None:
-    """Carry log probabilities in the choice and in each delta."""
+    """Log probabilities are in the choice and in each delta."""
     whole = ask(provider, OPENAI, "/logprobs").choices[0].logprobs
     assert [t.token for t in whole.content] == ["quite", " probable"]
     chunks = ask(provider, OPENAI, "/logprobs", stream=True)
@@ -162,7 +162,7 @@ def test_logprobs_come_with_each_token(provider: LoopbackProvider) -> None:
 
 @both
 def test_a_refusal_is_a_content_filter(provider: LoopbackProvider, model: str) -> None:
-    """End refused answers without content."""
+    """A refused response ends without content."""
     choice = ask(provider, model, "/refuse").choices[0]
     assert (choice.finish_reason, choice.message.content) == ("content_filter", None)
     chunks = list(ask(provider, model, "/refuse", stream=True))
@@ -194,7 +194,7 @@ def test_http_errors_become_exceptions(
     error: type[Exception],
     words: str,
 ) -> None:
-    """Raise the exception of the status, with the message."""
+    """An HTTP error raises the exception of its status, with the message."""
     # litellm maps Anthropic's 529 to an InternalServerError, and OpenAI's to a plain APIError.
     expected = litellm.InternalServerError if "529" in command and model == ANTHROPIC else error
     with pytest.raises(expected, match=words):
@@ -203,7 +203,7 @@ def test_http_errors_become_exceptions(
 
 @both
 def test_a_flaky_key_recovers(provider: LoopbackProvider, model: str) -> None:
-    """Fail the first requests of a key only."""
+    """Only the first requests of a key fail."""
     for _ in range(2):
         with pytest.raises(litellm.InternalServerError):
             ask(provider, model, "/flaky 2 mine")
@@ -217,7 +217,7 @@ def test_a_flaky_key_recovers(provider: LoopbackProvider, model: str) -> None:
 def test_an_interrupted_stream_raises_after_its_deltas(
     provider: LoopbackProvider, model: str, command: str
 ) -> None:
-    """Deliver three deltas, then fail; fail at once when not streamed."""
+    """A stream raises after three deltas; an unstreamed request fails at once."""
     seen, error = read(ask(provider, model, command, stream=True))
     assert isinstance(error, litellm.exceptions.MidStreamFallbackError)
     assert deltas(seen) == ["w0 ", "w1 ", "w2 "]
@@ -227,7 +227,7 @@ def test_an_interrupted_stream_raises_after_its_deltas(
 
 @both
 def test_a_held_answer_waits_for_its_release(provider: LoopbackProvider, model: str) -> None:
-    """Hold one answer while others pass."""
+    """One response is held while others pass."""
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(ask, provider, model, "/hold | at last")
         assert provider.arrived.wait(10)
@@ -239,7 +239,7 @@ def test_a_held_answer_waits_for_its_release(provider: LoopbackProvider, model: 
 
 @both
 def test_a_stream_is_held_in_its_middle(provider: LoopbackProvider, model: str) -> None:
-    """Deliver one delta, hold, and go on when released."""
+    """A stream delivers one delta, is held, and goes on when released."""
     stream = ask(provider, model, "/hold-after 1 | one two three", stream=True)
     assert provider.arrived.wait(10)
     first = next(c.choices[0].delta.content for c in stream if c.choices[0].delta.content)
@@ -252,7 +252,7 @@ def test_a_stream_is_held_in_its_middle(provider: LoopbackProvider, model: str) 
 def test_a_client_that_leaves_is_noticed(
     provider: LoopbackProvider, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Notice a closed stream, held or flowing, without a word on stderr."""
+    """A closed stream is noticed, held or flowing, with nothing on stderr."""
     stream = ask(provider, OPENAI, message, stream=True)
     next(stream)
     stream.completion_stream.response.close()
@@ -262,14 +262,14 @@ def test_a_client_that_leaves_is_noticed(
 
 @both
 def test_an_empty_answer_has_no_content(provider: LoopbackProvider, model: str) -> None:
-    """End a stream before any content; answer no text when not streamed."""
+    """A stream ends before any content; an unstreamed response has no text."""
     assert deltas(ask(provider, model, "/empty", stream=True)) == []
     assert not any(c.message.content for c in ask(provider, model, "/empty").choices)
 
 
 @pytest.mark.parametrize(("command", "prompt"), [("/usage-each", 7), ("/cumulative-model", 1)])
 def test_odd_chunks_still_add_up(provider: LoopbackProvider, command: str, prompt: int) -> None:
-    """Survive a usage in every chunk, or a model that comes late."""
+    """A usage in every chunk, or a model that comes late, still gives the right sums."""
     options = {"stream": True, "stream_options": {"include_usage": True}}
     *chunks, last = ask(provider, OPENAI, command, **options)
     assert len(deltas(chunks)) == 4
@@ -277,7 +277,7 @@ def test_odd_chunks_still_add_up(provider: LoopbackProvider, command: str, promp
 
 
 def test_leaving_the_context_releases_what_is_held() -> None:
-    """Answer what was on hold, and leave no thread of the server behind."""
+    """Held responses are released, and no thread of the server is left behind."""
     before = set(threading.enumerate())
     with ThreadPoolExecutor(1) as pool:
         with LoopbackProvider() as provider:

@@ -57,7 +57,7 @@ class Traces:
 
 
 def answer_text(span: Span, choice: int = 0) -> str | None:
-    """Return the text that a span says was answered."""
+    """Return the text of the response that a span records."""
     return span.outputs["choices"][choice]["message"]["content"]
 
 
@@ -68,12 +68,12 @@ def exception_event(span: Span) -> dict[str, Any]:
 
 
 def ending(span: Span) -> tuple[str, SpanStatusCode]:
-    """Return how a span says its stream ended, and its status."""
+    """Return the end of a stream that a span records, and the span's status."""
     return span.attributes["stream_end"], span.status.status_code
 
 
 def route_and_attempts(traces: Traces) -> tuple[Span, list[Span]]:
-    """Return the route's span, which is the root of the only trace, and those below it."""
+    """Return the composite call's span, the root of the only trace, and the spans below it."""
     route, *attempts = traces.calls()
     assert traces.one().data.spans[0].span_id == route.span_id
     assert {attempt.parent_id for attempt in attempts} == {route.span_id}

@@ -10,17 +10,17 @@ from typing import Any
 from processes import until
 
 EXPERIMENT_ID = "123456"
-# How long a trace may take from the end of its request.
+# The time limit for a trace, from the end of its request.
 TRACING_S = 60.0
 
 
 class Workspace(ThreadingHTTPServer):
     """
-    What a Databricks workspace is to MLflow: takes traces, and gives them back as they came.
+    A Databricks workspace for MLflow: receives traces, and returns them unchanged.
 
     Attributes:
-        answering: Set while it answers; requests wait for that.
-        received: The path, authorization and body of what was sent to it.
+        answering: Set while it responds; requests wait for that.
+        received: The path, authorization and body of each received request.
     """
 
     daemon_threads = True
@@ -34,11 +34,11 @@ class Workspace(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Its URL."""
         return f"http://127.0.0.1:{self.server_port}"
 
     def trace(self, tag: str) -> dict[str, Any]:
-        """Return what was told of the only trace with a tag, as soon as it is there."""
+        """Wait for the only trace with a tag, and return its data."""
         [info] = until(lambda: self._infos(tag), TRACING_S, f"a trace with the tag {tag}")
         return info
 

@@ -1,4 +1,4 @@
-"""Serve scripted OpenAI and Anthropic answers, and replayed ones of more providers, on loopback."""
+"""Serve scripted OpenAI and Anthropic responses and replayed ones of others, on loopback."""
 
 from __future__ import annotations
 

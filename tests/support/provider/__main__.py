@@ -1,7 +1,7 @@
 """
-Serve until standard input ends; tell where, as JSON on the first line.
+Serve until standard input ends; print the address, as JSON on the first line.
 
-A line of input, ``release`` or ``hold``, is what happens from then on to answers that are held.
+A line of input, ``release`` or ``hold``, applies from then on to held responses.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 from . import LoopbackProvider, _server
 
-# Of an answer that is held, which nobody has released.
+# The time limit of a held response that nobody releases.
 _server.HOLD_SECONDS = 5.0
 
 with LoopbackProvider() as server:

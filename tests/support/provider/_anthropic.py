@@ -1,4 +1,4 @@
-"""Render answers in the wire format of Anthropic's messages."""
+"""Render responses in the wire format of Anthropic's messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SIGNATURE = "c2lnbmVkLXRob3VnaHQ="
 
 
 def body(request: Request, answer: Response) -> Json:
-    """Render the JSON of a whole answer."""
+    """Render the JSON of a whole response."""
     return {
         **_envelope(request),
         "content": list(_blocks(answer)),
@@ -32,7 +32,7 @@ def body(request: Request, answer: Response) -> Json:
 
 
 def events(request: Request, answer: Response) -> Iterator[Event]:
-    """Render the server-sent events of a streamed answer."""
+    """Render the server-sent events of a streamed response."""
     message = {**_envelope(request), "usage": {**_input(answer), "output_tokens": 1}}
     yield _event({"type": "message_start", "message": message})
     yield _event({"type": "ping"})

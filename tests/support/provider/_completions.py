@@ -1,4 +1,4 @@
-"""Render answers in the wire format of OpenAI's legacy text completions."""
+"""Render responses in the wire format of OpenAI's legacy text completions."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ DONE = Event(b"data: [DONE]\n\n")
 
 
 def request(_: str, body: Json) -> Request:
-    """Read a request as a chat's, which scenarios are told by."""
+    """Read a request as a chat's, from which the scenario is chosen."""
     asked = body.get("prompt")
     prompt = asked[0] if isinstance(asked, list) else asked
     return Request({**body, "messages": [{"role": "user", "content": str(prompt)}]})
 
 
 def body(request: Request, answer: Response) -> Json:
-    """Render the JSON of a whole answer."""
+    """Render the JSON of a whole response."""
     choices = [_choice(i, answer.pieces, answer, finish="stop") for i in range(request.n)]
     return {**_envelope(request), "choices": choices, "usage": _usage(request, answer)}
 
 
 def events(request: Request, answer: Response) -> Iterator[Event]:
-    """Render the server-sent events of a streamed answer."""
+    """Render the server-sent events of a streamed response."""
     for piece in answer.pieces:
         for index in range(request.n):
             choice = _choice(index, (piece,), answer)

@@ -1,4 +1,4 @@
-"""What each wire format needs to answer, by the path that it is asked at."""
+"""The functions of each wire format, by the path of the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dialect:
-    """Gather what one wire format needs to answer."""
+    """Gather the functions of one wire format."""
 
     body: Callable[[Request, Response], Json]
     events: Callable[[Request, Response], Iterator[Event]]
@@ -40,5 +40,5 @@ DIALECTS = {
 
 
 def dialect_of(path: str) -> Dialect | None:
-    """Return the format that a path is of."""
+    """Return the format of a path."""
     return GEMINI if path.endswith(_gemini.PATHS) else DIALECTS.get(path)

@@ -1,4 +1,4 @@
-"""Render answers in the wire format of Gemini's ``generateContent``."""
+"""Render responses in the wire format of Gemini's ``generateContent``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PATHS = (":generateContent", STREAMING)
 
 
 def request(path: str, body: Json) -> Request:
-    """Read a request as a chat's, which scenarios are told by."""
+    """Read a request as a chat's, from which the scenario is chosen."""
     messages = [
         {"role": item.get("role") or "user", "content": _texts(item)}
         for item in body.get("contents") or []
@@ -29,12 +29,12 @@ def request(path: str, body: Json) -> Request:
 
 
 def body(request: Request, answer: Response) -> Json:
-    """Render the JSON of a whole answer."""
+    """Render the JSON of a whole response."""
     return _chunk(request, answer, list(_parts(answer)), ended=True)
 
 
 def events(request: Request, answer: Response) -> Iterator[Event]:
-    """Render the server-sent events of a streamed answer."""
+    """Render the server-sent events of a streamed response."""
     parts = [
         *({"text": piece, "thought": True} for piece in answer.reasoning),
         *({"text": piece} for piece in answer.pieces),

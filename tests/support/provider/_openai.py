@@ -1,4 +1,4 @@
-"""Render answers in the wire format of OpenAI's chat completions."""
+"""Render responses in the wire format of OpenAI's chat completions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DONE = Event(b"data: [DONE]\n\n")
 
 
 def body(request: Request, answer: Response) -> Json:
-    """Render the JSON of a whole answer."""
+    """Render the JSON of a whole response."""
     if answer.shape:
         choices = [_told(i, told) for i, told in enumerate(answer.shape.choices)]
     else:
@@ -37,7 +37,7 @@ def body(request: Request, answer: Response) -> Json:
 
 
 def events(request: Request, answer: Response) -> Iterator[Event]:
-    """Render the server-sent events of a streamed answer."""
+    """Render the server-sent events of a streamed response."""
     if answer.quirk != "empty":
         for number, chunk in enumerate(_chunks(request, answer)):
             late = answer.quirk == "late-model" and number == 0

@@ -1,5 +1,5 @@
 """
-Answer the rest: searches of vector stores, compacted responses, videos, decisions, interactions.
+Serve the rest: searches of vector stores, compacted responses, videos, decisions, interactions.
 
 The shapes are those of the providers' references: https://platform.openai.com/docs/api-reference,
 https://docs.perplexity.ai and https://ai.google.dev/api/interactions-api
@@ -23,7 +23,7 @@ SEALED = "gAAAAA" + "x" * 200
 
 
 def reply(path: str, raw: bytes, body: Json) -> Reply | None:
-    """Answer a request, with an error if ``/error 429`` or the like stands in it."""
+    """Respond to a request, with an error if it contains ``/error 429`` or the like."""
     answer = next((each for pattern, each in ANSWERS if re.fullmatch(pattern, path)), None)
     if answer is None:
         return None

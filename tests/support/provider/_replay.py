@@ -1,8 +1,9 @@
 """
-Answer with the exchanges in ``exchanges/``, whole or streamed, in each provider's own bytes.
+Serve the exchanges in ``exchanges/``, whole or streamed, in each provider's own bytes.
 
 They are not captures: they are written from the format that each provider publishes, at the page
-that its file names as `source`, with invented ids. All say the same, as far as the provider can.
+that its file names as `source`, with invented ids. All have the same content, as far as the
+provider can.
 """
 
 from __future__ import annotations
@@ -30,13 +31,13 @@ STRING = 7
 
 @lru_cache
 def exchange(provider: str) -> Json:
-    """Read a provider's exchange: the answer's `headers`, its `body`, and its `events`."""
+    """Read a provider's exchange: the response's `headers`, its `body`, and its `events`."""
     content: Json = json.loads((FOLDER / f"{provider}.json").read_text(encoding="utf-8"))
     return content
 
 
 def found(path: str) -> Json | None:
-    """Return the exchange that a request's path asks for, ``/replay/<provider>/...``."""
+    """Return the exchange of a request's path, ``/replay/<provider>/...``."""
     if not path.startswith(f"{ROOT}/"):
         return None
     provider = path.removeprefix(f"{ROOT}/").partition("/")[0]
@@ -45,7 +46,7 @@ def found(path: str) -> Json | None:
 
 
 def streams(path: str, request: Request) -> bool:
-    """Tell whether a stream is wanted: some providers are told by the path, some by the body."""
+    """Return whether a stream is requested: by the path or the body, as the provider has it."""
     return request.stream or path.endswith(STREAMING)
 
 
@@ -57,7 +58,7 @@ def content_type(path: str) -> str:
 def events(path: str, request: Request, told: Json) -> Iterator[Event]:
     """Render the events of a streamed answer."""
     render = frame if content_type(path) == AWS else _sent
-    # The latter is OpenRouter's way of asking.
+    # OpenRouter has the latter form of the request.
     is_counted = request.include_usage or "usage" in request.body
     for event in told["events"]:
         if is_counted or not _is_count(event):
@@ -94,6 +95,6 @@ def _sent(event: Json) -> bytes:
 
 
 def _is_count(event: Json) -> bool:
-    """Tell whether an event is OpenAI's count of the tokens, which comes to who asks for it."""
+    """Return whether an event is OpenAI's count of the tokens, which is sent only on request."""
     data = event.get("data")
     return isinstance(data, dict) and "choices" in data and bool(data.get("usage"))

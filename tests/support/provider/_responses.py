@@ -1,4 +1,4 @@
-"""Render answers in the wire format of OpenAI's responses."""
+"""Render responses in the wire format of OpenAI's responses API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CREATED = 1_700_000_000
 
 
 def request(_: str, body: Json) -> Request:
-    """Read a request as a chat's, which scenarios are told by."""
+    """Read a request as a chat's, from which the scenario is chosen."""
     asked = body.get("input") or []
     items = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
     messages = [_message_of(item) for item in items]
@@ -26,12 +26,12 @@ def request(_: str, body: Json) -> Request:
 
 
 def body(request: Request, answer: Response) -> Json:
-    """Render the JSON of a whole answer."""
+    """Render the JSON of a whole response."""
     return _response(request, answer, "completed", [item for item, _ in _items(answer)])
 
 
 def events(request: Request, answer: Response) -> Iterator[Event]:
-    """Render the server-sent events of a streamed answer."""
+    """Render the server-sent events of a streamed response."""
     numbers = count()
     for kind, content, data in _told(request, answer):
         told = {"type": kind, "sequence_number": next(numbers), **data}
@@ -46,7 +46,7 @@ def error_event(failure: Failure) -> Event:
 
 
 def _message_of(item: Json) -> Json:
-    """Return an item as a chat's message: a call of a tool, and what the tool gave, too."""
+    """Return an item as a chat message, also a tool call and a tool's result."""
     if item.get("type") == "function_call":
         return {"role": "assistant", "content": None}
     if item.get("type") == "function_call_output":

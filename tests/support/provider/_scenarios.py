@@ -1,4 +1,4 @@
-"""Turn the last user message of a request into a provider-neutral answer."""
+"""Turn the last user message of a request into a provider-neutral response."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Interruption:
-    """Say what happens to a stream after so many content deltas."""
+    """Specify the interruption of a stream after a number of content deltas."""
 
     kind: Cut
     after: int
@@ -70,7 +70,7 @@ class Interruption:
 
 @dataclass(frozen=True)
 class Response:
-    """Hold an answer that either wire format can render."""
+    """Hold a response that either wire format can render."""
 
     pieces: tuple[str, ...] = ()
     reasoning: tuple[str, ...] = ()
@@ -90,13 +90,13 @@ class Response:
 
     @property
     def tokens(self) -> Usage:
-        """Return the usage, which every scripted answer has."""
+        """Return the usage, which every scripted response has."""
         return self.usage or Usage(1, 1)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Hold an HTTP error to be answered."""
+    """Hold an HTTP error for a response."""
 
     status: int
     message: str = "scripted failure"
@@ -123,33 +123,33 @@ class Request:
 
     @property
     def stream(self) -> bool:
-        """Tell whether a stream is wanted."""
+        """Return whether a stream is requested."""
         return bool(self.body.get("stream"))
 
     @property
     def n(self) -> int:
-        """Return how many choices are wanted."""
+        """Return the number of requested choices."""
         return int(self.body.get("n") or 1)
 
     @property
     def include_usage(self) -> bool:
-        """Tell whether an OpenAI stream is to end with a usage chunk."""
+        """Return whether an OpenAI stream should end with a usage chunk."""
         return bool((self.body.get("stream_options") or {}).get("include_usage"))
 
     @property
     def fields(self) -> list[str]:
-        """Return the names that a JSON schema, if the answer is to follow one, has."""
+        """Return the property names of the requested JSON schema, if there is one."""
         json_schema = (self.body.get("response_format") or {}).get("json_schema") or {}
         return list(json_schema.get("schema", {}).get("properties", ()))
 
     @property
     def forced(self) -> Json | None:
-        """Return the function that is to be called: the next one each turn, until one answered."""
+        """Return the function to call: the next one each turn, until one has a result."""
         choice, tools = self.body.get("tool_choice"), self.body.get("tools")
         messages = self.body.get("messages") or []
         if choice in (None, "auto", "none") or not tools or messages[-1]["role"] == "tool":
             return None
-        # Anthropic's are no functions.
+        # Anthropic's are not of the type "function".
         functions = [tool["function"] for tool in tools if "function" in tool]
         if not functions:
             return None
@@ -187,7 +187,7 @@ class Tally:
 
 
 def scripted(request: Request, tally: Tally, *, openai: bool) -> Response | Failure:
-    """Play the scenario that the request asks for."""
+    """Play the scenario of the request."""
     if not request.body.get("messages"):
         return Failure(400, "messages are missing")
     command = Command.parse(request.message)
@@ -206,7 +206,7 @@ def scripted(request: Request, tally: Tally, *, openai: bool) -> Response | Fail
 
 
 def steps(events: Iterator[Event], cut: Interruption | None) -> Iterator[Event | Interruption]:
-    """Put the interruption where it is due among the events."""
+    """Put the interruption at its place among the events."""
     left = cut.after if cut else -1
     if cut and left == 0:
         yield cut
@@ -240,7 +240,7 @@ def _numbered(count: int) -> tuple[str, ...]:
 
 
 def _implied(request: Request) -> Response | None:
-    """Return the answer of the only form that the request leaves."""
+    """Return the response of the only form that the request allows."""
     if request.fields:
         return _structured(request)
     function = request.forced
@@ -248,7 +248,7 @@ def _implied(request: Request) -> Response | None:
 
 
 def _structured(request: Request) -> Response:
-    # What judges ask for; "yes" is a verdict that every one of them takes.
+    # The fields that judges request; "yes" is a verdict that every judge accepts.
     return Response(words(json.dumps(dict.fromkeys(request.fields, "yes"))))
 
 
@@ -264,7 +264,7 @@ def _plain(command: Command, _: Tally) -> Response:
 
 
 def _spoken(default: str, **fields: Any) -> Script:
-    """Script an answer of the command's text, or else the default."""
+    """Script a response with the command's text, or else the default."""
     return lambda command, _: Response(words(command.text or default), **fields)
 
 

@@ -31,7 +31,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Received:
-    """Hold one request as it came over the wire; header names are lower-case."""
+    """Hold one request as it was received; header names are lower-case."""
 
     path: str
     headers: dict[str, str]
@@ -40,7 +40,7 @@ class Received:
     raw: bytes = b""
 
     def quoted_in(self, message: str) -> str:
-        """Put the request in the place of ``$REQUEST``, as providers quote what they refuse."""
+        """Replace ``$REQUEST`` with the request, as providers quote a request that they refuse."""
         # LiteLLM 1.72 takes an error with 429 anywhere for a rate limit, also in a port like 42939.
         headers = {name: value for name, value in self.headers.items() if name != "host"}
         request = f"{self.path}?{self.query} {headers} {json.dumps(self.body)}"
@@ -48,7 +48,7 @@ class Received:
 
 
 class LoopbackProvider:
-    """Serve scripted answers on 127.0.0.1 for as long as the context is open."""
+    """Serve scripted responses on 127.0.0.1 for as long as the context is open."""
 
     def __init__(self) -> None:
         self.arrived = threading.Event()
@@ -76,7 +76,7 @@ class LoopbackProvider:
         return f"{self.anthropic_base}/v1"
 
     def replay_base(self, provider: str) -> str:
-        """Return where a provider's exchange is replayed."""
+        """Return the URL at which a provider's exchange is replayed."""
         return f"{self.anthropic_base}{_replay.ROOT}/{provider}"
 
     @property
@@ -87,12 +87,12 @@ class LoopbackProvider:
 
     @property
     def spent(self) -> list[Usage]:
-        """Return a copy of the list of the usage of each answer so far."""
+        """Return a copy of the list of the usage of each response so far."""
         with self._lock:
             return list(self._spent)
 
     def spend(self, usage: Usage) -> None:
-        """Add the usage of an answer to the list."""
+        """Add the usage of a response to the list."""
         with self._lock:
             self._spent.append(usage)
 
@@ -143,8 +143,8 @@ class _Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def hang_up(self) -> None:
-        """Let running answers finish, then cut off whatever is left."""
-        # Closing the reading side first ends idle connections but not the answers under way.
+        """Let running responses finish, then close all other connections."""
+        # Closing the reading side first ends idle connections but not the responses under way.
         for how in (socket.SHUT_RD, socket.SHUT_RDWR):
             with self._lock:
                 live = dict(self._live)
@@ -281,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     def _drop(self) -> None:
-        # An orderly FIN, unlike a reset, lets the client read all that was sent before.
+        # An orderly FIN, unlike a reset, lets the client read all data that was sent before.
         self.close_connection = True
         _shut(self.connection, socket.SHUT_RDWR)
 

@@ -1,10 +1,9 @@
 """
-Answer what is no chat: embeddings, rankings, pictures, recordings, searches, documents.
+Serve requests that are no chats: embeddings, rankings, pictures, recordings, searches, documents.
 
-The shapes are those of the providers' references:
-https://platform.openai.com/docs/api-reference, https://docs.cohere.com/reference/rerank,
-https://docs.voyageai.com/reference/reranker-api, https://docs.tavily.com/documentation/api-reference,
-https://docs.mistral.ai/api
+The shapes are those of the providers' references: https://platform.openai.com/docs/api-reference,
+https://docs.cohere.com/reference/rerank, https://docs.voyageai.com/reference/reranker-api,
+https://docs.tavily.com/documentation/api-reference, https://docs.mistral.ai/api
 """
 
 from __future__ import annotations
@@ -37,19 +36,19 @@ CATEGORIES = ("violence", "self-harm")
 
 @dataclass(frozen=True)
 class Asked:
-    """Hold a request: as it came, and as JSON where it is that."""
+    """Hold a request: raw, and as JSON if it is JSON."""
 
     raw: bytes
     body: Json
 
     def says(self, text: str) -> bool:
-        """Tell whether a text stands anywhere in it, as in a form."""
+        """Return whether it contains a text anywhere, for example in a form."""
         return text.encode() in self.raw
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Hold an answer, ready to be sent."""
+    """Hold a response, ready to be sent."""
 
     data: bytes
     content_type: str = "application/json"
@@ -57,7 +56,7 @@ class Reply:
 
 
 def reply(path: str, raw: bytes, body: Json) -> Reply | None:
-    """Answer a request, with an error if ``/error 429`` or the like stands in it."""
+    """Respond to a request, with an error if it contains ``/error 429`` or the like."""
     service = SERVICES.get(path)
     if service is None:
         return None
@@ -81,7 +80,7 @@ def _embeddings(asked: Asked) -> Json:
 
 
 def _embedding(asked: Asked, index: int) -> Json:
-    # Of numbers that 32 bits hold exactly.
+    # Numbers that 32 bits hold exactly.
     numbers = [index + i / 1024 for i in range(asked.body.get("dimensions") or 1536)]
     packed = base64.b64encode(struct.pack(f"<{len(numbers)}f", *numbers)).decode()
     is_packed = asked.body.get("encoding_format") == "base64"

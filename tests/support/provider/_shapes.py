@@ -1,4 +1,4 @@
-"""Answers that OpenAI's format alone has, whole and in the deltas of a stream."""
+"""Responses that only OpenAI's format has, whole and in the deltas of a stream."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Told:
-    """Hold one choice, and what its stream tells it in."""
+    """Hold one choice, and the deltas of its stream."""
 
     message: Json
     deltas: tuple[Json, ...]
@@ -21,7 +21,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Shape:
-    """Hold an answer's choices, and what stands beside them in the body and in each chunk."""
+    """Hold a response's choices, and further fields of the body and of each chunk."""
 
     choices: tuple[Told, ...]
     extras: Json = field(default_factory=dict)
@@ -37,7 +37,7 @@ def _encoded(data: bytes) -> str:
 
 SOUND = bytes(range(256)) * 3
 PICTURES = tuple(b"\x89PNG\r\n\x1a\n" + bytes([number]) * 64 for number in range(2))
-# Cut where no three bytes end, so that each piece is padded.
+# Cut at positions that are no multiple of three bytes, so that each piece is padded.
 SOUND_PIECES = (SOUND[:100], SOUND[100:299], SOUND[299:])
 TRANSCRIPT = ("Hello ", "from the ", "loudspeaker.")
 TEXT = ("Paris is ", "warm.")
