@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from traces import Traces
 
 
-# Since 1.109, LiteLLM calls OpenAI's client, which MLflow traces.
+# Since 1.109, LiteLLM bypasses the methods of OpenAI's client that MLflow traces.
 VERSION = tuple(map(int, metadata.version("litellm").split(".")[:2]))
 IS_PAST_THE_SDK = VERSION >= (1, 109)
 
@@ -69,7 +69,7 @@ def test_agent_alone_leaves_a_trace_for_each_call(
 def test_calls_are_below_mlflows_spans_of_the_generations(
     ask: Callable, tracing: Traces, flavor: Callable, answered: Callable
 ) -> None:
-    """The calls are below MLflow's spans and counted once, though agent and SDK have spans too."""
+    """The calls are below MLflow's spans and counted once, despite spans of agent and SDK."""
     flavor("openai")
     assert ask() == "You said: hello"
     trace = tracing.one()

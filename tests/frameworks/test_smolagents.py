@@ -99,7 +99,7 @@ def test_router_that_was_built_before_is_traced(
     known: dict[str, Any], traces: Traces, answered: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each call of a Router that was made before is a trace, counted once."""
-    # smolagents passes an empty key to LiteLLM's Router, whatever the deployment has.
+    # smolagents passes no key to LiteLLM's Router, even if the deployment has one.
     monkeypatch.setenv("OPENAI_API_KEY", known["api_key"])
     monkeypatch.setenv("OPENAI_BASE_URL", known["api_base"])
     deployment = {"model_name": "m", "litellm_params": {"model": MODEL}}

@@ -266,7 +266,7 @@ def test_what_undoes_a_mask_is_nowhere(one: Seen) -> None:
 
 @pytest.mark.parametrize("one", names(gateway=("masked",)), indirect=True)
 def test_address_that_presidio_masks_is_nowhere(one: Seen) -> None:
-    """The client has the address in its response, and no span has it."""
+    """No span has the address; inputs and outputs have its mask."""
     assert one.given not in one.text
     assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).inputs)
     assert "<EMAIL_ADDRESS_1> it is" in str(root(one.trace).outputs)

@@ -214,7 +214,7 @@ def test_every_kind_of_request_tells_who_asked(
 
 
 def test_request_that_fails_tells_who_asked(gateway: Gateway, recorded: Spans, tag: str) -> None:
-    """A request that fails at the provider records its user and key as well."""
+    """A request that fails at the provider records its user and team as well."""
     body = {"model": "chat", "messages": [{"role": "user", "content": "/error 400 out of luck"}]}
     headers = {"Authorization": f"Bearer {VIRTUAL_KEY}"}
     url = f"{gateway.url}/chat/completions"

@@ -153,7 +153,7 @@ def test_request_is_answered_as_it_is_meant_to_be(name: str, driven: Driven) -> 
     ],
 )
 def test_secret_was_there_to_be_recorded(name: str, secret: str, driven: Driven) -> None:
-    """The client receives the secret in the error that the trace has too."""
+    """The client's error, which the trace records too, contains the secret."""
     assert secret in driven.answers[name].text
 
 

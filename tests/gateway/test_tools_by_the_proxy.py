@@ -72,7 +72,7 @@ def of_place(recorded: Spans, place: str) -> Trace:
 def test_call_by_mcp_is_a_trace_of_the_request_and_the_tool(
     gateway: Gateway, recorded: Spans
 ) -> None:
-    """The trace has the user, and the tool's arguments and result."""
+    """The trace has the key's name, and the tool's arguments and result."""
     place = f"Paris-{uuid4().hex}"
     by_mcp(gateway, "tools/call", name="weather-get_weather", arguments={"location": place})
     trace = of_place(recorded, place)

@@ -168,7 +168,7 @@ def guarded(monkeypatch: pytest.MonkeyPatch) -> Callable[[Masking], None]:
 def test_result_that_a_guardrail_has_yet_to_mask_is_left_out(
     tracing: Traces, provider: LoopbackProvider, guarded: Callable[[Masking], None]
 ) -> None:
-    """A result masked after the tool's end is only in the model's next call, as masked."""
+    """The tool's span has no result if a guardrail masks results after the tool's end."""
     guarded(Masking("post_mcp_call"))
     ask("acompletion", provider, stream=False)
     assert tool_span(tracing).outputs is None

@@ -1,4 +1,4 @@
-"""An MCP server on loopback, with one tool: ``python mcp_server.py PORT``."""
+"""An MCP server on loopback, with one tool: ``python weather_server.py PORT``."""
 
 from __future__ import annotations
 

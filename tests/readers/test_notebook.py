@@ -168,7 +168,7 @@ def test_shows_what_mlflow_shows(
     environment: dict[str, str],
     shows: bool,
 ) -> None:
-    """A cell shows traces only of a tracking server: MLflow shows none of a local store."""
+    """A cell shows the traces that MLflow would show, and so none of a local store."""
     given = {**vendor.environment, "MLFLOW_TRACKING_URI": address(mute_server), **environment}
     done = executed(written({"setup": SETUP, "call": ASKING}), tmp_path, given)
     assert [printed(done.cells[1]).strip()] * shows == shown(done.cells[1])
@@ -210,7 +210,7 @@ def test_no_cell_waits_for_a_server_that_hangs(
     cells = {
         "setup": SETUP,
         "call": ASKING,
-        # From now on MLflow sends from the thread that makes the spans.
+        # From now on MLflow sends a trace from the thread that has made it.
         "flushing": FLUSHING,
         "held up": "litellm.completion(**saying('held up')); print('called')",
         "the next": "litellm.completion(**saying('the next')); print('called')",

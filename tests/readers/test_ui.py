@@ -104,7 +104,7 @@ FAILED = {
 
 @pytest.fixture(scope="session")
 def opened(vendor: Provider, tracking: TrackingServer) -> Iterator[Callable[[str], list[str]]]:
-    """Make each kind of call once, and provide the ids of their traces."""
+    """Provide a function that makes a call of a kind, and returns the parts of its trace's URL."""
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(tracking.uri)
     experiment = mlflow.set_experiment("litellm").experiment_id

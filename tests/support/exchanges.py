@@ -49,7 +49,7 @@ class Exchange:
         reasons: Whether the response has the reasoning.
         details: Some of the fields of LiteLLM's usage.
         counts: Whether a stream counts tokens without a request for it.
-        price: Whether LiteLLM's list has one, or the response has the cost.
+        price: "listed" in LiteLLM's list, "told" in the response, or None.
         differs: Fields that LiteLLM leaves out of a stream, or moves; paths in the outputs.
     """
 

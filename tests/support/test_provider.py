@@ -35,7 +35,7 @@ def ask(provider: LoopbackProvider, model: str, message: Any, **options: Any) ->
 
 
 def read(stream: Any) -> tuple[list[Any], Exception | None]:
-    """Read a stream's chunks, and what ended it early."""
+    """Read a stream's chunks, and the error that ended it early."""
     chunks = []
     try:
         for chunk in stream:

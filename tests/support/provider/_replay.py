@@ -56,7 +56,7 @@ def content_type(path: str) -> str:
 
 
 def events(path: str, request: Request, told: Json) -> Iterator[Event]:
-    """Render the events of a streamed answer."""
+    """Render the events of a streamed response."""
     render = frame if content_type(path) == AWS else _sent
     # OpenRouter has the latter form of the request.
     is_counted = request.include_usage or "usage" in request.body
