@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bench.workers import Worker
 
-# Per call of one process and one burst; of a long stream: per chunk, and its end.
+# The calls of one burst in one process; the chunks of a long stream.
 BURST, CHUNKS = 20, 1000
 # The keys of the worker's commands, with titles for readers.
 CALLS = {"calls": "sync call", "acalls": "async call"}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bench.scenarios import Scenario
     from bench.variants import Variant
 
-# A process that uses less processor time than this in the interval is idle.
+# Idle: less than this processor time in an interval, both in seconds; the most intervals.
 IDLE_S, LET_ALONE_S, AT_MOST = 0.002, 0.05, 200
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # In seconds of processor time. A time below this at the larger size delays nobody.
 _FAST = 0.02
-# Times a proportional growth. With quadratic growth, a tenfold input takes ten times that.
+# The allowed factor over linear growth; a tenfold input has factor 10 in quadratic growth.
 _TOLERATED = 4
 
 

@@ -28,7 +28,7 @@ SETTINGS = {
     # Shorter waits for traces in tests.
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "200",
 }
-# MLflow's defaults, for measurements of them.
+# MLflow's default, for measurements.
 AS_USERS_HAVE_IT = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
 # Lets Python find the modules beside this file.
 BESIDE = {
