@@ -150,12 +150,12 @@ def test_content_comes_after_reasoning(tracing: Traces, caller: Caller) -> None:
     """A stream has two times: to the first chunk of any kind, and to the first content."""
     caller.stream("/reason")
     caller.stream("/say | hello", model=ANTHROPIC)
-    reasoned, to_jsonable = tracing.calls()
+    reasoned, without_reasoning = tracing.calls()
     first, content = (
         reasoned.attributes[f"time_to_first_{what}_ms"] for what in ("chunk", "content")
     )
     assert 0 < first < content <= seconds(reasoned) * 1000 + 1
-    assert to_jsonable.attributes["time_to_first_content_ms"] > 0
+    assert without_reasoning.attributes["time_to_first_content_ms"] > 0
 
 
 def test_tool_call_is_content(tracing: Traces, caller: Caller) -> None:

@@ -195,11 +195,11 @@ def test_process_ends_at_any_moment_as_untraced(tmp_path: Path) -> None:
     ended = run_each({**traced, **untraced}, SETUP, tmp_path)
     wrong = {}
     for number, (moment, (_, traces)) in enumerate(MOMENTS.items()):
-        ours, to_jsonable = (summary(ended[name]) for name in (f"{moment}, traced", moment))
+        ours, untraced = (summary(ended[name]) for name in (f"{moment}, traced", moment))
         if (
-            ours != to_jsonable
-            or to_jsonable[0] is None
+            ours != untraced
+            or untraced[0] is None
             or stored(tmp_path / str(number)) != traces
         ):
-            wrong[moment] = (stored(tmp_path / str(number)), ours, to_jsonable)
+            wrong[moment] = (stored(tmp_path / str(number)), ours, untraced)
     assert wrong == {}

@@ -292,15 +292,15 @@ def test_secrets_of_a_deployment_are_not_in_the_routes_exception(
 @pytest.mark.parametrize("name", ["acompletion", "completion", "aresponses"])
 def test_method_is_to_everything_else_what_it_was(name: str, router: Routers) -> None:
     """A traced method can be copied, pickled, inspected and weakly referenced as before."""
-    to_jsonable = getattr(litellm.Router, name, None)
+    untraced = getattr(litellm.Router, name, None)
     mlflow.litellm.autolog()
     built = router()
     method = getattr(built, name)
     assert inspect.iscoroutinefunction(method) == name.startswith("a")
-    if to_jsonable is not None:
-        assert inspect.signature(getattr(litellm.Router, name)) == inspect.signature(to_jsonable)
+    if untraced is not None:
+        assert inspect.signature(getattr(litellm.Router, name)) == inspect.signature(untraced)
         assert weakref.WeakMethod(method)() == method == copy.copy(method)
-        assert pickle.loads(pickle.dumps(getattr(litellm.Router, name))) is not to_jsonable
+        assert pickle.loads(pickle.dumps(getattr(litellm.Router, name))) is not untraced
 
 
 def test_users_parent_stays_the_parent(tracing: Traces, caller: Caller, router: Routers) -> None:

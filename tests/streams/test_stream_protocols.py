@@ -153,9 +153,9 @@ def protocols(stream: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_stream_has_the_protocols_of_litellms(kind: str, streams: Streams, traces: Traces) -> None:
     """A traced stream has the same protocols as an untraced one, and no other."""
-    to_jsonable = streams.open(kind)
-    untraced = protocols(to_jsonable)
-    streams.read(kind, to_jsonable)
+    original = streams.open(kind)
+    untraced = protocols(original)
+    streams.read(kind, original)
     mlflow.litellm.autolog()
     stream = streams.open(kind)
     traced = protocols(stream)
