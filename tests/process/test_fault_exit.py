@@ -196,10 +196,6 @@ def test_process_ends_at_any_moment_as_untraced(tmp_path: Path) -> None:
     wrong = {}
     for number, (moment, (_, traces)) in enumerate(MOMENTS.items()):
         ours, untraced = (summary(ended[name]) for name in (f"{moment}, traced", moment))
-        if (
-            ours != untraced
-            or untraced[0] is None
-            or stored(tmp_path / str(number)) != traces
-        ):
+        if ours != untraced or untraced[0] is None or stored(tmp_path / str(number)) != traces:
             wrong[moment] = (stored(tmp_path / str(number)), ours, untraced)
     assert wrong == {}
