@@ -124,9 +124,8 @@ def publish(told: dict[str, Any]) -> None:
     from bench import plots
 
     page.FIGURES.parent.mkdir(exist_ok=True)
-    shown = plots.figures(told)
-    page.FIGURES.write_text(json.dumps(shown, indent=1) + "\n")
-    plots.draw(shown)
+    page.FIGURES.write_text(json.dumps(told, indent=1) + "\n")
+    plots.draw(told)
     page.write(told)
 
 

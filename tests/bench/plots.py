@@ -49,35 +49,11 @@ STYLE = {
 }
 
 
-def figures(measured: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the figures that the plots show, in µs, and the circumstances of the measurement.
-
-    Args:
-        measured: The whole measurement.
-    """
-    circumstances = {key: value for key, value in measured.items() if not isinstance(value, dict)}
-    held, grown = measured["calls"]["held"], measured["growth"]
-    return {
-        **{key: value for key, value in circumstances.items() if key != "budgets"},
-        "versions": measured["versions"],
-        "calls": {
-            name: {key: held[name][key]["thread"]["value"] for key in COLOURS if key in held[name]}
-            for name in SHOWN
-            if name in held
-        },
-        "growth": {
-            name: {key: each["added_us"] for key, each in by_key.items()}
-            for name, by_key in grown.items()
-        },
-    }
-
-
-def draw(shown: Mapping[str, Any]) -> None:
-    """Draw both plots from their `figures`."""
+def draw(told: Mapping[str, Any]) -> None:
+    """Draw both figures."""
     with mpl.rc_context(STYLE):
-        bars(shown["calls"], IMAGES / "bench.svg")
-        lines(shown["growth"], IMAGES / "growth.svg")
+        bars(told["calls"]["held"], IMAGES / "bench.svg")
+        lines(told["growth"], IMAGES / "growth.svg")
 
 
 def bars(by_scenario: Mapping[str, Any], file: Path) -> None:
@@ -87,9 +63,10 @@ def bars(by_scenario: Mapping[str, Any], file: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 4))
     width = 0.8 / len(keys)
     for place, key in enumerate(keys):
+        told = [by_scenario[name][key]["thread"] for name in names]
         axes.bar(
             [i + (place - (len(keys) - 1) / 2) * width for i in range(len(names))],
-            [by_scenario[name][key] for name in names],
+            [each["value"] for each in told],
             width,
             label=VARIANTS[key].title,
             color=COLOURS[key],
@@ -112,7 +89,8 @@ def lines(by_growth: Mapping[str, Any], file: Path) -> None:
 
 
 def _panel(axes: Axes, what: str, by_key: Mapping[str, Any]) -> None:
-    for key, added in by_key.items():
+    for key, found in by_key.items():
+        added = found["added_us"]
         sizes = [int(size) for size in added]
         axes.loglog(
             sizes, list(added.values()), marker="o", label=VARIANTS[key].title, color=COLOURS[key]
