@@ -20,6 +20,7 @@ from litellm.integrations.custom_logger import CustomLogger
 from mlflow_litellm._common.patching import Patch, apply_all
 from mlflow_litellm._instrumentation import autolog, state
 from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.store import first_span
 from mlflow_litellm._tracing.store.experiment import root_experiment_id
 from mlflow_litellm.proxy import _export, _middleware, _verdict
 
@@ -53,6 +54,9 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         with guard("looking the experiment up"):
             # So the experiment is known when the first request comes.
             root_experiment_id()
+        with guard("asking a Databricks workspace"):
+            # So the workspace has answered when the first request comes.
+            first_span.prepare_at_start()
 
     # LiteLLM passes these by name.
     async def async_pre_call_hook(

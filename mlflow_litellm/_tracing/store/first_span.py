@@ -19,6 +19,8 @@ from mlflow_litellm._tracing.store.attempts import Attempt
 
 # Calls wait for the workspace until this time after the request.
 PATIENCE_S = 1.0
+# A server that starts waits until this time. MLflow imports its client of Databricks then.
+START_PATIENCE_S = 5.0
 
 
 class WorkspaceSilentError(Exception):
@@ -39,6 +41,12 @@ def prepare() -> None:
     if attempt.is_alive() and not mlflow_compat.is_tracing_ready():
         msg = f"{mlflow.get_tracking_uri()} has not answered with the location of its traces"
         raise WorkspaceSilentError(msg)
+
+
+def prepare_at_start() -> None:
+    """Make MLflow ready before the first call, in a server that starts. Waits 5 s at most."""
+    if not mlflow_compat.is_tracing_ready() and _asks_workspace():
+        _attempt().wait(START_PATIENCE_S)
 
 
 def _asks_workspace() -> bool:
