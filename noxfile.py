@@ -212,17 +212,16 @@ def files(*names: str) -> list[str]:
     return [str(path) for name in names for path in Path("tests").glob(f"*/test_{name}.py")]
 
 
-# What may end otherwise on another Python.
+# Stacks, contexts, garbage and tracebacks, which differ between Pythons.
 MECHANISMS = files(
-    "attempts", "callbacks", "calls", "experiment", "nesting", "privacy", "propagation", "router",
-    "stream_endings", "streams", "switch", "takeover",
+    "calls", "nesting", "propagation", "stream_endings", "streams", "switch", "takeover",
 )  # fmt: skip
-# What the package does, and what LiteLLM, MLflow and wrapt do for it: not each payload.
+# The package's behaviour with LiteLLM, MLflow and wrapt: not each payload.
 CORE = [
     *MECHANISMS,
     *files(
-        "embedding", "every_target", "messages", "responses", "router_kinds", "text_completion",
-        "usage",
+        "attempts", "callbacks", "embedding", "every_target", "experiment", "messages", "privacy",
+        "responses", "router", "router_kinds", "text_completion", "usage",
     ),
 ]  # fmt: skip
 

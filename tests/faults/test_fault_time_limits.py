@@ -318,7 +318,7 @@ AT_EVERY_LINE = """
         "failure": lambda: litellm.completion(**{**CALL, "mock_response": FAILURE()}),
         "router": lambda: ROUTER.completion(model="m", messages=MESSAGES),
     }
-    LEFT = ("_calls.py", "_nesting.py", "_spans.py", "_streams.py")
+    LEFT = ("wrapper.py", "context.py", "span.py", "stream.py")
     SPANS = {"router": 2}
     wrong, tried = [], set()
     for name, way in WAYS.items():
