@@ -30,9 +30,11 @@ SETTINGS = {
 }
 # MLflow's default, for measurements.
 AS_USERS_HAVE_IT = {"MLFLOW_ASYNC_TRACE_LOGGING_MAX_INTERVAL_MILLIS": "5000"}
-# Lets Python find the modules beside this file.
+# Lets Python find the modules beside this file, and the packages of tests that are run as programs.
 BESIDE = {
-    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    "PYTHONPATH": os.pathsep.join(
+        [*map(str, list(Path(__file__).parents)[:2]), os.environ.get("PYTHONPATH", "")]
+    )
 }
 STARTING_S = 240.0
 STOPPING_S = 45.0
