@@ -49,6 +49,11 @@ class Name:
             return default
         return value
 
+    def call(self, *args: Any) -> Any:
+        """Call the function or the class with the name; return None if there is none."""
+        function = self.find()
+        return None if function is None else function(*args)
+
     def holder(self) -> Any:
         """Return the module that has the name; None if it lacks the name."""
         return self._imported() if self.find() is not None else None
@@ -216,8 +221,8 @@ def client() -> Any:
 def has_experiment() -> bool:
     """Return whether ``mlflow.set_experiment()`` has chosen an experiment."""
     # Not by mlflow.set_experiment(): it is public, but asks the server for the experiment.
-    fluent = sys.modules.get("mlflow.tracking.fluent")
-    return getattr(fluent, "_active_experiment_id", None) is not None
+    fluent = sys.modules.get(ACTIVE_EXPERIMENT.module)
+    return getattr(fluent, ACTIVE_EXPERIMENT.attribute, None) is not None
 
 
 def is_off_here() -> bool:
@@ -241,20 +246,17 @@ def has_run() -> bool:
 
 def current_otel_span() -> Any:
     """Return OpenTelemetry's current span, also if MLflow does not record it."""
-    find = CURRENT_SPAN.find()
-    return find() if find else None
+    return CURRENT_SPAN.call()
 
 
 def make_current(span: Any) -> Any:
     """Make one of MLflow's spans the current one; return a token for `make_not_current`."""
-    attach = SET_CURRENT.find()
-    return attach(span) if attach else None
+    return SET_CURRENT.call(span)
 
 
 def make_not_current(token: Any) -> None:
     """Make the previous span current again."""
-    if detach := DETACH.find():
-        detach(token)
+    DETACH.call(token)
 
 
 def is_no_op(span: Any) -> bool:
@@ -265,8 +267,7 @@ def is_no_op(span: Any) -> bool:
 
 def no_op_span() -> Any:
     """Return a span that records nothing; None if MLflow has none."""
-    kind = NO_OP_SPAN.find()
-    return kind and kind()
+    return NO_OP_SPAN.call()
 
 
 def trace_manager() -> Any:
@@ -277,14 +278,12 @@ def trace_manager() -> Any:
 
 def configured_tags() -> dict[str, str]:
     """Return the trace tags that ``mlflow.tracing.context()`` sets."""
-    find = CONFIGURED_TAGS.find()
-    return (find and find()) or {}
+    return CONFIGURED_TAGS.call() or {}
 
 
 def configured_metadata() -> dict[str, str]:
     """Return the trace metadata that ``mlflow.tracing.context()`` sets."""
-    find = CONFIGURED_METADATA.find()
-    return (find and find()) or {}
+    return CONFIGURED_METADATA.call() or {}
 
 
 def otel_span(span: Any) -> Any:
@@ -327,18 +326,14 @@ def lock_of_readiness() -> Any:
 
 def asks_workspace() -> bool:
     """Return whether MLflow asks a Databricks workspace before its first span."""
-    is_serving, is_databricks = IN_MODEL_SERVING.find(), IS_DATABRICKS.find()
-    if is_serving and is_serving():
+    if IN_MODEL_SERVING.call():
         return True
-    if is_databricks is None or not is_databricks(mlflow.get_tracking_uri()):
-        return False
-    return not has_destination()
+    return bool(IS_DATABRICKS.call(mlflow.get_tracking_uri())) and not has_destination()
 
 
 def trace_exporter() -> Any:
     """Return MLflow's exporter of traces; None if there is none, or if it has moved."""
-    find = EXPORTER.find()
-    return find and find()
+    return EXPORTER.call()
 
 
 def export_queue(exporter: Any = None) -> Any:
@@ -348,8 +343,7 @@ def export_queue(exporter: Any = None) -> Any:
 
 def span_processor() -> Any:
     """Return the processor in which ended spans wait for the exporter; None if there is none."""
-    find, kind = SPAN_PROCESSOR.find(), BATCH_PROCESSOR.find()
-    processor = find and find()
+    processor, kind = SPAN_PROCESSOR.call(), BATCH_PROCESSOR.find()
     return processor if kind and isinstance(processor, kind) else None
 
 

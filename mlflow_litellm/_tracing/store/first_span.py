@@ -34,7 +34,7 @@ def prepare() -> None:
     Raises:
         WorkspaceSilentError: The workspace has not answered within a second.
     """
-    if mlflow_compat.is_tracing_ready() or not _asks_workspace():
+    if not _has_to_ask():
         return
     attempt = _attempt()
     attempt.wait(PATIENCE_S)
@@ -45,11 +45,13 @@ def prepare() -> None:
 
 def prepare_at_start() -> None:
     """Make MLflow ready before the first call, in a server that starts. Waits 5 s at most."""
-    if not mlflow_compat.is_tracing_ready() and _asks_workspace():
+    if _has_to_ask():
         _attempt().wait(START_PATIENCE_S)
 
 
-def _asks_workspace() -> bool:
+def _has_to_ask() -> bool:
+    if mlflow_compat.is_tracing_ready():
+        return False
     # To find its default store, MLflow imports modules that mlflow-tracing lacks.
     with errors_ignored():
         return mlflow_compat.asks_workspace()
