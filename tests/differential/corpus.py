@@ -172,8 +172,8 @@ CORPUS = {
                 cycle.append(cycle)
                 watched = weakref.ref(stream)
                 del stream, cycle
-                gc.collect()
-                see(watched() is None, "gone")
+                gone = lambda: gc.collect() >= 0 and watched() is None
+                see(see.until(gone), "gone")
             """,
         "is hung up on": """
             async def program(see):

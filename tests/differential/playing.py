@@ -148,7 +148,9 @@ def _task(task: asyncio.Task[Any]) -> str:
 
 
 def _context() -> list[str]:
-    return sorted({v.name for v in contextvars.copy_context()} - CONTEXT_VARIABLES)
+    # LiteLLM's streams set empty ids in the context that happens to delete them.
+    names = {variable.name for variable, value in contextvars.copy_context().items() if value}
+    return sorted(names - CONTEXT_VARIABLES)
 
 
 def _settle(see: See) -> None:
