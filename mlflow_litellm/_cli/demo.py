@@ -14,7 +14,7 @@ import mlflow.litellm
 from mlflow.entities import Span, SpanType, Trace
 
 from mlflow_litellm._cli import report, store
-from mlflow_litellm._tracing import attributes
+from mlflow_litellm._common.attributes import CHAT_USAGE
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
 if TYPE_CHECKING:
@@ -196,7 +196,7 @@ def _row_of(indent: str, span: Span, trace: Trace) -> str:
     # The root's row shows sums over the spans. The sums in MLflow's SQL store can lack spans:
     # batches of spans may arrive at the same moment as the trace itself.
     spans = trace.data.spans if span.parent_id is None else [span]
-    usages = [usage for each in spans if (usage := each.get_attribute(attributes.CHAT_USAGE))]
+    usages = [usage for each in spans if (usage := each.get_attribute(CHAT_USAGE))]
     costs = [cost["total_cost"] for each in spans if (cost := each.llm_cost)]
     used = [sum(usage[key] for usage in usages) for key in ("input_tokens", "output_tokens")]
     return _row(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._common.patching import holder_of
 from mlflow_litellm._instrumentation.callers import LIBRARIES_OF_LITELLM, litellm_caller
@@ -103,7 +104,7 @@ class CallContext:
 
     def add_inner_request(self, target: Target, request: Request) -> None:
         """Record the model group of the request of an inner call."""
-        group = request.attributes.get("model_group")
+        group = request.attributes.get(names.MODEL_GROUP)
         if group and not target.is_composite and group not in self.groups:
             self.groups.append(group)
 
@@ -301,7 +302,12 @@ def run_below(call: CallContext, function: Callable[..., Any], /, *args: Any, **
         return function(*args, **kwargs)
 
 
-_COUNTED = ("response_cost", "reasoning_tokens", "input_audio_tokens", "output_audio_tokens")
+_COUNTED = (
+    names.RESPONSE_COST,
+    names.REASONING_TOKENS,
+    names.INPUT_AUDIO_TOKENS,
+    names.OUTPUT_AUDIO_TOKENS,
+)
 
 
 def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,7 +321,10 @@ def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[st
     strategy = _strategy(instance)
     if strategy is None:
         return {}
-    fields = {"model_group": arguments.get("model"), "routing_strategy": to_jsonable(strategy)}
+    fields = {
+        names.MODEL_GROUP: arguments.get("model"),
+        names.ROUTING_STRATEGY: to_jsonable(strategy),
+    }
     return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 
@@ -350,14 +359,16 @@ def record_inner_calls(response: Response, call: CallContext) -> None:
     """
     if not call.inner_targets:
         return
-    response.attributes["inner_calls"] = len(call.inner_targets)
+    response.attributes[names.INNER_CALLS] = len(call.inner_targets)
     if call.is_retried:
-        response.attributes.setdefault("attempted_retries", len(call.inner_targets) - 1)
+        response.attributes.setdefault(names.ATTEMPTED_RETRIES, len(call.inner_targets) - 1)
     if groups := call.groups:
-        response.attributes["model_groups"] = groups
+        response.attributes[names.MODEL_GROUPS] = groups
         # LiteLLM returns these counts, but not for a call that failed.
-        response.attributes.setdefault("attempted_fallbacks", len(groups) - 1)
-        response.attributes.setdefault("attempted_retries", len(call.inner_targets) - len(groups))
+        response.attributes.setdefault(names.ATTEMPTED_FALLBACKS, len(groups) - 1)
+        response.attributes.setdefault(
+            names.ATTEMPTED_RETRIES, len(call.inner_targets) - len(groups)
+        )
     if call.usage_is_below:
         _leave_tokens(response)
         if not call.target.is_composite:

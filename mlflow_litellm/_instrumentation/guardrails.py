@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._instrumentation import context
 from mlflow_litellm._payloads.base import Request, Response, StreamError
 from mlflow_litellm._payloads.serialize import to_jsonable
@@ -44,17 +45,17 @@ def record_run(wrapped: Any, guardrail: Any, args: tuple[Any, ...], kwargs: Any)
     """Wrap ``CustomGuardrail.add_standard_logging_guardrail_information_to_request_data``."""
     result = wrapped(*args, **kwargs)
     with guard("recording a guardrail"):
-        names = inspect.signature(wrapped).parameters
-        fields = {**dict(zip(names, args, strict=False)), **kwargs}
+        parameters = inspect.signature(wrapped).parameters
+        fields = {**dict(zip(parameters, args, strict=False)), **kwargs}
         name = str(guardrail.guardrail_name or type(guardrail).__name__)
         _recorded.add(name)
         mode = to_jsonable(fields.get("event_type") or _mode(guardrail.event_hook))
         attributes = {
-            "guardrail_mode": mode,
-            "guardrail_status": fields.get("guardrail_status"),
-            "guardrail_provider": fields.get("guardrail_provider"),
-            "guardrail_action": _action(fields.get("guardrail_json_response")),
-            "masked_entity_count": to_jsonable(fields.get("masked_entity_count")) or None,
+            names.GUARDRAIL_MODE: mode,
+            names.GUARDRAIL_STATUS: fields.get("guardrail_status"),
+            names.GUARDRAIL_PROVIDER: fields.get("guardrail_provider"),
+            names.GUARDRAIL_ACTION: _action(fields.get("guardrail_json_response")),
+            names.MASKED_ENTITY_COUNT: to_jsonable(fields.get("masked_entity_count")) or None,
         }
         _record(name, attributes, fields.get("duration"))
     return result
@@ -69,7 +70,7 @@ def record_metrics(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> 
             status = fields["status"]
             if status != "success":
                 status = _INTERVENED if fields.get("error_type") in _BLOCKS else _FAILED
-            attributes = {"guardrail_mode": fields["hook_type"], "guardrail_status": status}
+            attributes = {names.GUARDRAIL_MODE: fields["hook_type"], names.GUARDRAIL_STATUS: status}
             _record(name, attributes, fields.get("latency_seconds"))
     return result
 
@@ -90,8 +91,8 @@ def _action(response: Any) -> str | None:
 def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
     recorded = {key: value for key, value in attributes.items() if value is not None}
     began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
-    status = str(recorded.get("guardrail_status"))
-    if recorded.get("guardrail_mode") == _FOR_LOGS or context.call_has_ended():
+    status = str(recorded.get(names.GUARDRAIL_STATUS))
+    if recorded.get(names.GUARDRAIL_MODE) == _FOR_LOGS or context.call_has_ended():
         # If the request's trace has been sent, the span would begin a trace of its own.
         if (last := context.last()) is not None:
             last.record_late(status, lambda: _write(name, recorded, began, None))
@@ -99,7 +100,7 @@ def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
     outer = context.current_call()
     _write(name, recorded, began, outer)
     if outer is not None:
-        outer.add_guardrail(name, str(recorded.get("guardrail_mode")), status)
+        outer.add_guardrail(name, str(recorded.get(names.GUARDRAIL_MODE)), status)
 
 
 def _write(
@@ -107,8 +108,8 @@ def _write(
 ) -> None:
     span = CallSpan(f"guardrail {name}", SpanType.GUARDRAIL, began)
     context.started(span, outer)
-    span.record(Request({}, attributes={"guardrail_name": name, **attributes}))
-    if (status := str(attributes.get("guardrail_status"))) == _FAILED:
+    span.record(Request({}, attributes={names.GUARDRAIL_NAME: name, **attributes}))
+    if (status := str(attributes.get(names.GUARDRAIL_STATUS))) == _FAILED:
         span.fail(GuardrailError(status), Response())
     else:
         span.finish(Response())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._instrumentation import context
 from mlflow_litellm._tracing import health
@@ -173,16 +174,16 @@ class StreamRecord:
         self.context.release()
 
     def _attributes(self, how: str) -> dict[str, Any]:
-        attributes: dict[str, Any] = {"stream_end": how, "stream_chunks": self.chunks}
+        attributes: dict[str, Any] = {names.STREAM_END: how, names.STREAM_CHUNKS: self.chunks}
         waits = {
-            "time_to_first_chunk_ms": self._first_chunk_at,
-            "time_to_first_content_ms": self._first_content_at,
+            names.TIME_TO_FIRST_CHUNK_MS: self._first_chunk_at,
+            names.TIME_TO_FIRST_CONTENT_MS: self._first_content_at,
         }
         for name, at in waits.items():
             if at is not None:
                 attributes[name] = round((at - self._span.started_at) * 1000, 3)
         if self.chunks > 1:
-            attributes["longest_chunk_gap_ms"] = round(self._longest_gap * 1000, 3)
+            attributes[names.LONGEST_CHUNK_GAP_MS] = round(self._longest_gap * 1000, 3)
         return attributes
 
 

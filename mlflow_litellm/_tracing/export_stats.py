@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import format_trace_id
 
 from mlflow_litellm._common.patching import Patch
-from mlflow_litellm._tracing import attributes, health, mlflow_compat
+from mlflow_litellm._tracing import health, mlflow_compat
 from mlflow_litellm._tracing.export_lock import ExportLock
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.mlflow_compat import otel_span
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mlflow.entities import TraceInfo
+
+# The tag of a stored trace, and its value if the spans are in the tracking store. MLflow's
+# constants for them are not public.
+SPANS_LOCATION = "mlflow.trace.spansLocation"
+TRACKING_STORE = "TRACKING_STORE"
 
 # Re-entrant: a signal handler may make a call while this thread holds the lock.
 _lock = threading.RLock()
@@ -136,7 +141,7 @@ def _account_trace(sent: TraceInfo, stored: TraceInfo | None) -> None:
 
 
 def _has_spans(stored: TraceInfo) -> bool:
-    return stored.tags.get(attributes.SPANS_LOCATION) == attributes.TRACKING_STORE
+    return stored.tags.get(SPANS_LOCATION) == TRACKING_STORE
 
 
 def _account(spans: Iterable[Any], *, sent: bool) -> None:

@@ -13,7 +13,7 @@ from mlflow.entities import SpanEvent
 from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from mlflow_litellm._tracing import attributes as names
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
@@ -176,7 +176,7 @@ class CallSpan:
             failure = _failure(error, redact, self.content)
             if cause:
                 with guard("recording the cause of a cancellation"):
-                    self._span.set_attribute("cancelled_by", cause)
+                    self._span.set_attribute(names.CANCELLED_BY, cause)
                 failure.description = f"{failure.description.rstrip(': ')}: {cause}"
                 failure.cause = cause
         self._end(response, failure)
@@ -211,11 +211,11 @@ class CallSpan:
 
     def _time(self, response: Response, ended_ns: int | None) -> None:
         tokens = (response.usage or {}).get("output_tokens")
-        if tokens and not response.attributes.get("cache_hit"):
+        if tokens and not response.attributes.get(names.CACHE_HIT):
             seconds = time.perf_counter() - self.started_at
             if ended_ns is not None:
                 seconds = (ended_ns - self._span.start_time_ns) / 1e9
-            response.attributes["output_tokens_per_second"] = round(tokens / seconds, 3)
+            response.attributes[names.OUTPUT_TOKENS_PER_SECOND] = round(tokens / seconds, 3)
 
 
 def _start(name: str, span_type: str, started_ns: int | None) -> Any:
@@ -256,8 +256,8 @@ def _link(parent: Any) -> dict[str, str]:
     ids = format_trace_id(context.trace_id), format_span_id(context.span_id)
     request_id = (getattr(parent, "attributes", None) or {}).get(names.REQUEST_ID)
     if request_id is None:
-        return dict(zip(("otel_trace_id", "otel_span_id"), ids, strict=True))
-    return {"ended_trace_id": json.loads(request_id), "ended_span_id": ids[1]}
+        return dict(zip((names.OTEL_TRACE_ID, names.OTEL_SPAN_ID), ids, strict=True))
+    return {names.ENDED_TRACE_ID: json.loads(request_id), names.ENDED_SPAN_ID: ids[1]}
 
 
 def _below_nothing(start: Callable[[], Any]) -> Any:

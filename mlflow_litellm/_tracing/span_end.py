@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from mlflow.entities import SpanStatus, SpanStatusCode
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads import chat_view
-from mlflow_litellm._tracing import attributes as names
 from mlflow_litellm._tracing import export_stats, health, privacy, trace_metadata
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
@@ -119,7 +119,7 @@ class SpanEnd:
         fields = {
             **request.attributes,
             names.MESSAGE_FORMAT: request.message_format,
-            names.MODEL: request.model,
+            names.LLM_MODEL: request.model,
         }
         attributes = {key: value for key, value in fields.items() if value is not None}
         if request.tools:
@@ -139,8 +139,8 @@ class SpanEnd:
         own = {
             names.CHAT_USAGE: response.usage,
             names.LLM_COST: response.cost,
-            names.MODEL: response.model,
-            names.MODEL_PROVIDER: response.provider,
+            names.LLM_MODEL: response.model,
+            names.LLM_PROVIDER: response.provider,
         }
         attributes = {key: value for key, value in own.items() if value}
         if not response.has_media and response.outputs is not None:

@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm._tracing import attributes, mlflow_compat
+from mlflow_litellm._common.attributes import SESSION_ID, USER_ID
+from mlflow_litellm._tracing import mlflow_compat
 
 if TYPE_CHECKING:
     from mlflow_litellm._payloads.base import Request
 
+# MLflow's metadata of a trace. Each stored trace has it, but MLflow's constants are not public.
+TRACE_SESSION = "mlflow.trace.session"
+TRACE_USER = "mlflow.trace.user"
+# The prefix of a tag's name among the attributes of a span, if MLflow exports only to OTLP.
+TRACE_TAG_PREFIX = "mlflow.traceTag."
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/
-_SEMANTIC_NAMES = {
-    attributes.TRACE_SESSION: "session.id",
-    attributes.TRACE_USER: "user.id",
-}
+_SEMANTIC_NAMES = {TRACE_SESSION: SESSION_ID, TRACE_USER: USER_ID}
 
 
 def tell(span: Any, request: Request) -> None:
@@ -46,10 +49,7 @@ def tell(span: Any, request: Request) -> None:
 
 
 def _metadata(request: Request) -> dict[str, str]:
-    requested = {
-        attributes.TRACE_SESSION: request.session,
-        attributes.TRACE_USER: request.user,
-    }
+    requested = {TRACE_SESSION: request.session, TRACE_USER: request.user}
     metadata = {**requested, **mlflow_compat.configured_metadata()}
     return {key: value for key in requested if (value := metadata[key])}
 
@@ -58,4 +58,4 @@ def _write_tags(tags: dict[str, str]) -> None:
     # Not MLflow's set_attribute(): the server would read '"value"', with the quotes.
     span = mlflow_compat.current_otel_span()
     for key, value in tags.items() if span is not None else ():
-        span.set_attribute(f"{attributes.TRACE_TAG_PREFIX}{key}", value)
+        span.set_attribute(f"{TRACE_TAG_PREFIX}{key}", value)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.metadata import redacts_key_info
 
 # Span attributes by the name of the key's field. LiteLLM's logs use the same names. Not the key's
 # hash. https://docs.litellm.ai/docs/proxy/logging_spec#standardlogginguserapikeymetadata
 _ATTRIBUTES = {
-    "key_alias": "user_api_key_alias",
-    "team_id": "user_api_key_team_id",
-    "team_alias": "user_api_key_team_alias",
-    "user_id": "user_api_key_user_id",
-    "org_id": "user_api_key_org_id",
-    "end_user_id": "user_api_key_end_user_id",
+    "key_alias": names.KEY_ALIAS,
+    "team_id": names.TEAM_ID,
+    "team_alias": names.TEAM_ALIAS,
+    "user_id": names.KEY_USER_ID,
+    "org_id": names.ORG_ID,
+    "end_user_id": names.END_USER_ID,
 }
 # The attributes by which the traces of a proxy are searched.
-_TAGS = ("user_api_key_alias", "user_api_key_team_alias", "user_api_key_team_id")
+_TAGS = (names.KEY_ALIAS, names.TEAM_ALIAS, names.TEAM_ID)
 # LiteLLM's name for the user of the master key, who is no real user.
 _NOBODY = "default_user_id"
 
@@ -42,4 +43,4 @@ def tags(fields: dict[str, str]) -> dict[str, str]:
 
 def user(fields: dict[str, str]) -> str | None:
     """Return the user of the request: the customer, or else the key's user."""
-    return fields.get("user_api_key_end_user_id") or fields.get("user_api_key_user_id")
+    return fields.get(names.END_USER_ID) or fields.get(names.KEY_USER_ID)

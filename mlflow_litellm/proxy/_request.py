@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.entities import SpanType
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._instrumentation.context import CallContext
 from mlflow_litellm._instrumentation.stream_state import abandon_below
 from mlflow_litellm._instrumentation.wrapper import Redaction
@@ -40,7 +41,7 @@ _FIRST_SERVER_ERROR = 500
 _LONGEST = 1_000_000
 # In seconds. Clients leave only after a wait; the check for it takes a turn of the event loop.
 _LONG_S = 0.5
-_OWN = frozenset({"gen_ai.tool.name", "mcp.method.name", "metadata", "model"})
+_OWN = frozenset({names.TOOL_NAME, names.MCP_METHOD, names.METADATA, names.MODEL})
 # https://docs.litellm.ai/docs/proxy/logging_spec#standardloggingguardrailinformation
 _WORST_FIRST = (
     "guardrail_intervened", "guardrail_failed_to_respond", "guardrail_flagged", "success",
@@ -160,7 +161,7 @@ class ProxiedRequest(CallContext):
     def note_left(self) -> None:
         """Record that the client has left before the end of the response."""
         if not self.response.is_complete:
-            self._identity["client_disconnected"] = True
+            self._identity[names.CLIENT_DISCONNECTED] = True
             self.cancelled_by = self.cancelled_by or "the client left"
 
     def identify(self, key: Any, call_type: str | None = None) -> None:
@@ -173,7 +174,7 @@ class ProxiedRequest(CallContext):
         """
         self._identity.update(_identity.attributes(key))
         if call_type is not None:
-            self._identity["call_type"] = str(getattr(call_type, "value", call_type))
+            self._identity[names.CALL_TYPE] = str(getattr(call_type, "value", call_type))
 
     def note_data(self, data: Mapping[str, Any]) -> None:
         """Record the switches for content and the call id from LiteLLM's data of the request."""
@@ -183,7 +184,7 @@ class ProxiedRequest(CallContext):
         call_id = data.get("litellm_call_id") or logged
         if isinstance(call_id, str):
             # An error response has no header with the id.
-            self._identity["litellm_call_id"] = call_id
+            self._identity[names.CALL_ID] = call_id
             if self._verdict is not None:
                 self._verdict.expect(call_id, data)
 
@@ -301,7 +302,7 @@ class ProxiedRequest(CallContext):
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         verdict = _worst(self._verdicts)
-        http = {"http.request.method": self._scope["method"], "http.route": path}
+        http = {names.HTTP_METHOD: self._scope["method"], names.HTTP_ROUTE: path}
         return replace(
             fields,
             # The LiteLLM call records files; they are not recorded twice.
@@ -319,7 +320,7 @@ class ProxiedRequest(CallContext):
         elif self.response.status is not None and not self._is_composite:
             self.span.set_type(self.target.span_type)
             # LiteLLM's configured address may differ from the address of this request.
-            fields.attributes.pop("api_base", None)
+            fields.attributes.pop(names.API_BASE, None)
         fields.attributes.update(self.response.attributes(self.span.started_at, error))
         return fields
 
@@ -369,7 +370,7 @@ class ProxiedRequest(CallContext):
 def _worst(statuses: list[str]) -> dict[str, str]:
     """Return the worst verdict of a request's guardrails by attribute name; empty if none ran."""
     worst = next((status for status in _WORST_FIRST if status in statuses), None)
-    return {"guardrail_status": worst} if worst else {}
+    return {names.GUARDRAIL_STATUS: worst} if worst else {}
 
 
 def _own(attributes: Mapping[str, Any]) -> dict[str, Any]:

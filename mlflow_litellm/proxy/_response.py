@@ -7,6 +7,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.base import Response, StreamError
 from mlflow_litellm._payloads.bounded import bounded
 from mlflow_litellm._payloads.serialize import to_jsonable
@@ -128,14 +129,16 @@ class ProxyResponse:
             asked_at: When the request came, by ``time.perf_counter()``.
             error: The error of the request, or None.
         """
-        fields: dict[str, Any] = {"http.response.status_code": self.status}
+        fields: dict[str, Any] = {names.HTTP_STATUS: self.status}
         if call_id := self._headers.get(b"x-litellm-call-id"):
-            fields["litellm_call_id"] = call_id.decode("latin-1")
+            fields[names.CALL_ID] = call_id.decode("latin-1")
         if self._is_stream:
             how = "finished" if self.is_complete else "abandoned"
-            fields["stream_end"] = "failed" if error else how
+            fields[names.STREAM_END] = "failed" if error else how
             if self._first_sent_at is not None:
-                fields["time_to_first_chunk_ms"] = round((self._first_sent_at - asked_at) * 1000, 3)
+                fields[names.TIME_TO_FIRST_CHUNK_MS] = round(
+                    (self._first_sent_at - asked_at) * 1000, 3
+                )
         return {key: value for key, value in fields.items() if value is not None}
 
     @property

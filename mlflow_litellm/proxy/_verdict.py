@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from mlflow_litellm._common import switches
+from mlflow_litellm._common.attributes import METADATA
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._tracing.guard import guard
@@ -196,8 +197,8 @@ class Verdict:
         if self._masked is not None and "messages" in inputs:
             inputs = {**inputs, "messages": self._masked[0]}
         attributes = dict(request.attributes)
-        if "metadata" in attributes:
-            attributes["metadata"] = payload.only(attributes["metadata"])
+        if METADATA in attributes:
+            attributes[METADATA] = payload.only(attributes[METADATA])
         return replace(
             request,
             inputs=payload.only(inputs),

@@ -9,7 +9,8 @@ import pytest
 from children import run_each
 from mlflow.tracing import constant
 
-from mlflow_litellm._tracing import attributes, mlflow_compat
+from mlflow_litellm._common.attributes import ATTRIBUTES
+from mlflow_litellm._tracing import export_stats, mlflow_compat, trace_metadata
 
 if TYPE_CHECKING:
     from children import Ended
@@ -79,8 +80,11 @@ def test_name_is_where_mlflow_keeps_it(name: mlflow_compat.Name) -> None:
 
 def test_names_of_attributes_are_mlflows() -> None:
     """Attribute names equal MLflow's. The package has copies, as MLflow's constants are private."""
-    written = {key: value for key, value in vars(attributes).items() if key.isupper()}
     kinds = (constant.SpanAttributeKey, constant.TraceMetadataKey, constant.TraceTagKey)
-    known = {key: {getattr(kind, key, None) for kind in kinds} for key in written}
-    known["TRACKING_STORE"] = {constant.SpansLocation.TRACKING_STORE.value}
-    assert {key: value for key, value in written.items() if value not in known[key]} == {}
+    known = {value for kind in kinds for value in vars(kind).values() if isinstance(value, str)}
+    known.add(constant.SpansLocation.TRACKING_STORE.value)
+    written = {name for name in ATTRIBUTES if name.startswith("mlflow.")}
+    written |= {trace_metadata.TRACE_SESSION, trace_metadata.TRACE_USER}
+    written |= {trace_metadata.TRACE_TAG_PREFIX, trace_metadata.SESSION_ID, trace_metadata.USER_ID}
+    written |= {export_stats.SPANS_LOCATION, export_stats.TRACKING_STORE}
+    assert written - known == set()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from mlflow.entities import SpanType
 
-from mlflow_litellm._tracing import attributes as names
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._tracing.semconv import messages
 
 if TYPE_CHECKING:
@@ -77,9 +77,9 @@ _USAGE = {
 }
 # Further attributes, which are copied unchanged under their name in the conventions.
 _RENAMED = {
-    "gen_ai.conversation.id": "session.id",
-    "gen_ai.embeddings.dimension.count": "embedding_dimension",
-    "gen_ai.usage.reasoning.output_tokens": "reasoning_tokens",
+    "gen_ai.conversation.id": names.SESSION_ID,
+    "gen_ai.embeddings.dimension.count": names.EMBEDDING_DIMENSION,
+    "gen_ai.usage.reasoning.output_tokens": names.REASONING_TOKENS,
 }
 _PORTS = {"http": 80, "https": 443}
 
@@ -98,8 +98,8 @@ def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]
         fields: The span's attributes as JSON types.
     """
     translated = {
-        names.MODEL: _requested_model(fields),
-        names.MODEL_PROVIDER: _provider(fields),
+        names.LLM_MODEL: _requested_model(fields),
+        names.LLM_PROVIDER: _provider(fields),
         names.INPUTS: messages.inputs(fields.get(names.INPUTS)),
         names.OUTPUTS: messages.outputs(fields.get(names.OUTPUTS)),
         names.CHAT_TOOLS: messages.tools(fields.get(names.CHAT_TOOLS)),
@@ -123,7 +123,7 @@ def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         **{key: fields.get(source) for key, source in _RENAMED.items()},
         **_parameters(request),
         **_response(fields),
-        **_server(fields.get("api_base")),
+        **_server(fields.get(names.API_BASE)),
     }
     converted["gen_ai.output.type"] = _output_type(name, request)
     if _operation(name, fields) == "retrieval":
@@ -145,16 +145,16 @@ def _operation(name: str, fields: Mapping[str, Any]) -> str | None:
 
 
 def _provider(fields: Mapping[str, Any]) -> str | None:
-    provider = fields.get("custom_llm_provider") or fields.get(names.MODEL_PROVIDER)
+    provider = fields.get(names.CUSTOM_LLM_PROVIDER) or fields.get(names.LLM_PROVIDER)
     return _PROVIDERS.get(provider, provider) if isinstance(provider, str) else None
 
 
 def _requested_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model without its provider: the provider has its own attribute."""
-    model = fields.get("model")
+    model = fields.get(names.MODEL)
     if not isinstance(model, str):
         return None
-    return model.removeprefix(f"{fields.get('custom_llm_provider')}/")
+    return model.removeprefix(f"{fields.get(names.CUSTOM_LLM_PROVIDER)}/")
 
 
 def _parameters(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,11 +174,11 @@ def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
     outputs = fields.get(names.OUTPUTS)
     response = outputs if isinstance(outputs, dict) else {}
     usage = fields.get(names.CHAT_USAGE) or {}
-    reasons = [reason for reason in fields.get("finish_reasons") or () if reason]
-    first = fields.get("time_to_first_chunk_ms")
+    reasons = [reason for reason in fields.get(names.FINISH_REASONS) or () if reason]
+    first = fields.get(names.TIME_TO_FIRST_CHUNK_MS)
     return {
         **{f"gen_ai.usage.{key}": usage.get(source) for key, source in _USAGE.items()},
-        "gen_ai.request.stream": True if "stream_chunks" in fields else None,
+        "gen_ai.request.stream": True if names.STREAM_CHUNKS in fields else None,
         "gen_ai.response.finish_reasons": reasons,
         "gen_ai.response.id": response.get("id") or response.get("responseId"),
         "gen_ai.response.model": _answered_model(fields),
@@ -188,9 +188,9 @@ def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 def _answered_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model of the response; None if the span has only the requested model."""
-    model = fields.get(names.MODEL)
+    model = fields.get(names.LLM_MODEL)
     is_confirmed = bool(fields.get(names.CHAT_USAGE)) and model == _requested_model(fields)
-    return model if is_confirmed or model != fields.get("model") else None
+    return model if is_confirmed or model != fields.get(names.MODEL) else None
 
 
 def _output_type(name: str, request: Mapping[str, Any]) -> str | None:

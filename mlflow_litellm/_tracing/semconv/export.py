@@ -16,8 +16,8 @@ from mlflow.entities import SpanType
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.patching import Patch
-from mlflow_litellm._tracing import attributes as names
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.semconv import attributes as attributes_module
@@ -46,7 +46,7 @@ def _is_call(span: ReadableSpan) -> bool:
         return True
     attributes = span.attributes or {}
     span_type = _decoded(attributes.get(names.SPAN_TYPE))
-    return "http.route" in attributes and span_type == SpanType.LLM
+    return names.HTTP_ROUTE in attributes and span_type == SpanType.LLM
 
 
 def _translated(span: ReadableSpan) -> ReadableSpan:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm._tracing import attributes, mlflow_compat
+from mlflow_litellm._common.attributes import EXPERIMENT_ID
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import opening
 from mlflow_litellm._tracing.store.attempts import Attempt
@@ -101,7 +102,7 @@ def complete_if_known(span: Any) -> None:
             value = _lookup(info.experiment_id.removeprefix(_NAMED)).value
             if value:
                 info.experiment_id = value
-                span.set_attribute(attributes.EXPERIMENT_ID, value)
+                span.set_attribute(EXPERIMENT_ID, value)
 
 
 def _decided_elsewhere() -> bool:
