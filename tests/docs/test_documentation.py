@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.metadata import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -50,13 +51,15 @@ class Seen(NamedTuple):
 [ROUTED] = blocks("docs/router.md", "text")
 
 PAGES = {
-    "README.md": Seen(("You said: What is a trace?",), printed="You said: What is a trace?"),
+    "README.md": Seen(("What is a trace?",), printed="The record of one request."),
     "docs/evaluation.md": Seen(
         ("You said: What is a span?", '"mlflow.trace.session": "chat-7"'),
         printed="tags.jobID = '42' 1\n",
     ),
-    "docs/getting-started.md": Seen(('"jobID": "42"', '"mlflow.trace.session": "chat-7"')),
-    "docs/index.md": Seen(()),
+    "docs/getting-started.md": Seen(
+        ("The record of one operation.", '"jobID": "42"', '"mlflow.trace.session": "chat-7"')
+    ),
+    "docs/index.md": Seen(("The record of one request.",)),
     "docs/notebooks.md": Seen(()),
     "docs/production.md": Seen(
         ("Charge [card], please.", "You said: Hello"), ("4111111111111111",)
@@ -115,6 +118,14 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
     links = re.findall(r"\]\(([^)#:]+)[^):]*\)", text("README.md"))
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_install_commands_work_before_a_release() -> None:
+    """Each page installs from a clone, with an extra that the package has."""
+    commands = {each for page in pages() for each in re.findall(r"pip install '?(\S+)", text(page))}
+    assert not {each for each in commands if each.startswith("mlflow_litellm")}
+    extras = {each[2:].strip("]'`,") for each in commands if each.startswith(".[")}
+    assert extras == set(metadata("mlflow_litellm").get_all("Provides-Extra", []))
 
 
 def test_environment_variables_of_the_package_are_in_the_reference() -> None:

@@ -13,7 +13,7 @@ from scale.worker import spans_of
 if TYPE_CHECKING:
     from scale.store import Arrived, Store
 
-# No span is dropped with these settings, which docs/store-at-scale.md explains.
+# No span is dropped with these settings, which docs/high-volume.md explains.
 SETTINGS = {
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE": "20000",
     "MLFLOW_ASYNC_TRACE_LOGGING_MAX_SPAN_BATCH_SIZE": "100",

@@ -1,4 +1,4 @@
-"""The names on the page *Moving* match those that MLflow's own flavor and this package record."""
+"""The names on the page *Migrating* are those that MLflow's own flavor and this package record."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from provider import LoopbackProvider
 
 HERE = Path(__file__).parent
-PAGE = (Path(__file__).parents[2] / "docs" / "moving.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "migrating.md").read_text()
 # Names in every trace or span of MLflow, not specific to a flavor.
 MLFLOWS = re.compile(r"mlflow\.(?!chat|llm|trace\.(tokenUsage|cost|session|user)$)")
 KINDS = (
@@ -112,7 +112,7 @@ VALUES = [cells[0].strip("`") for cells in rows("Values")]
 def tell(base: str, uri: str) -> None:
     """Print the names that ``mlflow.litellm.autolog()`` records in this process."""
     mlflow.set_tracking_uri(uri)
-    traces = Traces(mlflow.set_experiment("moving").experiment_id)
+    traces = Traces(mlflow.set_experiment("migrating").experiment_id)
     mlflow.litellm.autolog()
     calls(base, lambda: len(traces.all()))
     sys.stdout.write("\n" + json.dumps(names(traces)))
@@ -127,9 +127,9 @@ def old(
         import sys
 
         sys.path[:0] = [{str(HERE)!r}, {str(HERE.with_name("support"))!r}]
-        import test_moving
+        import test_migrating
 
-        test_moving.tell({provider.openai_base!r}, {_store!r})
+        test_migrating.tell({provider.openai_base!r}, {_store!r})
     """
     settings = {"MLFLOW_LITELLM_TAKEOVER": "false", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     return json.loads(succeed(code, tmp_path_factory.mktemp("old"), **settings).splitlines()[-1])
