@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ CACHED = "cached_response"
 # LiteLLM keeps OpenAI's header names, and adds this prefix to every provider's.
 _PREFIX = "llm_provider-"
 _COUNTS = {
-    "ratelimit_remaining_requests": (
+    names.RATELIMIT_REQUESTS: (
         "x-ratelimit-remaining-requests",
         "anthropic-ratelimit-requests-remaining",
     ),
-    "ratelimit_remaining_tokens": (
+    names.RATELIMIT_TOKENS: (
         "x-ratelimit-remaining-tokens",
         "anthropic-ratelimit-tokens-remaining",
     ),
-    "attempted_retries": ("x-litellm-attempted-retries",),
-    "attempted_fallbacks": ("x-litellm-attempted-fallbacks",),
+    names.ATTEMPTED_RETRIES: ("x-litellm-attempted-retries",),
+    names.ATTEMPTED_FALLBACKS: ("x-litellm-attempted-fallbacks",),
 }
 
 
@@ -70,8 +71,8 @@ def call_attributes(hidden_params: Mapping[str, Any]) -> dict[str, Any]:
 def header_attributes(headers: Any) -> dict[str, int]:
     """Return the rate limits and retries in response headers; no other header is read."""
     attributes: dict[str, int] = {}
-    for attribute, names in _COUNTS.items():
-        counts = (_count(headers, name) for name in names)
+    for attribute, sources in _COUNTS.items():
+        counts = (_count(headers, name) for name in sources)
         if (count := next((count for count in counts if count is not None), None)) is not None:
             attributes[attribute] = count
     return attributes
@@ -83,10 +84,10 @@ def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> di
     retries = getattr(error, "num_retries", None)
     # In Router's calls, this is the deployment's setting, not the number of retries.
     if type(retries) is int and arguments.get("num_retries") and not arguments.get("model_info"):
-        fields.setdefault("attempted_retries", retries)
+        fields.setdefault(names.ATTEMPTED_RETRIES, retries)
     # LiteLLM's own code, which decides on retries and fallbacks. It may exist without a response.
     if type(code := getattr(error, "status_code", None)) is int:
-        fields["error_code"] = code
+        fields[names.ERROR_CODE] = code
     return fields
 
 

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.containers import entries, items
 from mlflow_litellm._payloads.message_logging import is_excluded
@@ -48,10 +49,10 @@ _LITELLMS = frozenset({
 _LITELLMS_PREFIXES = ("_", "litellm_", "user_api_key")
 # Keys that Router adds before it calls a deployment. They become span attributes.
 _ROUTERS = {
-    "model_group": str,
-    "deployment": str,
-    "attempted_retries": int,
-    "attempted_fallbacks": int,
+    names.MODEL_GROUP: str,
+    names.DEPLOYMENT: str,
+    names.ATTEMPTED_RETRIES: int,
+    names.ATTEMPTED_FALLBACKS: int,
 }
 
 # The limits of MLflow's stores for a tag's name and value: a store rejects the whole trace if a tag
@@ -126,10 +127,10 @@ def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if is_excluded("metadata"):
         own.clear()
     fields: dict[str, Any] = (
-        {"metadata": _quoted(redact_named_secrets(to_jsonable(own)))} if own else {}
+        {names.METADATA: _quoted(redact_named_secrets(to_jsonable(own)))} if own else {}
     )
     if deployment := _deployment_id(arguments, sources):
-        fields["model_id"] = deployment
+        fields[names.MODEL_ID] = deployment
         values = ((key, kind, combined.get(key)) for key, kind in _ROUTERS.items())
         fields.update((key, value) for key, kind, value in values if _is(value, kind))
     return fields

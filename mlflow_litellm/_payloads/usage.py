@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._common.attributes import (
+    INPUT_AUDIO_TOKENS,
+    OUTPUT_AUDIO_TOKENS,
+    REASONING_TOKENS,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -40,18 +46,18 @@ _CACHE_CREATION_1H = _paths(
     "cache_creation.ephemeral_1h_input_tokens",
 )
 _DETAILS = {
-    "reasoning_tokens": _paths(
+    REASONING_TOKENS: _paths(
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.reasoning_tokens",
         "thoughtsTokenCount",
     ),
-    "input_audio_tokens": _paths(
+    INPUT_AUDIO_TOKENS: _paths(
         "prompt_tokens_details.audio_tokens",
         "input_tokens_details.audio_tokens",
         # Only transcriptions have the singular.
         "input_token_details.audio_tokens",
     ),
-    "output_audio_tokens": _paths(
+    OUTPUT_AUDIO_TOKENS: _paths(
         "completion_tokens_details.audio_tokens",
         "output_tokens_details.audio_tokens",
     ),
