@@ -124,9 +124,10 @@ def publish(told: dict[str, Any]) -> None:
     from bench import plots
 
     page.FIGURES.parent.mkdir(exist_ok=True)
-    page.FIGURES.write_text(json.dumps(told, indent=1) + "\n")
-    plots.draw(told)
-    page.write(told)
+    figures = page.needed(told)
+    page.FIGURES.write_text(page.dump(figures) + "\n")
+    plots.draw(figures)
+    page.write(figures)
 
 
 def say(what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from documents import ROOT, put_between, table
@@ -18,7 +19,45 @@ if TYPE_CHECKING:
 DOCS = ROOT / "docs"
 PAGE = DOCS / "performance.md"
 FIGURES = DOCS / "figures" / "bench.json"
+# The scenarios and variants of the tables and the plot; a run measures more of both.
+SHOWN = ("sync", "async_", "stream_20", "nested", "long", "at_once", "error")
+EXPORTED = ("sync", "async_", "stream_20", "at_once")
+COMPARED = ("nothing", "ours", "by_hand", "builtin", "openinference")
 Told = dict[str, Any]
+
+
+def needed(measured: Told) -> Told:
+    """Return the figures of the page's tables and plots, out of all that was measured."""
+    against, held, exporting = (
+        measured["calls"][name] for name in ("against", "held", "exporting")
+    )
+    calls = {
+        "against": _part(against, against, ("thread", "wall", "to_builtin", "rounds")),
+        "held": _part(held, SHOWN, ("thread",)),
+        "exporting": _part(exporting, EXPORTED, ("wall", "process")),
+    }
+    return {**measured, "calls": calls}
+
+
+def _part(by_scenario: Mapping[str, Any], names: Iterable[str], figures: Iterable[str]) -> Told:
+    return {
+        name: {
+            key: {each: by_key[key][each] for each in figures if each in by_key[key]}
+            for key in COMPARED
+            if key in by_key
+        }
+        for name in names
+        if (by_key := by_scenario.get(name))
+    }
+
+
+def dump(told: Any, indent: str = "") -> str:
+    """Return figures as JSON, with a line for each dict that contains no other."""
+    if not isinstance(told, dict) or not any(isinstance(each, dict) for each in told.values()):
+        return json.dumps(told)
+    inner = f"{indent} "
+    lines = [f"{inner}{json.dumps(key)}: {dump(each, inner)}" for key, each in told.items()]
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
 def write(told: Told) -> None:
@@ -39,6 +78,7 @@ def tables(told: Told) -> dict[str, str]:
 
 def _tables_of_budgets(told: Told) -> dict[str, str]:
     return {
+        "cost": cost(told),
         "machine": machine(told),
         "direct": direct(told["direct"]),
         "against": against(told["calls"]["against"]),
@@ -53,7 +93,6 @@ def _tables_of_all(told: Told) -> dict[str, str]:
     held, exporting = (told["calls"][name] for name in ("held", "exporting"))
     return {
         "calls": calls(held, "thread"),
-        "ratios": ratios(held),
         "exporting": calls(exporting, "wall"),
         "processor": calls(exporting, "process"),
         "growth": growth(told["growth"]),
@@ -68,6 +107,41 @@ def machine(told: Told) -> str:
         f"{told['processors']} processors, {told['system']}. Seed {told['seed']}, "
         f"{told['minutes']:g} minutes."
     )
+
+
+def cost(told: Told) -> str:
+    """Return the time that tracing adds, for a reader who asks what it costs."""
+    sync, async_ = (told["direct"][what] for what in CALLS)
+    stream, startup = told["stream"], told["startup"]
+    rows = [
+        ["a call", sync["ours"]["added_us"], sync["by_hand"]["added_us"]],
+        ["an async call", async_["ours"]["added_us"], async_["by_hand"]["added_us"]],
+        ["each chunk of a stream", stream["chunk_us"]],
+        ["the end of a stream of 1,000 chunks", stream["end_us"]],
+        ["a call that is sampled out", sync["sampled_out"]["added_us"], sync["bare"]["added_us"]],
+        [
+            "a call while MLflow's tracing is disabled",
+            sync["disabled"]["added_us"],
+            sync["bare_disabled"]["added_us"],
+        ],
+        ["`import mlflow`, once", _in_us(startup["own_ms"])],
+    ]
+    if "autolog" in told:
+        rows.append(["`autolog()`, once", _in_us(told["autolog"]["autolog_ms"])])
+    body = [[title, *(_with_unit(each) for each in found)] for title, *found in rows]
+    return table(["added to", "by this package", "by hand"], [[*row, ""][:3] for row in body])
+
+
+def _in_us(told: Mapping[str, float]) -> dict[str, float]:
+    return {key: told[key] * 1000 for key in ("value", "low", "high")}
+
+
+def _with_unit(told_us: Mapping[str, float]) -> str:
+    value = told_us["value"]
+    factor, unit = (1000, "ms") if value >= 1000 else (1, "µs")
+    places = 0 if value / factor >= 10 else 1
+    value, low, high = (f"{told_us[key] / factor:.{places}f}" for key in ("value", "low", "high"))
+    return f"{value} {unit} ({low} to {high})"
 
 
 def direct(by_what: Mapping[str, Any]) -> str:
@@ -104,20 +178,9 @@ def calls(by_scenario: Mapping[str, Any], clock: str) -> str:
     return _by_variant(by_scenario, lambda figures: _interval(figures[clock], 0))
 
 
-def ratios(by_scenario: Mapping[str, Any]) -> str:
-    """Return the ratio of each variant's added time to that of the span made by hand."""
-    return _by_variant(
-        by_scenario,
-        lambda figures: _interval(figures["to_by_hand"]["thread"], 2),
-        without=("nothing", "by_hand"),
-    )
-
-
-def _by_variant(
-    by_scenario: Mapping[str, Any], cell: Callable[[Told], str], without: Iterable[str] = ()
-) -> str:
+def _by_variant(by_scenario: Mapping[str, Any], cell: Callable[[Told], str]) -> str:
     there = {key for by_key in by_scenario.values() for key in by_key}
-    keys = [key for key in VARIANTS if key in there and key not in without]
+    keys = [key for key in VARIANTS if key in there]
     head = ["", *(VARIANTS[key].title for key in keys)]
     rows = [
         [SCENARIOS[name].title, *(cell(by_scenario[name][key]) for key in keys)]

@@ -11,7 +11,7 @@ mpl.use("svg")
 from matplotlib import pyplot as plt
 
 from bench.growth import GROWTHS
-from bench.page import DOCS
+from bench.page import DOCS, SHOWN
 from bench.scenarios import SCENARIOS
 from bench.variants import VARIANTS
 
@@ -29,10 +29,7 @@ COLOURS = {
     "by_hand": GREY,
     "builtin": "#d9822b",
     "openinference": "#3a9d5d",
-    "disabled": "#9a6bd0",
-    "sampled_out": "#c05a9c",
 }
-SHOWN = ("sync", "async_", "stream_20", "nested", "long", "at_once", "error")
 STYLE = {
     "svg.hashsalt": "bench",
     "svg.fonttype": "none",
@@ -75,7 +72,7 @@ def bars(by_scenario: Mapping[str, Any], file: Path) -> None:
         " of", "\nof").replace(" at ", "\nat ") for name in names])  # fmt: skip
     axes.set_ylabel("added to a call, µs")
     axes.axhline(0, color=GREY, linewidth=0.8)
-    axes.legend(ncols=3, loc="upper left")
+    axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1))
     _save(figure, file)
 
 

@@ -9,7 +9,7 @@ import pytest
 from bench.budgets import missed
 from bench.estimates import ratio, typical
 from bench.growth import FACTOR, GROWTHS, fit
-from bench.page import FIGURES, PAGE, marks, tables
+from bench.page import FIGURES, PAGE, dump, marks, needed, tables
 
 TOLD = json.loads(FIGURES.read_text())
 
@@ -20,6 +20,11 @@ def test_the_page_has_what_was_measured(name: str) -> None:
     begin, end = marks(name)
     _, _, rest = PAGE.read_text().partition(begin)
     assert rest.partition(end)[0].strip() == tables(TOLD)[name]
+
+
+def test_the_figures_are_those_that_the_page_needs() -> None:
+    """The stored figures have nothing but the figures of the tables and plots."""
+    assert dump(needed(TOLD)) + "\n" == FIGURES.read_text()
 
 
 def test_a_missed_budget_is_named() -> None:
