@@ -30,3 +30,5 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 html_theme = "furo"
 html_title = f"mlflow_litellm {version}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]

@@ -132,7 +132,7 @@ def stream(runs: Runs) -> str:
 
 @row("Stream dropped half-way")
 def dropped(runs: Runs) -> str:
-    """Left by `break` and collected: a span has ended, with the text that was read."""
+    """The stream is left by `break` and collected: its span has ended, with the text read."""
     return partial(runs["stream_dropped"])
 
 
@@ -181,7 +181,7 @@ TOTAL_COST = re.compile(r"(^|\.)(total_|response_)?cost(\.total)?$")
 
 @row("Cost")
 def cost(runs: Runs) -> str:
-    """Attributes named for a total cost, of a call that is cached in part, agree with LiteLLM's."""
+    """A call is cached in part; every attribute named for a total cost has LiteLLM's figure."""
     run = runs["cached"]
     totals = [n for name, n in run.numbers("cost") if TOTAL_COST.search(name)]
     agree = [math.isclose(n, run.facts["cost"], rel_tol=1e-6) for n in totals]
@@ -192,19 +192,19 @@ def cost(runs: Runs) -> str:
 
 @row("`temperature`")
 def temperature(runs: Runs) -> str:
-    """It is recorded."""
+    """The temperature of the call is recorded."""
     return yes(str(TEMPERATURE) in runs["sync"].text)
 
 
 @row("Arguments given by position")
 def positional(runs: Runs) -> str:
-    """Of `completion(model, messages)` the prompt is recorded."""
+    """The prompt of `completion(model, messages)` is recorded."""
     return yes(runs["positional"].text.replace("You said: hello", "").count("hello"))
 
 
 @row("Tags, session and user of `metadata=` and `user=`")
 def told(runs: Runs) -> str:
-    """Each stands by itself, to be searched for: as an attribute, an item of a list, or a tag."""
+    """Each is an attribute, an item of a list or a tag, so that a search finds it."""
     run = runs["told"]
     return each(tags=run.owns(TAG), session=run.owns(SESSION), user=run.owns(USER))
 
@@ -227,7 +227,7 @@ def unchanged(runs: Runs) -> str:
 
 @row("A stream stays a `CustomStreamWrapper`")
 def kept(runs: Runs) -> str:
-    """`isinstance` says so."""
+    """The stream passes `isinstance(stream, CustomStreamWrapper)`."""
     return yes(runs["stream"].facts.get("kept"))
 
 
@@ -242,7 +242,7 @@ def restored(runs: Runs) -> str:
 
 @row("Off is off")
 def off(runs: Runs) -> str:
-    """After a traced call of each sort and switching off, neither sort is traced."""
+    """Sync and async calls are traced; after switching off, neither is."""
     facts = runs["off"].facts
     if not facts.get("can"):
         return "no switch"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comparison.page import PAGE, checks
+from comparison.page import FLAVORS, OTHERS, PAGE, checks, flavors, others
 from comparison.recorded import Run
 from comparison.rows import ROWS
 from comparison.tracers import TRACERS
@@ -31,8 +31,21 @@ def test_the_page_has_every_row_and_how_it_is_checked() -> None:
     page = PAGE.read_text()
     assert checks() in page
     for title in ROWS:
-        assert page.count(f"| {title} |") == 2
-    assert f"| {' | '.join(tracer.title for tracer in TRACERS)} |" in page
+        assert page.count(f"| {title} |") == 3
+    for tracers in (FLAVORS, OTHERS):
+        assert f"| {' | '.join(tracer.title for tracer in tracers)} |" in page
+
+
+def test_notes_are_numbered_in_the_wide_table() -> None:
+    """The table of MLflow's flavors has marks and notes, the other one marks and numbers."""
+    notes = {"Cost": dict.fromkeys([tracer.key for tracer in TRACERS], "no figure")}
+    found = {**notes, "Time": dict.fromkeys(notes["Cost"], "yes")}
+    assert flavors(found).splitlines()[2:] == [
+        "| Cost | no figure | no figure |", "| Time | ✓ | ✓ |"
+    ]  # fmt: skip
+    made = others(found)
+    assert f"| Cost |{' (1) |' * len(OTHERS)}\n| Time |{' ✓ |' * len(OTHERS)}" in made
+    assert made.endswith("1. no figure")
 
 
 def test_a_half_found_value_is_named() -> None:

@@ -45,9 +45,9 @@ TRACERS = (
     Tracer(
         "otel", "LiteLLM's OpenTelemetry", "litellm",
         (OTEL, "opentelemetry-exporter-otlp-proto-http"),
-        '`litellm.callbacks = ["otel"]`; off by emptying that list: no other way is documented. '
-        "Below a caller's span it only makes `raw_gen_ai_request`, and sets the other attributes "
-        "on the caller's; `USE_OTEL_LITELLM_REQUEST_SPAN=true` adds `litellm_request` there.",
+        '`litellm.callbacks = ["otel"]`; off by emptying this list, as no other way is documented. '
+        "Below a caller's span it makes only `raw_gen_ai_request`, and sets the other attributes "
+        "on the caller's span; `USE_OTEL_LITELLM_REQUEST_SPAN=true` adds `litellm_request`.",
     ),
     Tracer(
         "openinference", "OpenInference", "openinference-instrumentation-litellm",
@@ -61,11 +61,11 @@ TRACERS = (
     ),
     Tracer(
         "openlit", "OpenLIT", "openlit", ("openlit==1.45.0",),
-        "`openlit.init(disable_metrics=True)`; it has no switch for off. Its prices come from the "
-        "network; with none, as here, the cost is 0, unless `pricing_json=` has them.",
+        "`openlit.init(disable_metrics=True)`; it has no switch for off. It gets prices from the "
+        "network. Without a network, as here, the cost is 0 unless `pricing_json=` gives prices.",
     ),
     Tracer(
         "logfire", "Logfire", "logfire", ("logfire[litellm]==5.2.0",),
-        "`logfire.instrument_litellm()`, which is OpenInference below; it has no switch for off.",
+        "`logfire.instrument_litellm()`, which uses OpenInference; it has no switch for off.",
     ),
 )  # fmt: skip

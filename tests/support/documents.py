@@ -26,7 +26,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 def put_between(begin: str, end: str, made: str, page: Path) -> None:
     """Replace the text between two marks of a page."""
-    between = re.compile(f"(?<={re.escape(begin)}).*(?={re.escape(end)})", re.DOTALL)
+    between = re.compile(f"(?<={re.escape(begin)}).*?(?={re.escape(end)})", re.DOTALL)
     page.write_text(between.sub(lambda _: f"\n\n{made}\n\n", page.read_text()))
 
 
