@@ -19,7 +19,7 @@ STREAM = "stream"
 REQUEST = "request to LiteLLM Proxy"
 GUARDRAIL = "run of a guardrail"
 TOOL = "request to an MCP server"
-ANY = "any span of MLflow"
+ANY = "span of MLflow"
 
 
 class Attribute(NamedTuple):
@@ -201,21 +201,21 @@ HTTP_METHOD = _request("http.request.method", "string",
 HTTP_ROUTE = _request("http.route", "string",
     source="the proxy's route, else the request's path", absent="never")
 HTTP_STATUS = _request("http.response.status_code", "integer", "HTTP status",
-    source="the proxy's response", absent="the client left before it")
+    source="the proxy's response", absent="the client left before the response")
 CALL_TYPE = _request("call_type", "string",
     source="LiteLLM's name of the call behind the route, such as `acompletion` or "
            "`pass_through_endpoint`",
-    absent="the request was refused before")
+    absent="the proxy refused the request")
 KEY_ALIAS = _request("user_api_key_alias", "string",
-    source="the caller's key: its alias", absent="has none")
+    source="the alias of the caller's key", absent="the key has none")
 TEAM_ID = _request("user_api_key_team_id", "string",
-    source="its team", absent="has none")
+    source="the key's team", absent="the key has none")
 TEAM_ALIAS = _request("user_api_key_team_alias", "string",
-    source="its team's alias", absent="has none")
+    source="the alias of the key's team", absent="the team has none")
 KEY_USER_ID = _request("user_api_key_user_id", "string",
-    source="its user", absent="has none, or the master key's")
+    source="the key's user", absent="the key has none, or is the master key")
 ORG_ID = _request("user_api_key_org_id", "string",
-    source="its organisation", absent="has none")
+    source="the key's organisation", absent="the key has none")
 END_USER_ID = _request("user_api_key_end_user_id", "string",
     source="the customer that the request names", absent="not named")
 CLIENT_DISCONNECTED = _request("client_disconnected", "boolean",
@@ -252,13 +252,13 @@ TOOL_NAME = _tool("gen_ai.tool.name", "string",
 
 # MLflow's own, which its public methods set too.
 INPUTS = _any("mlflow.spanInputs", "dict",
-    source="the [inputs](#inputs)", absent="content is off")
+    source="the [inputs](#inputs)", absent="never")
 OUTPUTS = _any("mlflow.spanOutputs", "any",
     source="the [outputs](#outputs)", absent="no response, or content is off")
 SPAN_TYPE = _any("mlflow.spanType", "string",
-    source="the traced function", absent="never")
+    source="the [traced function](what-is-traced.md)", absent="never")
 REQUEST_ID = _any("mlflow.traceRequestId", "string",
-    source="MLflow: the trace", absent="never")
+    source="MLflow: the id of the trace", absent="never")
 EXPERIMENT_ID = _any("mlflow.experimentId", "string",
     source="MLflow, or the experiment that was found while the call ran",
     absent="the span is not a root")
