@@ -65,6 +65,7 @@ PAGES = {
         ("Charge [card], please.", "You said: Hello"), ("4111111111111111",)
     ),
     "docs/router.md": Seen(("You said: What is a fallback?", "Another attempt."), printed=ROUTED),
+    "docs/what-is-recorded.md": Seen(()),
     "docs/troubleshooting.md": Seen(("hello",), printed="{}"),
     "docs/streaming.md": Seen(('"stream_end": "\\"finished\\""', "You said: Count to ten.")),
 }
