@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from mlflow_litellm._cli import report, store
+from mlflow_litellm._cli.terminal import Terminal
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,35 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m mlflow_litellm"
 INTERRUPTED = 130
+LOADING = "Loading LiteLLM and MLflow ..."
+EXPERIMENT = "mlflow_litellm demo"
+# The reference in the documentation has these texts too.
+COMMANDS = {
+    "demo": "Make a call of each kind, without key or network, and print the traces.",
+    "doctor": "Check whether calls are traced in this environment, and show where the traces go.",
+}
+STORE = ("URI", None, "the store of the traces; default: MLflow's own setting")
+# By command and option: the name of the value, the default and the help.
+OPTIONS: dict[str, dict[str, tuple[str, str | None, str]]] = {
+    "demo": {
+        "--model": (
+            "NAME",
+            None,
+            "call this model instead of LiteLLM's mock; the embedding is left out",
+        ),
+        "--experiment": (
+            "NAME",
+            EXPERIMENT,
+            f"the experiment of the traces; default: {EXPERIMENT}",
+        ),
+        "--tracking-uri": STORE,
+    },
+    "doctor": {"--tracking-uri": STORE},
+}
+EXIT = (
+    "The exit status is 0 on success; 1 if doctor finds a problem; 2 if the command could not be "
+    "run, or a call of demo failed; 130 if it was interrupted."
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -39,34 +69,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog=PROGRAM, description="Trace LiteLLM calls into MLflow.")
+    parser = _Parser(prog=PROGRAM, description="Trace LiteLLM calls into MLflow.", epilog=EXIT)
     commands = parser.add_subparsers(dest="command", metavar="demo|doctor", required=True)
-    demo = commands.add_parser("demo", help="trace a few calls without key or network, show them")
-    demo.add_argument("--model", metavar="NAME", help="call this model instead of LiteLLM's mock")
-    demo.add_argument(
-        "--experiment",
-        metavar="NAME",
-        default="mlflow_litellm demo",
-        help="the experiment for the traces",
-    )
-    doctor = commands.add_parser(
-        "doctor", help="check whether calls are traced, and to which store"
-    )
-    for command in (demo, doctor):
-        command.add_argument(
-            "--tracking-uri", metavar="URI", help="default: MLflow's current tracking URI"
-        )
+    for name, description in COMMANDS.items():
+        summary = description.partition(". ")[0].rstrip(".")
+        command = commands.add_parser(name, help=summary, description=description, epilog=EXIT)
+        for option, (metavar, default, text) in OPTIONS[name].items():
+            command.add_argument(option, metavar=metavar, default=default, help=text)
     return parser
 
 
 def _demo(arguments: argparse.Namespace) -> int:
     report.prepare(offline=arguments.model is None)
-    with report.problem_on_error(
-        "tracing cannot be switched on", "python -m mlflow_litellm doctor"
-    ):
+    terminal = Terminal()
+    problem = report.problem_on_error("tracing cannot be switched on", f"run {PROGRAM} doctor")
+    with terminal.status(LOADING), problem:
         from mlflow_litellm._cli import demo as demo_module
 
-    return demo_module.run(arguments.model, arguments.tracking_uri, arguments.experiment)
+    return demo_module.run(terminal, arguments.model, arguments.tracking_uri, arguments.experiment)
 
 
 def _doctor(arguments: argparse.Namespace) -> int:

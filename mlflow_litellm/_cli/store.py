@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -220,16 +221,26 @@ def _unknown(experiment_id: str | None) -> ProblemError:
     return ProblemError(what, CHOOSE_EXPERIMENT)
 
 
-def way_to_ui(experiment_id: str) -> str:
-    """Return instructions to open an experiment's traces in MLflow's UI."""
+def way_to_ui(experiment_id: str, width: int) -> list[str]:
+    """
+    Return the steps that open an experiment's traces in MLflow's UI, as lines.
+
+    Args:
+        experiment_id: The experiment.
+        width: The number of columns. A command is continued on further lines.
+    """
     import mlflow
 
     uri = mlflow.get_tracking_uri()
     page = f"#/experiments/{experiment_id}/traces"
     if uri.startswith(("http:", "https:")):
-        return f"Open them: {store_uri().rstrip('/')}/{page}"
+        return [f"Open {store_uri().rstrip('/')}/{page}"]
     port = free_port()
-    return f"Open them at http://localhost:{port}/{page} after\n{_server_command(port)}"
+    return [
+        "1. Start MLflow's UI. Ctrl-C stops it.",
+        *(f"   {line}" for line in _server_command(port, width - 3)),
+        f"2. Open http://localhost:{port}/{page}",
+    ]
 
 
 def free_port() -> int:
@@ -240,16 +251,23 @@ def free_port() -> int:
     return USUAL_PORT
 
 
-def _server_command(port: int) -> str:
+def _server_command(port: int, width: int) -> list[str]:
     command = [
-        sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store_uri(),
-        "--workers", "1", "--port", str(port),
+        sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port),
+        "--backend-store-uri", store_uri(),
     ]  # fmt: skip
     if os.name == "nt":
         variables = "&& ".join(f"set {name}={value}" for name, value in SERVER_VARIABLES.items())
-        return f"{variables}&& {subprocess.list2cmdline(command)}"
+        return [f"{variables}&& {subprocess.list2cmdline(command)}"]
     variables = " ".join(f"{name}={value}" for name, value in SERVER_VARIABLES.items())
-    return f"{variables} {shlex.join(command)}"
+    continued = " \\"
+    lines = textwrap.wrap(
+        f"{variables} {shlex.join(command)}",
+        width - len(continued),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [*(line + continued for line in lines[:-1]), lines[-1]]
 
 
 def _make_tables(path: Path) -> None:

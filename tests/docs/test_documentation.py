@@ -139,14 +139,16 @@ def test_environment_variables_of_the_package_are_in_the_reference() -> None:
     assert [name for name in sorted(named) if name not in text("docs/api.md")] == []
 
 
-@pytest.mark.parametrize("command", ["demo", "doctor"])
-def test_options_of_the_commands_are_in_the_reference(
-    command: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The reference has every option in the command's help."""
-    with pytest.raises(SystemExit):
-        __main__.main([command, "--help"])
-    options = set(re.findall(r"--[a-z-]+", capsys.readouterr().out)) - {"--help"}
-    _, _, section = text("docs/api.md").partition(f"`python -m mlflow_litellm {command}`")
-    assert options
-    assert [each for each in sorted(options) if each not in section.partition("\n`python")[0]] == []
+@pytest.mark.parametrize("command", __main__.COMMANDS)
+def test_reference_of_a_command_is_its_help(command: str) -> None:
+    """The reference has the description, the options and the exit status of ``--help``."""
+    _, found, section = text("docs/api.md").partition(f"`python -m mlflow_litellm {command}`: ")
+    section = section.partition("\n`python")[0]
+    assert found
+    assert section.partition("\n")[0] == __main__.COMMANDS[command]
+    rows = [
+        f"| `{option} {metavar}` | {help_text} |" if metavar else f"| `{option}` | {help_text} |"
+        for option, (metavar, _, help_text) in __main__.OPTIONS[command].items()
+    ]
+    assert rows == re.findall(r"^\| `--.*$", section, re.MULTILINE)
+    assert __main__.EXIT in " ".join(text("docs/api.md").split())

@@ -12,11 +12,14 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import litellm
+import openai
 import pytest
 from mlflow import MlflowClient
 from processes import until
 
 from mlflow_litellm import __main__
+from mlflow_litellm._cli import demo as demo_module
 from mlflow_litellm._cli import store as store_module
 from mlflow_litellm._tracing.store.errors import ProblemError
 
@@ -84,37 +87,83 @@ def stored_in(home: Path) -> list[Trace]:
     return client.search_traces(locations=[experiment.experiment_id], order_by=["timestamp ASC"])
 
 
-def test_it_prints_the_tree_and_nothing_on_stderr(
+LOADING = "Loading LiteLLM and MLflow ..."
+# The spans of the demo's trace in their order, without the characters of the tree.
+SPANS = """
+demo AGENT
+litellm-embedding EMBEDDING text-embedding-3-small
+litellm-completion LLM gpt-4o-mini
+litellm-acompletion LLM gpt-4o-mini
+litellm-completion LLM gpt-4o-mini stream
+tool loop AGENT
+litellm-completion LLM gpt-4o-mini
+inhabitants TOOL
+litellm-completion LLM gpt-4o-mini
+litellm-Router.completion CHAIN fast
+litellm-completion LLM gpt-4o-mini ERROR
+litellm-completion LLM anthropic/claude-sonnet-4-5
+""".strip().splitlines()
+
+
+def heads(tree: list[str]) -> list[str]:
+    """Return the first line of each span of a printed tree, without the numbers."""
+    lines = [re.sub(r"^[│├└─ ]+", "", line) for line in tree]
+    return [re.sub(r" +[\d,]+ ms.*| {2}", " ", line).strip() for line in lines if " ms" in line]
+
+
+def test_it_prints_each_span_with_its_kind_model_and_status(
     demo: subprocess.CompletedProcess[str], home: Path
 ) -> None:
-    """Both traces are printed within 100 columns, with tokens, cost, status and response."""
+    """Both traces are printed within 80 columns, and nothing is printed on stderr."""
     assert (0, "") == (demo.returncode, demo.stderr)
+    loading, making, *_ = demo.stdout.splitlines()
+    assert LOADING == loading
     store = f"sqlite:///{home / 'mlflow.db'}"
-    making, _, header, _, titles, root, *calls = demo.stdout.splitlines()
     assert making.startswith(f"Making the tables of {store}. This is done once")
-    assert header == f"Stored in {store}, experiment {EXPERIMENT!r}:"
-    assert ["time", "tokens", "cost", "status", "answer"] == titles.split()
-    assert root.startswith("demo ")
-    assert re.search(r"\d+ > \d+  \$0\.\d+  OK$", root)
-    names = [line.split()[1] for line in calls[:6]]
-    assert ["├─"] * 5 + ["└─"] == [line.split()[0] for line in calls[:6]]
-    chat = "litellm-completion"
-    assert [chat, "litellm-acompletion", chat, chat, "inhabitants", chat] == names
-    assert re.search(r"\d+ > \d+  \$0\.\d+  OK      A call, from start to end\.$", calls[0])
-    assert 'inhabitants({"city": "Paris"})' in calls[3]
-    assert all(len(line) <= 100 for line in [titles, root, *calls[:8]])
+    _, first, second, end = demo.stdout.split("\n\n")[1:5]
+    assert SPANS == heads(first.splitlines())
+    assert ["litellm-completion LLM gpt-4o-mini ERROR"] == heads(second.splitlines())
+    assert max(map(len, [*first.splitlines(), *second.splitlines()])) == 80
+    assert f"Stored in {store}, experiment {EXPERIMENT!r}." == end
 
 
-def test_it_ends_with_the_command_that_opens_the_ui(
+def test_it_prints_tokens_cost_and_answers(demo: subprocess.CompletedProcess[str]) -> None:
+    """The root has the sums; each span has its own tokens, cost, and response or whole error."""
+    printed = re.sub(r"[│├└─ ]+", " ", demo.stdout)
+    assert re.search(
+        r"demo AGENT [\d,]+ ms 7\d in, 1\d\d out\n 2,100,000 people live there\. \$0\.", printed
+    )
+    assert re.search(
+        r"LLM gpt-4o-mini \d+ ms 10 in, 20 out\n A call, from start to end\. \$0\.", printed
+    )
+    assert "a vector of 3 numbers" in printed
+    assert 'inhabitants({"city": "Paris"})' in printed
+    assert 2 == printed.count("litellm.RateLimitError: this is a mock rate limit error\n")
+    assert re.search("user ada, session demo-[0-9a-f]{8}, tag example=demo\n", printed)
+
+
+def test_it_ends_with_the_two_steps_that_open_the_ui(
     demo: subprocess.CompletedProcess[str], home: Path
 ) -> None:
     """The printed command has this interpreter, the store, and options for a small server."""
-    address, last = demo.stdout.splitlines()[-2:]
-    [port] = re.findall(r"http://localhost:(\d+)/", address)
-    store = f"sqlite:///{home / 'mlflow.db'}"
-    command = f"{sys.executable} -m mlflow server --backend-store-uri {store}"
+    start, *command, browse = demo.stdout.rpartition("\n\n")[2].splitlines()
+    assert "1. Start MLflow's UI. Ctrl-C stops it." == start
+    [port] = re.findall(r"^2\. Open http://localhost:(\d+)/#/experiments/1/traces$", browse)
     variables = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false LITELLM_LOCAL_MODEL_COST_MAP=True"
-    assert f"{variables} {command} --workers 1 --port {port}" == last
+    server = f"{sys.executable} -m mlflow server --workers 1 --port {port}"
+    expected = f"{variables} {server} --backend-store-uri sqlite:///{home / 'mlflow.db'}"
+    assert expected.split() == " ".join(command).replace("\\", " ").split()
+
+
+def test_its_first_line_comes_before_the_imports(tmp_path: Path) -> None:
+    """The status line is printed although LiteLLM cannot be imported, which takes seconds."""
+    (tmp_path / "litellm.py").write_text("raise ImportError('a broken litellm')")
+    done = run(tmp_path, "demo", PYTHONPATH=str(tmp_path))
+    assert (2, LOADING) == (done.returncode, done.stdout.strip())
+    problem = (
+        "tracing cannot be switched on (a broken litellm): run python -m mlflow_litellm doctor"
+    )
+    assert problem in done.stderr
 
 
 def test_port_of_the_command_is_a_free_one() -> None:
@@ -124,23 +173,31 @@ def test_port_of_the_command_is_a_free_one() -> None:
 
 
 def test_its_calls_are_children_of_one_root(stored: list[Trace]) -> None:
-    """Sync, async, stream and tool calls are sibling spans in one trace, in order."""
-    root, *children = sorted(stored[0].data.spans, key=lambda span: span.start_time_ns)
-    assert "demo" == root.name
-    assert [root.span_id] * 6 == [span.parent_id for span in children]
-    types = ["LLM"] * 4 + ["TOOL", "LLM"]
-    assert types == [span.span_type for span in children]
-    assert 2_100_000 == children[4].outputs
+    """The root has an input and an output; the Router's attempts are below the Router's span."""
+    spans = sorted(stored[1].data.spans, key=lambda span: span.start_time_ns)
+    root, *children = [span for span in spans if span.parent_id in {None, spans[0].span_id}]
+    assert {"question": "How many people live in Paris?"} == root.inputs
+    assert "2,100,000 people live there." == root.outputs
+    assert ["EMBEDDING", "LLM", "LLM", "LLM", "AGENT", "CHAIN"] == [
+        span.span_type for span in children
+    ]
+    attempts = [span for span in spans if span.parent_id == children[-1].span_id]
+    assert ["ERROR", "OK"] == [span.status.status_code.value for span in attempts]
 
 
-def test_its_failing_call_is_a_trace_with_an_error(
-    stored: list[Trace], demo: subprocess.CompletedProcess[str]
-) -> None:
-    """The failed call is the second of two traces, and its exception is printed."""
-    assert ["OK", "ERROR"] == [trace.info.state.value for trace in stored]
-    [span] = stored[1].data.spans
+def test_its_failing_call_is_a_trace_with_an_error(stored: list[Trace]) -> None:
+    """The failed call is the first of two traces: the other one is the first row of the UI."""
+    assert ["ERROR", "OK"] == [trace.info.state.value for trace in stored]
+    [span] = stored[0].data.spans
     assert "RateLimitError" in span.status.description
-    assert "ERROR   litellm.RateLimitError" in demo.stdout
+
+
+def test_its_traces_have_the_same_user_session_and_tag(stored: list[Trace]) -> None:
+    """Both traces can be found by user, session and tag."""
+    assert ["demo", "demo"] == [trace.info.tags["example"] for trace in stored]
+    assert ["ada", "ada"] == [trace.info.trace_metadata["mlflow.trace.user"] for trace in stored]
+    sessions = {trace.info.trace_metadata["mlflow.trace.session"] for trace in stored}
+    assert 1 == len(sessions)
 
 
 def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) -> None:
@@ -149,8 +206,35 @@ def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) ->
     done = run(tmp_path, "demo", "--model", "openai/gpt-4o-mini", **variables)
     assert 0 == done.returncode, done.stderr
     assert "A call, from start to end." not in done.stdout
-    assert "gpt-4o-mini-that-does-not-exist" == provider.requests[-1].body["model"]
+    models = [request.body["model"] for request in provider.requests]
+    # Of the failing call, and of the Router's first deployment.
+    assert ["gpt-4o-mini-that-does-not-exist"] * 2 == [models[0], models[-1]]
     assert 2 == len(stored_in(tmp_path))
+
+
+def test_endpoint_that_is_down_is_named_as_the_cause(tmp_path: Path) -> None:
+    """If nothing listens at the model's address, the remedy is the network, not another model."""
+    base = f"http://127.0.0.1:{closed_port()}"
+    done = run(tmp_path, "demo", "--model", "openai/m", OPENAI_API_KEY="none", OPENAI_API_BASE=base)
+    assert 2 == done.returncode
+    [line] = done.stderr.splitlines()
+    assert line.startswith("python -m mlflow_litellm demo: a call of openai/m failed (litellm.")
+    assert line.endswith(
+        "its endpoint cannot be reached: check its address, the network and any proxy"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(401, "check the key"), (404, "name another --model"), (429, "wait"), (500, "try another")],
+)
+def test_refused_call_has_a_remedy(provider: LoopbackProvider, status: int, remedy: str) -> None:
+    """A call that the provider refuses has the remedy of the provider's status."""
+    asked = [{"role": "user", "content": f"/error {status} refused"}]
+    where = {"api_key": "none", "api_base": provider.openai_base, "max_retries": 0}
+    with pytest.raises(openai.OpenAIError) as refused:
+        litellm.completion(model="openai/gpt-4o-mini", messages=asked, **where)
+    assert remedy in demo_module.remedy(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +249,7 @@ def test_it_calls_a_real_provider(tmp_path: Path, provider: LoopbackProvider) ->
 def test_what_cannot_work_is_told_in_one_line(tmp_path: Path, arguments: str, said: str) -> None:
     """A wrong argument exits with status 2 and one line that has the problem and its remedy."""
     done = run(tmp_path, "demo", *arguments.format(port=closed_port()).split())
-    assert (2, "") == (done.returncode, done.stdout)
+    assert (2, LOADING) == (done.returncode, done.stdout.strip())
     [line] = done.stderr.splitlines()
     assert line.startswith("python -m mlflow_litellm demo: ")
     assert said in line
@@ -203,7 +287,7 @@ def start(home: Path, *arguments: str, **variables: str) -> subprocess.Popen[str
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT to send")
 def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
-    """Ctrl-C exits with status 130 and no output, also while the demo waits for a server."""
+    """Ctrl-C exits with status 130 and no error, also while the demo waits for a server."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
         process = start(tmp_path, "demo", "--tracking-uri", uri)
@@ -211,7 +295,7 @@ def test_ctrl_c_ends_it_quietly(tmp_path: Path) -> None:
         # The socket stays open, as otherwise the server closes the connection.
         with connection:
             process.send_signal(signal.SIGINT)
-            assert ("", "") == process.communicate(timeout=30)
+            assert (f"{LOADING}\n", "") == process.communicate(timeout=30)
         assert 130 == process.returncode
 
 
@@ -223,6 +307,7 @@ def test_demo_that_ends_as_tables_are_made_leaves_no_half_made_store(
     """If the demo ends while tables are created, the next demo works in the same folder."""
     process = start(tmp_path, "demo")
     assert process.stdout
+    assert process.stdout.readline().startswith("Loading ")
     assert process.stdout.readline().startswith("Making the tables of ")
     until(lambda: list(tmp_path.glob("mlflow.db.*.unfinished")), 60, "the tables")
     process.send_signal(number)

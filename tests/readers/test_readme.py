@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 HERE = ".venv/bin/python"
 
 
-def address(printed: str) -> str:
-    """Return the address in the demo's output."""
-    [found] = [word for word in printed.split() if word.startswith("http://localhost")]
-    return found
-
-
-def parts(command: str) -> tuple[list[str], dict[str, str]]:
-    """Return a shell command, and the variables before it."""
-    words = shlex.split(command)
+def steps(printed: str) -> tuple[list[str], dict[str, str], str]:
+    """Return the command in the demo's last lines, the variables before it, and the address."""
+    _, _, last = printed.rpartition("\n\n")
+    _, *lines, browse = last.splitlines()
+    words = shlex.split(" ".join(lines).replace("\\", ""))
     variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
-    return words[len(variables) :], dict(word.split("=", 1) for word in variables)
+    [url] = re.findall(r"http://localhost\S+", browse)
+    return words[len(variables) :], dict(word.split("=", 1) for word in variables), url
 
 
 @pytest.mark.timeout(400)
@@ -41,10 +38,8 @@ def test_demo_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None:
     done = subprocess.run(
         command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=True
     )
-    url = address(done.stdout)
-    command, variables = parts(done.stdout.splitlines()[-1])
-    server = Process(command, tmp_path, variables)
-    with running(server):
+    command, variables, url = steps(done.stdout)
+    with running(Process(command, tmp_path, variables)) as server:
         there = url.partition("#")[0]
         until(lambda: server.answers(f"{there}health"), STARTING_S, "the server")
         page.goto(url)
