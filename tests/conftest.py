@@ -95,13 +95,12 @@ def traces(tmp_path: Path, _store: str) -> Traces:
 
 
 @pytest.fixture
-def tracing(traces: Traces) -> Iterator[Traces]:
-    """Switch tracing on for a test and off after it; return a reader of the traces."""
-    import mlflow
+def tracing(traces: Traces) -> Traces:
+    """Switch tracing on for a test; return a reader of the traces."""
+    import slate
 
-    mlflow.litellm.autolog()
-    yield traces
-    mlflow.litellm.autolog(disable=True)
+    slate.switch_on()
+    return traces
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -126,14 +125,26 @@ def production(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_AUTOLOGGING_TESTING")
 
 
+_next_is_traced = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Look whether the next test, if it is of the same file, has tracing on as well."""
+    fixtures = getattr(nextitem, "fixturenames", ())
+    item.stash[_next_is_traced] = bool(
+        nextitem and nextitem.path == item.path and "tracing" in fixtures
+    )
+
+
 @pytest.fixture(autouse=True)
-def _clean_slate() -> Iterator[None]:
+def _clean_slate(request: pytest.FixtureRequest) -> Iterator[None]:
     """Begin unconfigured; fail a test that leaves a span current or LiteLLM changed."""
     # Tests of pure functions import neither LiteLLM nor MLflow: each import takes seconds.
     if "litellm" not in sys.modules:
         yield
         return
-    from slate import clean_slate
+    import slate
 
-    with clean_slate():
+    with slate.clean(next_is_traced=request.node.stash[_next_is_traced]):
         yield

@@ -28,6 +28,10 @@ _SCHEMAS = frozenset({
     "parameters",
 })  # fmt: skip
 
+# The classes by which programs leave an argument out, of the clients of OpenAI and Anthropic.
+# https://github.com/openai/openai-python/blob/main/src/openai/_types.py
+_NOT_GIVEN = frozenset({"NotGiven", "Omit"})
+
 
 def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
     """
@@ -40,7 +44,7 @@ def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
     inputs = {
         key: _recorded(key, value)
         for key, value in arguments.items()
-        if key in allowed and value is not None
+        if key in allowed and _is_given(value)
     }
     model = inputs.get("model")
     values = {"model": model, "api_base": endpoint.requested_base_url(arguments)}
@@ -49,6 +53,10 @@ def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
     if metadata.NAMES & arguments.keys():
         _set_metadata(request, arguments)
     return request
+
+
+def _is_given(value: Any) -> bool:
+    return value is not None and type(value).__name__ not in _NOT_GIVEN
 
 
 def _recorded(key: str, value: Any) -> Any:

@@ -14,7 +14,7 @@ from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from mlflow_litellm._common import attributes as names
-from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end
+from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end, trace_metadata
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.span_end import Failure, SpanEnd, has_ended
@@ -227,7 +227,11 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
     experiment_id = experiment.root_experiment_id()
     with losses.watching():
         span = mlflow.start_span_no_context(
-            name, span_type=span_type, experiment_id=experiment_id, start_time_ns=started_ns
+            name,
+            span_type=span_type,
+            experiment_id=experiment_id,
+            start_time_ns=started_ns,
+            metadata=trace_metadata.of_thread(),
         )
     if mlflow_compat.is_no_op(span):
         losses.count(span)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import mlflow
@@ -95,10 +96,7 @@ def test_stream_read_after_its_run_belongs_to_it(tracing: Traces, caller: Caller
 def test_trace_belongs_to_the_nested_run(tracing: Traces, caller: Caller) -> None:
     """A trace belongs to the nested run while that is active, and after it to the outer one."""
     with mlflow.start_run() as outer:
-        # MLflow finds the latest run by its start, in milliseconds.
-        later = outer.info.start_time + 1
         with mlflow.start_run(nested=True) as inner:
-            inner.info._start_time = later
             caller.complete("inner")
         caller.complete("outer")
     for run, text in ((inner, "inner"), (outer, "outer")):
@@ -115,6 +113,28 @@ def test_call_in_another_thread_belongs_to_the_run(
         worker.start()
         worker.join()
     assert len(of_run(run.info.run_id)) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_call_belongs_to_the_run_of_its_own_thread(
+    stream: bool, tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """With a run in each thread, a trace belongs to its thread's run, not to the latest one."""
+    meeting = threading.Barrier(3)
+
+    def work(number: int) -> str:
+        with mlflow.start_run() as run:
+            meeting.wait()
+            ask(SyncCaller(provider), f"thread {number}", stream=stream)
+            meeting.wait()
+        return run.info.run_id
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(work, range(3)))
+    for number, run_id in enumerate(runs):
+        [trace] = of_run(run_id)
+        message = trace.data.spans[0].inputs["messages"][0]
+        assert message["content"] == f"thread {number}"
 
 
 def test_call_inside_the_users_trace_belongs_to_its_run(tracing: Traces, caller: Caller) -> None:

@@ -47,6 +47,8 @@ MEASURED = re.compile(r"(_ms|duration|latency|elapsed|overhead|_time|_seconds|ti
 FRAMES = re.compile(rf'(?m)^  File "[^"\n]*/(?:{"|".join(WRAPPERS)})/[^\n]*\n(?: {{4}}[^\n]*\n)*')
 # Objects of these packages are described by their attributes.
 OPENED = ("litellm", "openai", "differential", "__main__", "types", "argparse")
+# A thread of LiteLLM adds it to the metadata of a call, at any time after the call.
+ADDED_LATER = ("metadata", "hidden_params")
 # LiteLLM's internal objects for a call, with times, threads and clients. Described by name only.
 CLOSED = ("Logging", "LLMCachingHandler", "LiteLLMLoggingObj")
 
@@ -118,7 +120,8 @@ class Describer:
         if isinstance(value, (dt.datetime, dt.timedelta)):
             return {}
         if isinstance(value, dict):
-            return {"items": [[within(k), within(v, str(k))] for k, v in list(value.items())]}
+            items = [(k, v) for k, v in list(value.items()) if (name, k) != ADDED_LATER]
+            return {"items": [[within(k), within(v, str(k))] for k, v in items]}
         if isinstance(value, (list, tuple)):
             return {"items": [within(item, name) for item in list(value)]}
         if isinstance(value, (set, frozenset)):

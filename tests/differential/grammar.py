@@ -128,8 +128,8 @@ DOING = {
         "litellm.cache = litellm.Cache(type='local')",
         "litellm.callbacks = [Logger()]",
         "litellm.input_callback = [lambda told: see(sorted(told) and 'input callback')]",
-        "litellm.success_callback = [loud]\n"
-        "see({w}litellm.{c}(**mocked()), 'heard')\nsee(see.until(lambda: loud.heard), 'heard')",
+        "litellm.success_callback = [fresh := Loud()]\nsee({w}litellm.{c}(**mocked()), 'heard')\n"
+        "see(see.until(lambda: fresh.heard[:1]), 'heard')",
         "litellm.failure_callback = [loud]",
         "with mock.patch('litellm.{c}', return_value='mocked') as fake:\n"
         "    see(litellm.{c}(1, a=2), 'by a mock'); see(fake.call_args, 'how')",

@@ -7,6 +7,7 @@ import itertools
 import json
 import shutil
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -112,8 +113,15 @@ class Pair:
         untraced, traced = (each.pop("health") for each in played)
         assert not untraced.get("calls"), "the untraced run was traced"
         played[1]["faults"], played[0]["faults"] = traced.get("faults"), {}
+        _keep_leaks(*(each.get("left", {}) for each in played))
         self.calls += traced.get("calls", 0)
         return played
+
+
+def _keep_leaks(untraced: dict[str, Any], traced: dict[str, Any]) -> None:
+    """Keep of the files left open only those of the traced run alone: connections end any time."""
+    more = Counter(traced.get("files")) - Counter(untraced.get("files"))
+    untraced["files"], traced["files"] = [], sorted(more.elements())
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import litellm
 import mlflow
+import openai
 import pydantic
 import pytest
 from attachments import size
@@ -209,6 +210,13 @@ def test_none_is_absent_wherever_it_stands(tracing: Traces, caller: Caller) -> N
     nothing: dict[str, Any] = dict.fromkeys(PARAMETERS.keys() - {"web_search_options"})
     nothing.update(dict.fromkeys(["extra_headers", "metadata", "litellm_metadata", "timeout"]))
     assert traced(caller, tracing, **nothing) == {"model": MODEL, "messages": user("hello")}
+
+
+@pytest.mark.parametrize("absent", [openai.NOT_GIVEN, openai.omit], ids=["NotGiven", "omit"])
+def test_argument_that_is_left_out_is_absent(absent: Any, tracing: Traces, caller: Caller) -> None:
+    """The clients' objects for an argument that is not given are absent from the inputs."""
+    caller.complete("hello", temperature=absent, mock_response="hi")
+    assert "temperature" not in tracing.one().data.spans[0].inputs
 
 
 def test_prompt_is_recorded_once(tracing: Traces, caller: Caller) -> None:
