@@ -106,11 +106,15 @@ def told(tmp_path_factory: pytest.TempPathFactory, provider: LoopbackProvider) -
 
 def table() -> dict[str, set[str]]:
     """Return the attributes that the page documents, by the kind of call."""
-    head, *lines = re.findall(r"^\| (?:attribute|`[a-z_.]+`) \|.*\|$", PAGE, re.MULTILINE)
-    kinds = [cell.strip(" `") for cell in head.split("|")[2:-1]]
-    promised: dict[str, set[str]] = {kind: set() for kind in kinds}
-    for line in lines:
+    _, _, section = PAGE.partition("## GenAI conventions")
+    promised: dict[str, set[str]] = {}
+    kinds: list[str] = []
+    for line in re.findall(r"^\| (?:attribute|`[a-z_.]+`) \|.*\|$", section, re.MULTILINE):
         name, *cells = (cell.strip(" `") for cell in line.split("|")[1:-1])
+        if name == "attribute":
+            kinds = cells
+            promised.update({kind: set() for kind in kinds})
+            continue
         for kind, cell in zip(kinds, cells, strict=True):
             if cell:
                 promised[kind].add(name)
