@@ -275,7 +275,7 @@ def is_internal_call(target: Target) -> bool:
     if target.is_composite and not outer.target.is_composite:
         # The inner calls of the composite call are traced instead.
         return True
-    if outer.target.payload is target.payload:
+    if outer.target.kind is target.kind:
         outer.inner_targets.append(target)
         return False
     return target.may_be_bridged and not outer.target.is_composite
@@ -300,14 +300,6 @@ def run_below(call: CallContext, function: Callable[..., Any], /, *args: Any, **
     """Run a function in the context of a call, in a thread that LiteLLM gave no context."""
     with call.active():
         return function(*args, **kwargs)
-
-
-_COUNTED = (
-    names.RESPONSE_COST,
-    names.REASONING_TOKENS,
-    names.INPUT_AUDIO_TOKENS,
-    names.OUTPUT_AUDIO_TOKENS,
-)
 
 
 def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -377,5 +369,4 @@ def record_inner_calls(response: Response, call: CallContext) -> None:
 
 def _leave_tokens(response: Response) -> None:
     response.usage = response.cost = None
-    for name in _COUNTED:
-        response.attributes.pop(name, None)
+    response.token_details, response.usage_is_estimate = {}, False

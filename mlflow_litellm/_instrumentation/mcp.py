@@ -15,7 +15,8 @@ from mlflow_litellm._common.patching import PatchedFunction
 from mlflow_litellm._instrumentation import context
 from mlflow_litellm._instrumentation.target import Target
 from mlflow_litellm._instrumentation.wrapper import Call, wrapper_for
-from mlflow_litellm._payloads.kinds import mcp, responses
+from mlflow_litellm._payloads.kinds import mcp
+from mlflow_litellm._payloads.kinds.table import MCP, RESPONSES
 from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Response
 
-_TURN = Target("aresponses", SpanType.LLM, responses)
+_TURN = Target("aresponses", SpanType.LLM, RESPONSES)
 _LIST = "tools/list"
 _AFTER = "post_mcp_call"
 
@@ -53,7 +54,7 @@ class _ToolCall(Call):
     __slots__ = ("is_sent",)
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(arguments.get("name") or ""))
+        target = _Method(mcp.CALL, SpanType.TOOL, MCP, tool=str(arguments.get("name") or ""))
         super().__init__(target, arguments)
         self.is_sent = False
 
@@ -61,7 +62,7 @@ class _ToolCall(Call):
         """Record the arguments that the server gets instead of the requested arguments."""
         self.is_sent = True
         with guard("recording the arguments of a tool"):
-            self.span.record(mcp.request({**self._arguments, "arguments": arguments}))
+            self.span.record(MCP.request({**self._arguments, "arguments": arguments}))
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`, maybe because a guardrail blocked it."""
@@ -118,7 +119,7 @@ async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -
     """Wrap ``experimental_mcp_client.load_mcp_tools``."""
     if _is_patched(wrapped):
         return await wrapped(*args, **kwargs)
-    target = _Method(_LIST, SpanType.TOOL, mcp)
+    target = _Method(_LIST, SpanType.TOOL, MCP)
     call = Call(target, {"jsonrpc": "2.0", "method": _LIST})
     return await _within(call, wrapped, args, kwargs)
 
@@ -138,7 +139,7 @@ def _is_patched(function: Any) -> bool:
 
 
 def _tool(request: Mapping[str, Any]) -> Call:
-    target = _Method(mcp.CALL, SpanType.TOOL, mcp, tool=str(request.get("name") or ""))
+    target = _Method(mcp.CALL, SpanType.TOOL, MCP, tool=str(request.get("name") or ""))
     return Call(target, request)
 
 

@@ -12,30 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow.tracing import get_tracing_context_headers_for_http_request
 
-from mlflow_litellm._payloads.kinds import (
-    anthropic_messages,
-    chat,
-    embedding,
-    responses,
-    text_completion,
-)
 from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Payload
+    from mlflow_litellm._payloads.kind import Kind
 
 _PROXY = "litellm_proxy"
-# Kinds of call for which LiteLLM passes headers to the provider, and does nothing else with them.
-_TAKE_HEADERS = (chat, embedding, anthropic_messages, responses, text_completion)
 _HEADERS = ("extra_headers", "headers")
 _TRACEPARENT = "traceparent"
 
 
-def fields(
-    payload: Payload, arguments: Mapping[str, Any], kwargs: dict[str, Any]
-) -> dict[str, Any]:
+def fields(kind: Kind, arguments: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """
     Return the keyword arguments of a call, with the header ``traceparent`` if it is to be sent.
 
@@ -43,12 +32,12 @@ def fields(
     ``litellm.forward_traceparent_to_llm_provider`` is set. A ``traceparent`` from the caller stays.
 
     Args:
-        payload: The kind of call.
+        kind: The kind of call.
         arguments: All arguments of the call by name.
         kwargs: The keyword arguments of the call; neither they nor their headers are changed.
     """
     with guard("sending the header traceparent"):
-        if payload in _TAKE_HEADERS and _is_wanted(arguments) and not _is_given(kwargs):
+        if kind.takes_headers and _is_wanted(arguments) and not _is_given(kwargs):
             headers = get_tracing_context_headers_for_http_request()
             # Copies: LiteLLM 1.98 and before merge one into the other in place.
             merged = {name: dict(kwargs[name]) for name in _HEADERS if kwargs.get(name)}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow_litellm._instrumentation.context import CallContext
-    from mlflow_litellm._payloads.base import Accumulator
+    from mlflow_litellm._payloads.kind import Accumulator
 
 
 class StreamRecord:
@@ -153,7 +153,7 @@ class StreamRecord:
             # The parent process ends the span, and has the threads that export it.
             return
         # In some streams, LiteLLM delivers an error as a chunk.
-        error = error or getattr(self._accumulator, "error", None)
+        error = error or self._accumulator.error
         how = "failed" if error else how
         if how == "abandoned":
             health.count_abandoned()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlflow_litellm._payloads.base import Payload
+    from mlflow_litellm._payloads.kind import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Target:
     Attributes:
         name: The name below ``litellm``, such as ``"acompletion"``.
         span_type: MLflow's type of its spans, such as ``SpanType.LLM``.
-        payload: The module that reads its requests and responses.
+        kind: The kind of call, which reads its requests and responses.
         may_be_bridged: Whether LiteLLM makes calls of other kinds through this function. Both calls
             then have one span.
         is_composite: Whether it reaches models only through calls of its own.
@@ -29,7 +29,7 @@ class Target:
 
     name: str
     span_type: str
-    payload: Payload
+    kind: Kind
     may_be_bridged: bool = True
     is_composite: bool = False
     passes_to: str = ""

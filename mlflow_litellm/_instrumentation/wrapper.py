@@ -158,7 +158,7 @@ class Call:
                 self._read_request(instance)
 
     def _read_request(self, instance: Any) -> None:
-        request = self._target.payload.request(self._arguments)
+        request = self._target.kind.request(self._arguments)
         if self._target.is_composite:
             request.attributes.update(context.composite_attributes(instance, self._arguments))
         if self._outer is not None:
@@ -181,7 +181,7 @@ class Call:
         """Return the keyword arguments for LiteLLM's function, with a traceparent if needed."""
         if self._target.is_composite or not self.span.recording:
             return kwargs
-        return propagation.fields(self._target.payload, self._arguments, kwargs)
+        return propagation.fields(self._target.kind, self._arguments, kwargs)
 
     def deliver(self, result: Any) -> Any:
         """End the span and return `result`. For a stream, return a proxy that ends the span."""
@@ -202,8 +202,8 @@ class Call:
             self._end(None)
             return result
         with guard("opening a stream"):
-            if is_stream(result) and hasattr(self._target.payload, "Accumulator"):
-                return self._stream(result)
+            if is_stream(result) and (proxy := self._stream(result)) is not None:
+                return proxy
         response = None
         with guard("reading a response"):
             response = self._read(result)
@@ -211,7 +211,7 @@ class Call:
         return result
 
     def _read(self, result: Any) -> Response:
-        return self._target.payload.parse_response(result, self._arguments)
+        return self._target.kind.parse_response(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
         """End the span: the call raised `error`, or an interruption did."""
@@ -231,7 +231,7 @@ class Call:
         self.context.usage_is_below |= bool(self.context.inner_targets)
         response = None
         with guard("reading a failure"):
-            response = self._target.payload.failure(error, self._arguments)
+            response = self._target.kind.failure(error, self._arguments)
         self._end(response, error)
 
     def _end(self, response: Response | None, error: BaseException | None = None) -> None:
@@ -248,7 +248,7 @@ class Call:
         self.context.release()
 
     def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
-        allowed = self._target.payload.RECORDED
+        allowed = self._target.kind.recorded
         redaction = Redaction(arguments, allowed, self.context.redactions)
         if self._outer is not None:
             self._outer.redactions.append(redaction)
@@ -257,8 +257,9 @@ class Call:
     def _stream(self, stream: Any) -> Any:
         # Without the messages: the caller may keep the stream for long.
         kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
-        payload: Any = self._target.payload
-        accumulator = payload.Accumulator(kept, stream)
+        accumulator = self._target.kind.accumulate(kept, stream)
+        if accumulator is None:
+            return None
         record = StreamRecord(self.context, accumulator, self._redaction(kept))
         return traced_stream(stream, record, is_custom=context.is_custom_stream(stream, kept))
 

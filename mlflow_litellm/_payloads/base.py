@@ -1,18 +1,9 @@
-"""
-The types of a call's recorded data.
-
-Each kind of call has a module that follows the protocol `Payload`. A kind of call that streams
-also has an `Accumulator`. These modules are pure functions: they do not use MLflow, and patch
-nothing.
-"""
+"""The recorded data of a call: its request and its response."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -25,8 +16,7 @@ class Request:
         model: The requested model, such as ``"anthropic/claude-3-5-sonnet"``.
         tools: The definitions of the offered tools, as JSON types.
         attributes: Further span attributes.
-        message_format: MLflow's name for the format of inputs and outputs, such as ``"openai"``;
-            None if the UI has no view for the format.
+        message_format: MLflow's name for the format of inputs and outputs.
         has_media: Whether `inputs` holds pictures, audio or files.
         tags: The trace's tags, if the call is the trace's root.
         trace_metadata: The request's other data about the trace, recorded as tags.
@@ -56,9 +46,14 @@ class Response:
         usage: Tokens by MLflow's names: ``input_tokens``, ``output_tokens``, ``total_tokens``,
             ``cache_read_input_tokens``, ``cache_creation_input_tokens`` and, as a part of the last
             one, ``cache_creation_input_tokens_above_1hr``. Unknown counts are absent.
+        token_details: Reasoning and audio tokens, by the names of their span attributes.
+        usage_is_estimate: Whether LiteLLM has estimated the tokens, and thus the cost.
         cost: USD as ``input_cost``, ``output_cost`` and ``total_cost``; None if unknown.
         model: The model that made the response.
         provider: LiteLLM's name of the provider, such as ``"openai"``.
+        api_base: The address of the call's destination, without credentials.
+        cache_hit: Whether the response is from LiteLLM's cache; None if there is no response.
+        finish_reasons: The finish reason of each choice; None if the kind of call has none.
         attributes: Further span attributes.
         has_media: Whether `outputs` holds pictures or audio.
         error: The error that the response itself reports, if any.
@@ -66,9 +61,14 @@ class Response:
 
     outputs: Any = None
     usage: dict[str, int] | None = None
+    token_details: dict[str, int] = field(default_factory=dict)
+    usage_is_estimate: bool = False
     cost: dict[str, float] | None = None
     model: str | None = None
     provider: str | None = None
+    api_base: str | None = None
+    cache_hit: bool | None = None
+    finish_reasons: list[Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     has_media: bool = False
     error: Exception | None = None
@@ -76,41 +76,3 @@ class Response:
 
 class StreamError(Exception):
     """An error that a provider reports within a stream, and that LiteLLM does not raise."""
-
-
-class Payload(Protocol):
-    """
-    A module that selects the recorded data of one kind of call.
-
-    Attributes:
-        RECORDED: The names of the arguments that are recorded.
-    """
-
-    RECORDED: frozenset[str]
-
-    def request(self, arguments: Mapping[str, Any]) -> Request:
-        """Return a call's request, from the arguments by name."""
-
-    def parse_response(self, response: Any, arguments: Mapping[str, Any]) -> Response:
-        """Return the parsed response."""
-
-    def failure(self, error: BaseException, arguments: Mapping[str, Any]) -> Response:
-        """Return the attributes of a failed call, in addition to its exception."""
-
-
-class Accumulator(Protocol):
-    """
-    Merges the chunks of one kind of stream. Its arguments are the call's arguments and the stream.
-
-    May have an attribute `error`: an exception for the error that a chunk reports.
-    """
-
-    @property
-    def has_content(self) -> bool:
-        """Whether any content other than reasoning has arrived."""
-
-    def add(self, chunk: Any) -> None:
-        """Add the next chunk."""
-
-    def response(self) -> Response:
-        """Return the response so far, in the shape that it has without streaming."""

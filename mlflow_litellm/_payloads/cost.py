@@ -16,6 +16,8 @@ from mlflow_litellm._payloads.hidden_params import number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow_litellm._payloads.base import Response
+
     Parts = tuple[float, float]
 
 # For these providers, LiteLLM calculates the price and ignores the cost in their usage.
@@ -42,20 +44,27 @@ def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
     }
 
 
-def response_cost_of(
-    hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+def response_cost(
+    parsed: Response, response: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
 ) -> dict[str, float] | None:
     """
     Return the cost of a response that was not streamed; None if LiteLLM has no price for the model.
 
     Args:
+        parsed: The response, with its provider and its tokens.
+        response: LiteLLM's object, with its own usage.
         hidden_params: LiteLLM's hidden parameters of the response.
         arguments: The call's arguments by name.
-        provider: LiteLLM's name of the provider.
-        usage: LiteLLM's ``Usage``, or None.
     """
     total = number(hidden_params.get("response_cost"))
-    return _divided(total, None, hidden_params, arguments, provider, usage)
+    # LiteLLM gives 0 if no tokens were counted.
+    if total is None or not (total or parsed.usage):
+        return None
+    usage = getattr(response, "usage", None)
+    if not hasattr(usage, "prompt_tokens"):
+        # The usage of another API, which LiteLLM's price list does not take.
+        usage = parsed.usage and _usage(parsed.usage)
+    return _divided(total, None, hidden_params, arguments, parsed.provider, usage)
 
 
 def stream_cost(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
@@ -92,17 +101,50 @@ def stream_cost(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
     return _divided(total, _breakdown(logging), hidden_params, arguments, provider, usage)
 
 
-def listed_cost(
-    hidden_params: Mapping[str, Any], arguments: Mapping[str, Any], provider: str | None, usage: Any
+def merged_cost(
+    parsed: Response,
+    logging: Any,
+    hidden_params: Mapping[str, Any],
+    arguments: Mapping[str, Any],
+    response: Any = None,
 ) -> dict[str, float] | None:
-    """Return the cost of a ``Usage`` by LiteLLM's price list, if LiteLLM itself gives no cost."""
-    listed = (_price(name, provider, usage) for name in _models(hidden_params, arguments))
+    """
+    Return the cost of a stream that is no chat completion's; None if LiteLLM has no price.
+
+    Args:
+        parsed: The merged response, with its provider, model and tokens.
+        logging: LiteLLM's ``Logging`` of the call; if None, LiteLLM's price list is used.
+        hidden_params: LiteLLM's hidden parameters of the stream.
+        arguments: The call's arguments by name.
+        response: The object that LiteLLM prices, if it needs more than the model and the tokens.
+    """
+    if logging is None or not parsed.usage:
+        return listed_cost(parsed, hidden_params, arguments)
+    import litellm
+
+    usage = _usage(parsed.usage)
+    if response is None:
+        response = litellm.ModelResponse(
+            usage=usage, **({"model": parsed.model} if parsed.model else {})
+        )
+    return stream_cost(logging, hidden_params, arguments, parsed.provider, response, usage)
+
+
+def listed_cost(
+    parsed: Response, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> dict[str, float] | None:
+    """Return the cost of a response's tokens by LiteLLM's price list; None without tokens."""
+    if not parsed.usage:
+        return None
+    usage = _usage(parsed.usage)
+    models = _models(hidden_params, arguments)
+    listed = (_price(name, parsed.provider, usage) for name in models)
     parts = _product(_custom_price(arguments), usage) or next(filter(None, listed), None)
     total = sum(parts) if parts else None
-    return _divided(total, parts, hidden_params, arguments, provider, usage)
+    return _divided(total, parts, hidden_params, arguments, parsed.provider, usage)
 
 
-def usage(counts: Mapping[str, int]) -> Any:
+def _usage(counts: Mapping[str, int]) -> Any:
     """Return tokens by MLflow's names as LiteLLM's ``Usage``, which the price list takes."""
     import litellm
 
@@ -115,14 +157,6 @@ def usage(counts: Mapping[str, int]) -> Any:
         prompt_tokens_details={"cached_tokens": read} if read else None,
         **{name: count for name, count in cached.items() if count},
     )
-
-
-def priced(model: str | None, usage: Any) -> Any:
-    """Return a ``ModelResponse`` with only a model and a ``Usage``, for LiteLLM's calculation."""
-    import litellm
-
-    fields = {"model": model} if model else {}
-    return litellm.ModelResponse(usage=usage, **fields)
 
 
 def _divided(  # noqa: PLR0913, PLR0917 - A price depends on each of them.

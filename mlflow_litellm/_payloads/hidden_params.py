@@ -59,10 +59,9 @@ def call_attributes(hidden_params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the span attributes in hidden parameters; unknown ones are absent."""
     headers = hidden_params.get("additional_headers")
     values = {
-        "litellm_call_id": hidden_params.get("litellm_call_id"),
-        "cache_hit": is_cache_hit(hidden_params),
-        "model_id": hidden_params.get("model_id"),
-        "litellm_overhead_time_ms": number(hidden_params.get("litellm_overhead_time_ms")),
+        names.CALL_ID: hidden_params.get("litellm_call_id"),
+        names.MODEL_ID: hidden_params.get("model_id"),
+        names.OVERHEAD_MS: number(hidden_params.get("litellm_overhead_time_ms")),
     }
     fields = {key: to_jsonable(value) for key, value in values.items() if value not in (None, "")}
     return {**fields, **header_attributes(headers)} if headers else fields

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.redaction import without_parameters
+from mlflow_litellm._payloads.secrets import strip_credentials
 
 _TEXT_PARTS = frozenset({
     "input_text", "output_text", "redacted_thinking", "refusal", "text", "thinking", "tool_use",
@@ -29,6 +30,10 @@ _FIELDS = ("audio", "images")
 _LONG = 1000
 # The media type excludes "data:". Otherwise, a text with many of them takes quadratic time.
 _URI = re.compile(r"data:((?:(?!data:)[^,\s])*);base64,[\w+/=-]{1000,}")
+_BASE64 = re.compile(r"(data:[^,\s]{0,100},)?[\w+/=\r\n-]{1000,}", re.ASCII)
+# A longer list of numbers is a vector, which means nothing to a reader.
+_MOST_NUMBERS = 32
+_HEAD = 5
 
 
 def has_media(messages: Any) -> bool:
@@ -164,3 +169,23 @@ def _guessed(text: str) -> str:
 
 def _described(kind: str, data: str) -> str:
     return f"<{kind or _UNKNOWN}: {len(data)} characters>"
+
+
+def bounded(value: Any) -> Any:
+    """Return JSON types with descriptions of base64 and vectors, and URLs without signatures."""
+    if isinstance(value, dict):
+        return {key: bounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return _vector(value) or [bounded(item) for item in value]
+    if not isinstance(value, str):
+        return value
+    if match := _BASE64.fullmatch(value):
+        return f"<{(match[1] or 'base64,')[:-1]}: {len(value)} characters>"
+    return strip_credentials(value) if "://" in value else value
+
+
+def _vector(value: list[Any]) -> dict[str, Any] | None:
+    """Return a vector's description, as for embeddings; None if the list is no vector."""
+    if len(value) <= _MOST_NUMBERS or not isinstance(value[0], float):
+        return None
+    return {"dimension": len(value), "head": value[:_HEAD]}

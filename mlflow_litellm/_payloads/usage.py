@@ -64,10 +64,6 @@ _DETAILS = {
 }
 
 
-# The span attribute for tokens, and a cost, that LiteLLM has estimated.
-USAGE_IS_ESTIMATE = "usage_is_estimate"
-
-
 def is_estimated(chunks: Sequence[Any]) -> bool:
     """
     Return whether the usage of a stream is LiteLLM's own estimate, from which it also bills.
@@ -104,8 +100,8 @@ def tokens(usage: Any) -> dict[str, int] | None:
     return counts if any(counts.values()) else None
 
 
-def token_attributes(usage: Any) -> dict[str, int]:
-    """Return the reasoning and audio tokens as span attributes: MLflow has no names for them."""
+def token_details(usage: Any) -> dict[str, int]:
+    """Return the reasoning and audio tokens: MLflow has no names for them."""
     if not isinstance(usage, dict):
         return {}
     values = {name: _first(usage, paths) for name, paths in _DETAILS.items()}

@@ -211,7 +211,7 @@ class CallSpan:
 
     def _time(self, response: Response, ended_ns: int | None) -> None:
         tokens = (response.usage or {}).get("output_tokens")
-        if tokens and not response.attributes.get(names.CACHE_HIT):
+        if tokens and not response.cache_hit:
             seconds = time.perf_counter() - self.started_at
             if ended_ns is not None:
                 seconds = (ended_ns - self._span.start_time_ns) / 1e9

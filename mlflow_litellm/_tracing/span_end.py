@@ -135,17 +135,10 @@ class SpanEnd:
         if self.response is None:
             return
         response = privacy.response_of(self.response, self.content)
-        # MLflow reads these unchanged; if one is None, the trace has no totals.
-        own = {
-            names.CHAT_USAGE: response.usage,
-            names.LLM_COST: response.cost,
-            names.LLM_MODEL: response.model,
-            names.LLM_PROVIDER: response.provider,
-        }
-        attributes = {key: value for key, value in own.items() if value}
+        attributes = _attributes_of(response)
         if not response.has_media and response.outputs is not None:
             attributes[names.OUTPUTS] = self._shown(chat_view.outputs, response.outputs)
-        self.span.set_attributes({**response.attributes, **attributes})
+        self.span.set_attributes(attributes)
         if response.has_media:
             self.span.set_outputs(response.outputs)
             self._reshow(names.OUTPUTS, chat_view.outputs)
@@ -211,6 +204,25 @@ class Withheld:
                 verdict(end)
                 end.content = min(end.content, allowed)
             end.write()
+
+
+def _attributes_of(response: Response) -> dict[str, Any]:
+    """Return the span attributes of a response by name, without its outputs."""
+    values = {
+        names.CHAT_USAGE: response.usage,
+        names.USAGE_IS_ESTIMATE: response.usage_is_estimate or None,
+        names.LLM_COST: response.cost,
+        names.RESPONSE_COST: response.cost and response.cost["total_cost"],
+        names.LLM_MODEL: response.model or None,
+        names.LLM_PROVIDER: response.provider,
+        names.CUSTOM_LLM_PROVIDER: response.provider,
+        names.API_BASE: response.api_base,
+        names.CACHE_HIT: response.cache_hit,
+        names.FINISH_REASONS: response.finish_reasons,
+    }
+    # If MLflow reads a None, the trace has no totals.
+    known = {key: value for key, value in values.items() if value is not None}
+    return {**response.attributes, **response.token_details, **known}
 
 
 def tag_trace(span: Any, request: Request, active: Any) -> None:

@@ -12,7 +12,7 @@ from mlflow_litellm._instrumentation import builtin_callback, state
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
 from mlflow_litellm.proxy._request import ProxiedRequest
-from mlflow_litellm.proxy._routes import MCP, asks_a_server, target_of
+from mlflow_litellm.proxy._routes import MCP_TARGET, asks_a_server, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -49,7 +49,7 @@ class TracingMiddleware:
         target, is_sendable = None, True
         with guard("looking at a request"):
             target = _target_of(scope)
-        if target is MCP:
+        if target is MCP_TARGET:
             # Only the body has the method of the request.
             message = await receive()
             receive = _again(message, receive)

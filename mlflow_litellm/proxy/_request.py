@@ -16,7 +16,7 @@ from mlflow_litellm._common import attributes as names
 from mlflow_litellm._instrumentation.context import CallContext
 from mlflow_litellm._instrumentation.stream_state import abandon_below
 from mlflow_litellm._instrumentation.wrapper import Redaction
-from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.media import bounded
 from mlflow_litellm._payloads.message_logging import ENABLE
 from mlflow_litellm._payloads.secrets import is_secret_name
 from mlflow_litellm._tracing import privacy
@@ -192,7 +192,7 @@ class ProxiedRequest(CallContext):
         """Record why the request failed, and LiteLLM's data of it at that time."""
         self._error = error
         self.note_data(data)
-        self._asked = self._asked or self.target.payload.request({**self._known(), **data})
+        self._asked = self._asked or self.target.kind.request({**self._known(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Read an ASGI message from the client."""
@@ -219,7 +219,7 @@ class ProxiedRequest(CallContext):
         if not self._is_composite:
             self.target = target_passed_through(self.target, arguments)
         is_priced = not self._is_composite
-        self.response.start(message, self.target.payload, arguments, is_priced=is_priced)
+        self.response.start(message, self.target.kind, arguments, is_priced=is_priced)
 
     def end(self, error: BaseException | None = None) -> None:
         """End the span. `error` was raised instead of a response. Only the first call counts."""
@@ -298,7 +298,7 @@ class ProxiedRequest(CallContext):
         self.redactions.clear()
 
     def _request(self) -> Request:
-        fields = self._asked or self.target.payload.request(self._known())
+        fields = self._asked or self.target.kind.request(self._known())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         verdict = _worst(self._verdicts)
@@ -320,7 +320,7 @@ class ProxiedRequest(CallContext):
         elif self.response.status is not None and not self._is_composite:
             self.span.set_type(self.target.span_type)
             # LiteLLM's configured address may differ from the address of this request.
-            fields.attributes.pop(names.API_BASE, None)
+            fields.api_base = None
         fields.attributes.update(self.response.attributes(self.span.started_at, error))
         return fields
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.base import Response, StreamError
-from mlflow_litellm._payloads.bounded import bounded
+from mlflow_litellm._payloads.media import bounded
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Payload
+    from mlflow_litellm._payloads.kind import Accumulator, Kind
 
 # In bytes. Of longer responses, such as videos and thousands of vectors, only the size is recorded.
 _LONGEST = 4_000_000
@@ -35,7 +35,7 @@ class ProxyResponse:
     """
 
     def __init__(self) -> None:
-        self._payload: Any = None
+        self._kind: Kind | None = None
         self._known: Mapping[str, Any] = {}
         self.status: int | None = None
         self.is_complete = False
@@ -44,7 +44,7 @@ class ProxyResponse:
         self._pieces: list[bytes] = []
         self._size = 0
         self._events = Events()
-        self._accumulator: Any = None
+        self._accumulator: Accumulator | None = None
         self._is_priced = False
 
     @property
@@ -55,12 +55,12 @@ class ProxyResponse:
     @property
     def error(self) -> Exception | None:
         """The error that a stream reported after its begin, or None."""
-        return getattr(self._accumulator, "error", None)
+        return self._accumulator.error if self._accumulator is not None else None
 
     def start(
         self,
         message: Mapping[str, Any],
-        payload: Payload,
+        kind: Kind,
         known: Mapping[str, Any],
         *,
         is_priced: bool,
@@ -70,15 +70,15 @@ class ProxyResponse:
 
         Args:
             message: The ASGI message: https://asgi.readthedocs.io/en/latest/specs/www.html.
-            payload: The kind of call.
+            kind: The kind of call.
             known: The arguments of the call.
             is_priced: Whether to record its tokens and their cost.
         """
-        self.status, self._payload, self._known = message["status"], payload, known
+        self.status, self._kind, self._known = message["status"], kind, known
         self._headers = {name.lower(): value for name, value in message.get("headers") or ()}
         self._is_priced = is_priced
-        if self._is_stream and hasattr(self._payload, "Accumulator"):
-            self._accumulator = self._payload.Accumulator(known, None if is_priced else _UNPRICED)
+        if self._is_stream:
+            self._accumulator = kind.accumulate(known, None if is_priced else _UNPRICED)
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Read the next part of the body."""
@@ -88,23 +88,22 @@ class ProxyResponse:
         self._size += len(piece)
         if self._accumulator is not None:
             for event in self._events.read(piece):
-                self._accumulate(event)
+                _accumulate(self._accumulator, event)
         elif self._size <= _LONGEST:
             self._pieces.append(piece)
         self.is_complete = not message.get("more_body", False)
-
-    def _accumulate(self, event: dict[str, Any]) -> None:
-        if event.get("error") and not event.keys() & _OF_AN_EVENT:
-            self._accumulator.error = _stream_error(event["error"])
-        else:
-            self._accumulator.add(_chunk(event) if "choices" in event else event)
 
     def read(self) -> Response:
         """Return the response so far."""
         if self._accumulator is not None:
             fields: Response = self._accumulator.response()
-        elif self._is_priced and not self.has_failed and isinstance(body := self.body(), dict):
-            fields = self._payload.parse_response(body, self._known)
+        elif (
+            self._kind is not None
+            and self._is_priced
+            and not self.has_failed
+            and isinstance(body := self.body(), dict)
+        ):
+            fields = self._kind.parse_response(body, self._known)
         else:
             fields = Response(to_jsonable(self.body()))
         return fields if self._is_priced else Response(bounded(fields.outputs))
@@ -170,6 +169,13 @@ class _Fields:
 
 # Inner calls have the tokens and their prices. For a cache hit, no price is looked up.
 _UNPRICED = _Fields({"_hidden_params": {"cache_hit": True, "custom_llm_provider": "litellm_proxy"}})
+
+
+def _accumulate(accumulator: Accumulator, event: dict[str, Any]) -> None:
+    if event.get("error") and not event.keys() & _OF_AN_EVENT:
+        accumulator.error = _stream_error(event["error"])
+    else:
+        accumulator.add(_chunk(event) if "choices" in event else event)
 
 
 def _chunk(event: dict[str, Any]) -> Any:

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from mlflow.entities import SpanType
 
 from mlflow_litellm._instrumentation.target import Target
-from mlflow_litellm._payloads.kinds import (
-    anthropic_messages,
-    audio,
-    chat,
-    embedding,
-    generate_content,
-    images,
-    interactions,
-    mcp,
-    moderation,
-    ocr,
-    other,
-    rerank,
-    responses,
-    search,
-    text_completion,
-    vector_stores,
+from mlflow_litellm._payloads.kinds.table import (
+    ANTHROPIC_MESSAGES,
+    AUDIO,
+    CHAT,
+    EMBEDDING,
+    GENERATE_CONTENT,
+    IMAGES,
+    INTERACTIONS,
+    MCP,
+    MODERATION,
+    OCR,
+    OTHER,
+    RERANK,
+    RESPONSES,
+    SEARCH,
+    TEXT_COMPLETION,
+    VECTOR_STORES,
 )
 
 if TYPE_CHECKING:
@@ -37,46 +37,46 @@ if TYPE_CHECKING:
 # The first match counts.
 # https://docs.litellm.ai/docs/supported_endpoints
 _KINDS = (
-    ("/chat/completions", SpanType.LLM, chat),
-    ("/completions", SpanType.LLM, text_completion),
-    ("/embeddings", SpanType.EMBEDDING, embedding),
-    ("/responses", SpanType.LLM, responses),
-    ("/responses/compact", SpanType.LLM, responses),
-    ("/v1/messages", SpanType.LLM, anthropic_messages),
-    (":generateContent", SpanType.LLM, generate_content),
-    (":streamGenerateContent", SpanType.LLM, generate_content),
-    ("/interactions", SpanType.LLM, interactions),
-    ("/images/generations", SpanType.LLM, images),
-    ("/images/edits", SpanType.LLM, images),
-    ("/audio/speech", SpanType.LLM, audio),
-    ("/audio/transcriptions", SpanType.LLM, audio),
-    ("/rerank", SpanType.RERANKER, rerank),
-    ("/moderations", SpanType.GUARDRAIL, moderation),
-    ("/vector_stores/[^/]+/search", SpanType.RETRIEVER, vector_stores),
-    ("/search", SpanType.RETRIEVER, search),
-    ("/search/[^/]+", SpanType.RETRIEVER, search),
-    ("/ocr", SpanType.PARSER, ocr),
-    ("/rag/query", SpanType.CHAIN, chat),
-    ("/videos(?:/edits|/extensions|/[^/]+/remix)?", SpanType.LLM, other),
-    ("/decisions", SpanType.LLM, other),
-    ("/systemone", SpanType.LLM, other),
-    ("/extraction", SpanType.LLM, other),
+    ("/chat/completions", SpanType.LLM, CHAT),
+    ("/completions", SpanType.LLM, TEXT_COMPLETION),
+    ("/embeddings", SpanType.EMBEDDING, EMBEDDING),
+    ("/responses", SpanType.LLM, RESPONSES),
+    ("/responses/compact", SpanType.LLM, RESPONSES),
+    ("/v1/messages", SpanType.LLM, ANTHROPIC_MESSAGES),
+    (":generateContent", SpanType.LLM, GENERATE_CONTENT),
+    (":streamGenerateContent", SpanType.LLM, GENERATE_CONTENT),
+    ("/interactions", SpanType.LLM, INTERACTIONS),
+    ("/images/generations", SpanType.LLM, IMAGES),
+    ("/images/edits", SpanType.LLM, IMAGES),
+    ("/audio/speech", SpanType.LLM, AUDIO),
+    ("/audio/transcriptions", SpanType.LLM, AUDIO),
+    ("/rerank", SpanType.RERANKER, RERANK),
+    ("/moderations", SpanType.GUARDRAIL, MODERATION),
+    ("/vector_stores/[^/]+/search", SpanType.RETRIEVER, VECTOR_STORES),
+    ("/search", SpanType.RETRIEVER, SEARCH),
+    ("/search/[^/]+", SpanType.RETRIEVER, SEARCH),
+    ("/ocr", SpanType.PARSER, OCR),
+    ("/rag/query", SpanType.CHAIN, CHAT),
+    ("/videos(?:/edits|/extensions|/[^/]+/remix)?", SpanType.LLM, OTHER),
+    ("/decisions", SpanType.LLM, OTHER),
+    ("/systemone", SpanType.LLM, OTHER),
+    ("/extraction", SpanType.LLM, OTHER),
 )
 _TARGETS = [
-    (re.compile(f"{ending}/?$"), Target(ending, span_type, payload, is_composite=True))
-    for ending, span_type, payload in _KINDS
+    (re.compile(f"{ending}/?$"), Target(ending, span_type, kind, is_composite=True))
+    for ending, span_type, kind in _KINDS
 ]
 # MCP's own transport, by JSON-RPC, and LiteLLM's path for a tool call.
-MCP = Target("/mcp", SpanType.CHAIN, mcp, is_composite=True)
+MCP_TARGET = Target("/mcp", SpanType.CHAIN, MCP, is_composite=True)
 _MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
 _MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
 # Requests that open, count or end a call. LiteLLM answers them itself, also if it passes others on.
 _ABOUT_A_CALL = re.compile(r"^/openai/v1/(?:realtime/|responses/(?:input_tokens|[^/]+/cancel))")
-_PASSED_THROUGH = Target("pass-through", SpanType.LLM, other, is_composite=True)
+_PASSED_THROUGH = Target("pass-through", SpanType.LLM, OTHER, is_composite=True)
 # The kind of call by a field of the body, if the path does not show it.
 _FIELDS = {
-    "messages": Target("messages", SpanType.LLM, chat, is_composite=True),
-    "contents": Target("contents", SpanType.LLM, generate_content, is_composite=True),
+    "messages": Target("messages", SpanType.LLM, CHAT, is_composite=True),
+    "contents": Target("contents", SpanType.LLM, GENERATE_CONTENT, is_composite=True),
 }
 
 
@@ -95,7 +95,7 @@ def target_of(path: str) -> Target | None:
         return None
     target = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
     if target is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
-        return MCP
+        return MCP_TARGET
     return target
 
 

@@ -204,13 +204,13 @@ def test_header_that_holds_no_count_is_left_out(value: Any) -> None:
     """A header whose value is not a count is not recorded."""
     headers = {"x-ratelimit-remaining-requests": value, "x-ratelimit-remaining-tokens": 7}
     told = call_attributes({"additional_headers": headers})
-    assert told == {"cache_hit": False, "ratelimit_remaining_tokens": 7}
+    assert told == {"ratelimit_remaining_tokens": 7}
 
 
 @pytest.mark.parametrize("headers", [None, "text", 5, []])
 def test_headers_of_another_type_tell_nothing(headers: Any) -> None:
     """Headers of another type are ignored."""
-    assert call_attributes({"additional_headers": headers}) == {"cache_hit": False}
+    assert call_attributes({"additional_headers": headers}) == {}
     error = ValueError()
     error.litellm_response_headers = headers  # type: ignore[attr-defined]
     assert failure_attributes(error, {}) == {}

@@ -16,8 +16,7 @@ from opentelemetry import trace
 from services import EMBEDDING, MODERATION, OCR, TRANSCRIPTION
 
 from mlflow_litellm._instrumentation.targets import TARGETS
-from mlflow_litellm._payloads.kinds import chat
-from mlflow_litellm._payloads.kinds.chat import RECORDED
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._tracing import mlflow_compat
 
 if TYPE_CHECKING:
@@ -158,17 +157,17 @@ def test_what_is_never_absent_is_always_there(name: str, attributes: dict[str, l
 def test_page_lists_the_parameters_that_are_recorded() -> None:
     """The page lists exactly the recorded parameters."""
     listed = section("## Inputs").split("| given |")[0].partition("allowlist.")[2]
-    assert set(re.findall(r"`(\w+)`", listed)) == RECORDED
+    assert set(re.findall(r"`(\w+)`", listed)) == CHAT.recorded
 
 
 def test_page_lists_the_parameters_of_other_calls() -> None:
     """The page has one line for the parameters of each other kind of call."""
-    kinds = {target.name: target.payload for target in TARGETS if not target.is_composite}
+    kinds = {target.name: target.kind for target in TARGETS if not target.is_composite}
     lines = re.findall(r"^\| (`[^|]+) \| (`[^|]+) \|$", section("### Of other calls"), re.MULTILINE)
     listed = {
-        kinds[name].__name__: set(re.findall(r"`(\w+)`", parameters))
+        kinds[name].name: set(re.findall(r"`(\w+)`", parameters))
         for names, parameters in lines
         for name in re.findall(r"`([\w.]+)`", names)
     }
-    recorded = {payload.__name__: set(payload.RECORDED) for payload in kinds.values()}
-    assert {**listed, chat.__name__: set(RECORDED)} == recorded
+    recorded = {kind.name: set(kind.recorded) for kind in kinds.values()}
+    assert {**listed, CHAT.name: set(CHAT.recorded)} == recorded

@@ -14,13 +14,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind
 
 from mlflow_litellm._instrumentation.targets import TARGETS
-from mlflow_litellm._payloads.kinds import (
-    anthropic_messages,
-    chat,
-    generate_content,
-    interactions,
-    responses,
-    text_completion,
+from mlflow_litellm._payloads.kinds.table import (
+    ANTHROPIC_MESSAGES,
+    CHAT,
+    GENERATE_CONTENT,
+    INTERACTIONS,
+    RESPONSES,
+    TEXT_COMPLETION,
 )
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.semconv import (
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
     from mlflow_litellm._instrumentation.target import Target
 
 KINDS = {
-    chat: "chat",
-    generate_content: "generate_content",
-    interactions: "chat",
-    anthropic_messages: "chat",
-    responses: "chat",
-    text_completion: "text_completion",
+    CHAT: "chat",
+    GENERATE_CONTENT: "generate_content",
+    INTERACTIONS: "chat",
+    ANTHROPIC_MESSAGES: "chat",
+    RESPONSES: "chat",
+    TEXT_COMPLETION: "text_completion",
 }
 
 
@@ -127,13 +127,13 @@ def test_operation_is_the_functions(tracing: Any, name: str, operation: str) -> 
 
 @pytest.mark.parametrize(
     "target",
-    [target for target in TARGETS if target.payload in KINDS and not target.is_composite],
+    [target for target in TARGETS if target.kind in KINDS and not target.is_composite],
     ids=str,
 )
 def test_operation_is_that_of_its_kind(tracing: Any, target: Target) -> None:
     """The operation depends on the target's kind, although all these spans are of the type LLM."""
     span = converted(target.span_name)
-    assert span.attributes["gen_ai.operation.name"] == KINDS[target.payload]
+    assert span.attributes["gen_ai.operation.name"] == KINDS[target.kind]
 
 
 @pytest.mark.parametrize(

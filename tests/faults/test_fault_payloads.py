@@ -17,7 +17,7 @@ import pytest
 from callers import MODEL, user
 from faults import seen
 
-from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
 
@@ -138,7 +138,7 @@ def test_dicts_that_know_one_another_are_cut() -> None:
     began = time.process_time()
     text = json.dumps(to_jsonable(everybody))
     assert "<after 100000 others: builtins.dict>" in text
-    assert secrets({"extra_body": everybody}, chat.RECORDED) is not None
+    assert secrets({"extra_body": everybody}, CHAT.recorded) is not None
     assert time.process_time() - began < SLOW
 
 

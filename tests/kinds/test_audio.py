@@ -13,7 +13,7 @@ from provider import HEARD
 from provider import SPEECH as SPOKEN
 from services import SPEECH, TRANSCRIPTION, assert_priced
 
-from mlflow_litellm._payloads.kinds import audio
+from mlflow_litellm._payloads.kinds.table import AUDIO
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_open_file_is_not_read(tracing: Traces, caller: Caller, tmp_path: Path) 
     path.write_bytes(b"skipped" + WAV)
     with path.open("rb") as file:
         file.seek(7)
-        assert audio.request({"file": file}).inputs == {"file": {"filename": "talk.wav"}}
+        assert AUDIO.request({"file": file}).inputs == {"file": {"filename": "talk.wav"}}
         assert file.tell() == 7
         TRANSCRIPTION.call(caller, file=file)
     assert tracing.span().inputs["file"] == {"filename": "talk.wav"}
@@ -115,7 +115,7 @@ def test_speech_that_is_still_to_come_is_not_read() -> None:
 
     head = {"content-type": "audio/wav; charset=binary"}
     carrier = httpx.Response(200, headers=head, stream=Unread())
-    told = audio.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    told = AUDIO.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
     assert told.outputs == {"content_type": "audio/wav"}
     assert not carrier.is_stream_consumed
 
@@ -123,7 +123,7 @@ def test_speech_that_is_still_to_come_is_not_read() -> None:
 def test_silence_is_no_attachment() -> None:
     """Empty audio is not stored."""
     carrier = httpx.Response(200, content=b"")
-    told = audio.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
+    told = AUDIO.parse_response(HttpxBinaryResponseContent(carrier), {"model": "openai/tts-1"})
     assert told.outputs == {"size": 0}
 
 
@@ -139,5 +139,5 @@ def test_silence_is_no_attachment() -> None:
 )
 def test_length_of_a_recording_stands_in_many_places(response: Any, seconds: float | None) -> None:
     """Responses have the length in different fields, and some have none."""
-    told = audio.parse_response(response, {"model": "openai/whisper-1"})
+    told = AUDIO.parse_response(response, {"model": "openai/whisper-1"})
     assert told.attributes.get("audio_seconds") == seconds

@@ -10,7 +10,7 @@ import litellm
 import pytest
 from services import EMBEDDING, assert_priced
 
-from mlflow_litellm._payloads.kinds import embedding
+from mlflow_litellm._payloads.kinds import table
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -108,7 +108,7 @@ def test_cache_hit_costs_nothing(tracing: Traces, caller: Caller, litellm_cache:
 )
 def test_inputs_that_are_tokens_are_counted(given: Any, recorded: Any) -> None:
     """Tokens are counted, because their numbers mean nothing to a reader."""
-    assert embedding.request({"input": given}).inputs == {"input": recorded}
+    assert table.EMBEDDING.request({"input": given}).inputs == {"input": recorded}
 
 
 def test_vectors_are_not_copied() -> None:
@@ -116,9 +116,9 @@ def test_vectors_are_not_copied() -> None:
     entry = {"object": "embedding", "index": 0, "embedding": [0.5] * 1536}
     few, many = (litellm.EmbeddingResponse(model="m", data=[entry] * n) for n in (1, 2000))
     # Memory for modules that LiteLLM loads at the first call is not counted.
-    embedding.parse_response(few, {"model": "m"})
+    table.EMBEDDING.parse_response(few, {"model": "m"})
     tracemalloc.start()
-    told = embedding.parse_response(many, {"model": "m"})
+    told = table.EMBEDDING.parse_response(many, {"model": "m"})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert told.attributes["embedding_count"] == 2000
@@ -128,7 +128,7 @@ def test_vectors_are_not_copied() -> None:
 def test_vectors_of_each_token_are_described() -> None:
     """A few providers return one vector for each token."""
     entry = litellm.utils.Embedding(embedding=[[0.1] * 1000] * 7, index=0, object="embedding")
-    told = embedding.parse_response(
+    told = table.EMBEDDING.parse_response(
         litellm.EmbeddingResponse(model="m", data=[entry]), {"model": "m"}
     )
     assert told.outputs["data"][0]["embedding"] == {"dimension": 7, "head": []}
@@ -137,7 +137,7 @@ def test_vectors_of_each_token_are_described() -> None:
 def test_no_tokens_are_absent() -> None:
     """LiteLLM fills in 0 if the provider reports none."""
     response = litellm.EmbeddingResponse(model="m", data=[])
-    told = embedding.parse_response(response, {"model": "m"})
+    told = table.EMBEDDING.parse_response(response, {"model": "m"})
     assert told.usage is None
     assert "embedding_count" not in told.attributes
 
@@ -153,16 +153,16 @@ def test_no_tokens_are_absent() -> None:
 )
 def test_pictures_are_noticed(picture: Any) -> None:
     """MLflow moves images that are data out of the span."""
-    told = embedding.request({"input": ["text", picture]})
+    told = table.EMBEDDING.request({"input": ["text", picture]})
     assert told.has_media
     assert "very-secret" not in json.dumps(told.inputs)
 
 
 def test_texts_are_not_taken_for_pictures() -> None:
     """MLflow takes time to look for attachments."""
-    assert not embedding.request({"input": ["text", "more"]}).has_media
+    assert not table.EMBEDDING.request({"input": ["text", "more"]}).has_media
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """A response of an unknown type is recorded by its type."""
-    assert embedding.parse_response(object(), {"model": "m"}).outputs == "<builtins.object>"
+    assert table.EMBEDDING.parse_response(object(), {"model": "m"}).outputs == "<builtins.object>"

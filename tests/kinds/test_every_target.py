@@ -237,7 +237,7 @@ def ask_as_it_can(target: Target, provider: LoopbackProvider) -> Any:
 
 def meet(target: Target, provider: LoopbackProvider, **more: Any) -> None:
     """Call a target twice: once with success, streamed if possible, and once with an error."""
-    stream = {"stream": True} if hasattr(target.payload, "Accumulator") else {}
+    stream = {"stream": True} if target.kind.accumulator else {}
     for text, read in ((WORD, stream), (f"/error 401 {WORD} $REQUEST", {})):
         with suppress(Exception):
             ask(target, provider, text, **more, **read)

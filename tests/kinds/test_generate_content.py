@@ -14,8 +14,7 @@ from litellm.google_genai import streaming_iterator
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm._payloads.kinds import generate_content
-from mlflow_litellm._payloads.streams import generate_content_stream
+from mlflow_litellm._payloads.kinds.table import GENERATE_CONTENT
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -178,7 +177,7 @@ def test_pictures_are_attachments(tracing: Traces, caller: Caller) -> None:
 @pytest.mark.parametrize("said", ["hello", ["hello"], {"parts": [{"text": "hello"}]}])
 def test_contents_of_any_shape_are_recorded(said: Any) -> None:
     """The contents may be a text, a list of texts or a turn."""
-    told = generate_content.request({"model": MODEL, "contents": said})
+    told = GENERATE_CONTENT.request({"model": MODEL, "contents": said})
     assert told.inputs["contents"] == said
     assert not told.has_media
 
@@ -188,7 +187,7 @@ def test_configuration_keeps_its_schemas_and_tools() -> None:
     schema = {"properties": {"password": {"type": "string"}}}
     tools = [{"function_declarations": [{"name": "f", "parameters": schema}]}]
     config = {"response_schema": schema, "tools": tools, "api_key": "hush"}
-    told = generate_content.request({"model": MODEL, "contents": "x", "config": config})
+    told = GENERATE_CONTENT.request({"model": MODEL, "contents": "x", "config": config})
     assert told.inputs["config"] == {**config, "api_key": "[REDACTED]"}
     assert told.tools == [
         {"type": "function", "function": {"name": "f", "parameters": schema}},
@@ -197,7 +196,7 @@ def test_configuration_keeps_its_schemas_and_tools() -> None:
 
 def merged(*pieces: Any) -> Any:
     """Return the accumulator of a stream's chunks."""
-    accumulator = generate_content_stream.Accumulator({"model": MODEL}, None)
+    accumulator = GENERATE_CONTENT.accumulate({"model": MODEL}, None)
     for piece in pieces:
         accumulator.add(piece)
     return accumulator

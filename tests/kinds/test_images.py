@@ -11,7 +11,7 @@ from attachments import content
 from provider import PICTURE
 from services import IMAGE_EDIT, IMAGE_GENERATION, IMAGE_VARIATION, PNG, Service, assert_priced
 
-from mlflow_litellm._payloads.kinds import images
+from mlflow_litellm._payloads.kinds.table import IMAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ class Unread(io.BytesIO):
 @pytest.mark.parametrize("name", ["image", "mask"])
 def test_file_in_memory_is_not_read(name: str) -> None:
     """The size is available without reading."""
-    told = images.request({name: Unread(PNG)})
+    told = IMAGES.request({name: Unread(PNG)})
     assert told.inputs == {name: {"size": len(PNG)}}
 
 
@@ -122,14 +122,14 @@ def test_file_in_memory_is_not_read(name: str) -> None:
 )
 def test_files_of_many_kinds_are_described(file: Any, recorded: Any) -> None:
     """The files have the types that OpenAI's client and other providers accept."""
-    assert images.request({"image": file}).inputs == {"image": recorded}
+    assert IMAGES.request({"image": file}).inputs == {"image": recorded}
 
 
 def test_closed_file_is_described(tmp_path: Path) -> None:
     """A closed file is recorded by its type, without an error."""
     file = io.BytesIO(PNG)
     file.close()
-    assert images.request({"image": file}).inputs == {"image": "<_io.BytesIO>"}
+    assert IMAGES.request({"image": file}).inputs == {"image": "<_io.BytesIO>"}
 
 
 @pytest.mark.parametrize(
@@ -144,17 +144,17 @@ def test_closed_file_is_described(tmp_path: Path) -> None:
 def test_type_of_a_picture_is_told_by_its_first_bytes(head: bytes, kind: str) -> None:
     """Responses do not name the type of an image."""
     picture = base64.b64encode(head + bytes(50)).decode()
-    told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
+    told = IMAGES.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert told.outputs["data"] == [{"b64_json": f"data:{kind};base64,{picture}"}]
 
 
 @pytest.mark.parametrize("picture", ["", "no base64!", "data:image/png;base64,?"])
 def test_what_is_no_picture_is_described(picture: str) -> None:
     """A proxy may return any text."""
-    told = images.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
+    told = IMAGES.parse_response({"data": [{"b64_json": picture}]}, {"model": "openai/m"})
     assert len(told.outputs["data"][0]["b64_json"]) < 100
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """A response of an unknown type is recorded by its type."""
-    assert images.parse_response(object(), {"model": "openai/m"}).outputs == "<builtins.object>"
+    assert IMAGES.parse_response(object(), {"model": "openai/m"}).outputs == "<builtins.object>"

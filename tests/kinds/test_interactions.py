@@ -11,8 +11,7 @@ from kinds import SECRET, call, is_async, without
 from mlflow.entities import SpanStatusCode
 from traces import ending
 
-from mlflow_litellm._payloads.kinds import interactions
-from mlflow_litellm._payloads.streams import interactions_stream
+from mlflow_litellm._payloads.kinds.table import INTERACTIONS
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -116,7 +115,7 @@ def test_bridged_interaction_is_one_span(stream: bool, tracing: Traces, caller: 
 
 def merged(*events: dict[str, Any]) -> Any:
     """Return the accumulator of events."""
-    accumulator = interactions_stream.Accumulator({"model": GEMINI}, None)
+    accumulator = INTERACTIONS.accumulate({"model": GEMINI}, None)
     for event in events:
         accumulator.add(event)
     return accumulator
@@ -162,7 +161,7 @@ def test_error_event_is_an_error() -> None:
 def test_tools_tokens_are_part_of_the_prompt() -> None:
     """LiteLLM bills a tool's tokens as input."""
     usage = {"total_input_tokens": 5, "total_tool_use_tokens": 7, "total_output_tokens": 3}
-    told = interactions.parse_response({"steps": [], "usage": usage}, {"model": GEMINI})
+    told = INTERACTIONS.parse_response({"steps": [], "usage": usage}, {"model": GEMINI})
     assert told.usage == {"input_tokens": 12, "output_tokens": 3, "total_tokens": 15}
 
 
@@ -170,17 +169,17 @@ def test_media_of_an_interaction_are_attachments() -> None:
     """Media of requests and responses become attachments; URLs lose their signatures."""
     picture = {"type": "image", "data": "A" * 4000, "mime_type": "image/png"}
     link = {"type": "image", "uri": "https://example.com/a.png?sig=hush", "mime_type": "image/png"}
-    told = interactions.request({"input": [{"type": "user_input", "content": [picture, link]}]})
+    told = INTERACTIONS.request({"input": [{"type": "user_input", "content": [picture, link]}]})
     assert told.has_media
     assert told.inputs["input"][0]["content"][0]["data"].startswith("data:image/png;base64,")
     assert "hush" not in json.dumps(told.inputs)
     steps = [{"type": "model_output", "content": [picture]}]
-    assert interactions.parse_response({"steps": steps}, {"model": GEMINI}).has_media
+    assert INTERACTIONS.parse_response({"steps": steps}, {"model": GEMINI}).has_media
 
 
 def test_environment_is_recorded_without_secrets() -> None:
     """The environment lists the agent's permissions, and its secrets are redacted."""
     environment = {"type": "remote", "network": {"headers": {"X": "hush"}}}
-    told = interactions.request({"agent": "deep-research", "environment": environment})
+    told = INTERACTIONS.request({"agent": "deep-research", "environment": environment})
     assert told.inputs["agent"] == "deep-research"
     assert "hush" not in json.dumps(told.inputs)

@@ -16,8 +16,7 @@ from kinds import SECRET, call, is_async, openai
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm._payloads.kinds import anthropic_messages
-from mlflow_litellm._payloads.streams import anthropic_messages_stream
+from mlflow_litellm._payloads.kinds.table import ANTHROPIC_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,7 +260,7 @@ MESSAGE = {
 
 def merged(pieces: list[Any]) -> Any:
     """Return the accumulator of a stream's chunks."""
-    accumulator = anthropic_messages_stream.Accumulator({"model": ANTHROPIC}, None)
+    accumulator = ANTHROPIC_MESSAGES.accumulate({"model": ANTHROPIC}, None)
     for piece in pieces:
         accumulator.add(piece)
     return accumulator
@@ -307,6 +306,6 @@ def test_hidden_parameters_of_a_dict_are_used_and_not_recorded() -> None:
     """Some of LiteLLM's responses have the hidden parameters as a key."""
     hidden_params = {"response_cost": 0.5, "additional_headers": {"set-cookie": "hush"}}
     response = {"content": [], "usage": {"input_tokens": 1}, "_hidden_params": hidden_params}
-    told = anthropic_messages.parse_response(response, {"model": ANTHROPIC})
+    told = ANTHROPIC_MESSAGES.parse_response(response, {"model": ANTHROPIC})
     assert told.cost["total_cost"] == 0.5
     assert "hush" not in str(told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from services import MODERATION
 
-from mlflow_litellm._payloads.kinds import moderation
+from mlflow_litellm._payloads.kinds import table
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -54,7 +54,7 @@ def test_it_is_free(tracing: Traces, caller: Caller) -> None:
 
 def test_pictures_are_noticed() -> None:
     """Images that are data become attachments, and URLs lose their signatures."""
-    told = moderation.request(
+    told = table.MODERATION.request(
         {
             "input": [
                 {"type": "text", "text": "hello"},
@@ -69,4 +69,4 @@ def test_pictures_are_noticed() -> None:
 @pytest.mark.parametrize("response", [object(), {}, {"results": None}, {"results": []}])
 def test_answer_without_results_is_no_judgement(response: Any) -> None:
     """Without results, the attribute ``flagged`` is absent."""
-    assert "flagged" not in moderation.parse_response(response, {}).attributes
+    assert "flagged" not in table.MODERATION.parse_response(response, {}).attributes

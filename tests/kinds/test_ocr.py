@@ -12,7 +12,7 @@ from attachments import content
 from provider import PICTURE
 from services import OCR, SECRET, assert_priced
 
-from mlflow_litellm._payloads.kinds import ocr
+from mlflow_litellm._payloads.kinds import table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,7 +76,7 @@ def test_picture_that_is_base64_alone_is_one_still() -> None:
     """Some providers return an image as base64 without a prefix."""
     picture = base64.b64encode(PICTURE).decode()
     page = {"index": 0, "markdown": "", "images": [{"image_base64": picture}]}
-    told = ocr.parse_response({"pages": [page]}, {"model": "mistral/m"})
+    told = table.OCR.parse_response({"pages": [page]}, {"model": "mistral/m"})
     [image] = told.outputs["pages"][0]["images"]
     assert image["image_base64"] == f"data:image/png;base64,{picture}"
     assert told.has_media
@@ -85,11 +85,11 @@ def test_picture_that_is_base64_alone_is_one_still() -> None:
 @pytest.mark.parametrize("response", [object(), {}, {"pages": None}, {"pages": [None]}])
 def test_strange_answers_are_no_fault(response: Any) -> None:
     """A response of an unknown type is recorded without details, and raises nothing."""
-    told = ocr.parse_response(response, {"model": "mistral/m"})
+    told = table.OCR.parse_response(response, {"model": "mistral/m"})
     assert not told.has_media
     assert "pages_processed" not in told.attributes
 
 
 def test_strange_documents_are_no_fault() -> None:
     """A document of another type is recorded unchanged, and raises nothing."""
-    assert ocr.request({"document": "a.pdf"}).inputs == {"document": "a.pdf"}
+    assert table.OCR.request({"document": "a.pdf"}).inputs == {"document": "a.pdf"}

@@ -10,7 +10,7 @@ import pytest
 from kinds import SECRET, call, is_async, without
 from mlflow.entities import SpanStatusCode
 
-from mlflow_litellm._payloads.kinds import other
+from mlflow_litellm._payloads.kinds.table import OTHER
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -126,10 +126,10 @@ def test_files_are_described_and_not_read(tracing: Traces, caller: Caller) -> No
 )
 def test_what_is_no_text_is_described(given: dict[str, Any], told: dict[str, Any]) -> None:
     """Base64 is recorded by its size, and secrets are redacted."""
-    assert other.request(given).inputs == told
+    assert OTHER.request(given).inputs == told
 
 
 def test_keys_and_headers_are_not_recorded() -> None:
     """Only the documented parameters are recorded."""
     given = {"prompt": "a cat", "api_key": "hush", "extra_headers": {}, "extra_body": {}}
-    assert other.request({**given, "client": object()}).inputs == {"prompt": "a cat"}
+    assert OTHER.request({**given, "client": object()}).inputs == {"prompt": "a cat"}

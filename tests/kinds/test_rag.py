@@ -14,7 +14,7 @@ from mlflow.entities import SpanStatusCode
 from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
 from traces import answer_text, ending, exception_event
 
-from mlflow_litellm._payloads.kinds import vector_stores
+from mlflow_litellm._payloads.kinds.table import VECTOR_STORES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,14 +107,14 @@ def test_search_that_fails_is_an_error(tracing: Traces, caller: Caller) -> None:
 def test_long_document_is_cut() -> None:
     """A store may contain whole files, so a long text is cut."""
     content = [{"type": "text", "text": "a" * 20_000}, {"type": "text", "text": "b"}]
-    [document] = vector_stores.parse_response({"data": [{"content": content}]}, {}).outputs
+    [document] = VECTOR_STORES.parse_response({"data": [{"content": content}]}, {}).outputs
     assert document["page_content"].endswith("… <10002 more characters>")
     assert len(document["page_content"]) < 10_100
 
 
 def test_answer_that_is_no_page_is_plain_data() -> None:
     """A response of an unknown type is recorded by its type."""
-    assert vector_stores.parse_response(object(), {}).outputs == "<builtins.object>"
+    assert VECTOR_STORES.parse_response(object(), {}).outputs == "<builtins.object>"
 
 
 @needs_query

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from services import RERANK, assert_priced
 
-from mlflow_litellm._payloads.kinds import rerank
+from mlflow_litellm._payloads.kinds import table
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -71,10 +71,13 @@ def test_documents_may_be_dicts(tracing: Traces, caller: Caller) -> None:
 def test_tokens_stand_in_two_places(meta: Any, usage: Any) -> None:
     """Tokens are read from the field that has them, and are absent if there are none."""
     assert (
-        rerank.parse_response({"results": [], "meta": meta}, {"model": "cohere/m"}).usage == usage
+        table.RERANK.parse_response({"results": [], "meta": meta}, {"model": "cohere/m"}).usage
+        == usage
     )
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """A response of an unknown type is recorded by its type."""
-    assert rerank.parse_response(object(), {"model": "cohere/m"}).outputs == "<builtins.object>"
+    assert (
+        table.RERANK.parse_response(object(), {"model": "cohere/m"}).outputs == "<builtins.object>"
+    )

@@ -13,8 +13,7 @@ from litellm.responses import streaming_iterator
 from mlflow.entities import SpanStatusCode
 from traces import ending, exception_event
 
-from mlflow_litellm._payloads.kinds import responses
-from mlflow_litellm._payloads.streams import responses_stream
+from mlflow_litellm._payloads.kinds.table import RESPONSES
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -192,7 +191,7 @@ def test_cached_response_is_flagged_and_costs_nothing(
 
 def merged(*events: dict[str, Any]) -> Any:
     """Return the accumulator of events."""
-    accumulator = responses_stream.Accumulator({"model": "openai/gpt-4o-mini"}, None)
+    accumulator = RESPONSES.accumulate({"model": "openai/gpt-4o-mini"}, None)
     for event in events:
         accumulator.add(event)
     return accumulator
@@ -231,7 +230,7 @@ def test_incomplete_response_tells_why() -> None:
     """The finish reason is the reason in the response's details."""
     told = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     ended = {"type": "response.incomplete", "response": {"output": [], **told}}
-    assert merged(ended).response().attributes["finish_reasons"] == ["max_output_tokens"]
+    assert merged(ended).response().finish_reasons == ["max_output_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -261,10 +260,10 @@ def test_items_that_hold_pictures_are_media() -> None:
     """Screenshots of a computer and generated images are media."""
     screen = {"type": "computer_screenshot", "image_url": "https://example.com/a.png?token=hush"}
     items = [{"type": "computer_call_output", "call_id": "1", "output": screen}]
-    told = responses.request({"input": items})
+    told = RESPONSES.request({"input": items})
     assert told.has_media
     assert "hush" not in json.dumps(told.inputs)
     made = {"type": "image_generation_call", "result": "aGk="}
-    assert responses.parse_response(
+    assert RESPONSES.parse_response(
         {"output": [made], "object": "response"}, {"model": "m"}
     ).has_media

@@ -9,7 +9,7 @@ import pytest
 from mlflow.genai.utils.trace_utils import extract_retrieval_context_from_trace
 from services import SEARCH, assert_priced
 
-from mlflow_litellm._payloads.kinds import search
+from mlflow_litellm._payloads.kinds import table
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -58,11 +58,11 @@ def test_cost_is_litellms_own(tracing: Traces, caller: Caller) -> None:
 
 def test_several_queries_are_one_search() -> None:
     """Some providers accept several queries in one search."""
-    told = search.request({"query": ["one", "two"], "search_provider": "perplexity"})
+    told = table.SEARCH.request({"query": ["one", "two"], "search_provider": "perplexity"})
     assert told.inputs["query"] == ["one", "two"]
 
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """A response of an unknown type is recorded by its type."""
-    told = search.parse_response(object(), {"search_provider": "tavily"})
+    told = table.SEARCH.parse_response(object(), {"search_provider": "tavily"})
     assert (told.outputs, told.provider) == ("<builtins.object>", "tavily")

@@ -15,7 +15,7 @@ from mlflow.entities import SpanStatusCode
 from processes import until
 from traces import answer_text, ending
 
-from mlflow_litellm._payloads.streams import text_completion_stream
+from mlflow_litellm._payloads.kinds.table import TEXT_COMPLETION
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -114,7 +114,7 @@ def test_logprobs_are_recorded(tracing: Traces, caller: Caller) -> None:
 
 def test_chunks_are_joined_choice_by_choice() -> None:
     """Each choice has its own text, logprobs and reasoning, in order."""
-    accumulator = text_completion_stream.Accumulator({"model": MODEL}, None)
+    accumulator = TEXT_COMPLETION.accumulate({"model": MODEL}, None)
     for index, text in ((1, "b"), (0, "a"), (1, "d"), (0, "c")):
         said = {"index": index, "text": text, "logprobs": {"tokens": [text]}}
         choice = {**said, "reasoning_content": text.upper()}

@@ -23,8 +23,7 @@ from provider._shapes import (
     THOUGHT,
 )
 
-from mlflow_litellm._payloads.kinds import chat
-from mlflow_litellm._payloads.streams import chat_stream
+from mlflow_litellm._payloads.kinds.table import CHAT
 
 if TYPE_CHECKING:
     from callers import Caller
@@ -260,8 +259,8 @@ def test_reading_an_answer_makes_pydantic_warn_of_nothing(shape: str, caller: Ca
     chunks = caller.stream(f"/shape {shape}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert chat.parse_response(response, {"model": MODEL}).outputs["choices"]
-        accumulator = chat_stream.Accumulator({"model": MODEL}, object())
+        assert CHAT.parse_response(response, {"model": MODEL}).outputs["choices"]
+        accumulator = CHAT.accumulate({"model": MODEL}, object())
         for chunk in chunks:
             accumulator.add(chunk)
         assert accumulator.response().outputs["choices"]
@@ -284,4 +283,4 @@ def test_answer_is_the_one_that_an_untraced_call_gets(
 
 def test_answer_that_is_no_response_is_plain_data() -> None:
     """A response of an unknown type is recorded as JSON types without details."""
-    assert chat.parse_response(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"
+    assert CHAT.parse_response(object(), {"model": "gpt-4o"}).outputs == "<builtins.object>"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.serialize import to_jsonable
-from mlflow_litellm._payloads.streams import chat_stream
 
 
 def chunk(**delta: Any) -> Any:
@@ -23,7 +23,7 @@ def chunk(**delta: Any) -> Any:
 
 def message(*chunks: Any) -> dict[str, Any]:
     """Return the message that the chunks are merged into."""
-    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    accumulator = CHAT.accumulate({"model": "m"}, object())
     for item in chunks:
         accumulator.add(item)
     return accumulator.response().outputs["choices"][0]["message"]
@@ -63,7 +63,7 @@ def test_usage_told_in_two_chunks_is_put_together(told: tuple[int, int] | None) 
     ended.choices[0].finish_reason = "stop"
     if told:
         ended._hidden_params["usage"] = litellm.Usage(*told)
-    accumulator = chat_stream.Accumulator({"model": "m"}, SimpleNamespace(chunks=[first, last]))
+    accumulator = CHAT.accumulate({"model": "m"}, SimpleNamespace(chunks=[first, last]))
     accumulator.add(ended)
     usage = accumulator.response().usage
     assert usage == {
@@ -128,7 +128,7 @@ def test_lists_that_grow_and_names_that_are_repeated_are_not_joined() -> None:
 )
 def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
     """Logprobs are merged token by token."""
-    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    accumulator = CHAT.accumulate({"model": "m"}, object())
     for piece in pieces:
         item = chunk(content="x")
         item.choices[0].logprobs = piece
@@ -139,7 +139,7 @@ def test_logprobs_are_joined(pieces: list[Any], expected: list[str]) -> None:
 
 def test_logprobs_of_another_shape_are_no_fault() -> None:
     """Of logprobs with another shape, the last is kept, without an error."""
-    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    accumulator = CHAT.accumulate({"model": "m"}, object())
     for piece in (0.5, "odd"):
         item = chunk(content="x")
         item.choices[0].logprobs = piece
@@ -192,7 +192,7 @@ def test_joining_takes_time_in_proportion_to_the_chunks() -> None:
 
 def test_what_is_done_to_a_chunk_afterwards_is_not_recorded() -> None:
     """Later changes to a chunk's counts or to its fields beside the choices are not recorded."""
-    accumulator = chat_stream.Accumulator({"model": "m"}, object())
+    accumulator = CHAT.accumulate({"model": "m"}, object())
     last = chunk(content="hello")
     last.usage = litellm.Usage(prompt_tokens=1, completion_tokens=1, total_tokens=2)
     last.citations = ["one"]

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from mlflow_litellm._payloads import metadata
-from mlflow_litellm._payloads.kinds import chat, embedding, responses
+from mlflow_litellm._payloads.kinds.table import CHAT, EMBEDDING, RESPONSES
 from mlflow_litellm._payloads.redaction import REDACTED, redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
@@ -115,16 +115,16 @@ def test_texts_in_any_container_are_recorded_as_lists(kind: str) -> None:
     """Texts in any container are recorded as lists, for each kind of call and inside other data."""
     given = LISTS[kind](["a", "b"])
     assert to_jsonable({"given": [given]}) == {"given": [["a", "b"]]}
-    assert responses.request({"input": given}).inputs["input"] == ["a", "b"]
-    assert embedding.request({"input": given}).inputs["input"] == ["a", "b"]
+    assert RESPONSES.request({"input": given}).inputs["input"] == ["a", "b"]
+    assert EMBEDDING.request({"input": given}).inputs["input"] == ["a", "b"]
     assert metadata.tags({"tags": given}) == {"a": "", "b": ""}
 
 
 def test_tokens_in_any_container_are_counted() -> None:
     """Token ids in any container are recorded as a count, as people cannot read them."""
     for tokens in (range(4), np.arange(4), deque(range(4))):
-        assert embedding.request({"input": tokens}).inputs["input"] == "<4 tokens>"
-        assert embedding.request({"input": [tokens]}).inputs["input"] == ["<4 tokens>"]
+        assert EMBEDDING.request({"input": tokens}).inputs["input"] == "<4 tokens>"
+        assert EMBEDDING.request({"input": [tokens]}).inputs["input"] == ["<4 tokens>"]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_metadata_in_any_mapping_is_read(kind: Callable[[dict[str, Any]], Any]) 
 @pytest.mark.parametrize("kind", LISTS)
 def test_secret_in_any_container_is_found(kind: str) -> None:
     """A secret in any container is redacted, also in the text of an exception."""
-    found = secrets({"extra_body": LISTS[kind](["x7Kq2mZv9w"])}, chat.RECORDED)
+    found = secrets({"extra_body": LISTS[kind](["x7Kq2mZv9w"])}, CHAT.recorded)
     assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"
 
 
@@ -188,7 +188,7 @@ def test_what_reading_would_consume_is_left_alone(make: Callable[[list[str]], An
     """An iterator is not consumed, because the call still needs it."""
     given, untouched = make(["a", "b"]), make(["a", "b"])
     arguments = {"messages": given, "input": given, "stop": given, "tools": given, "tags": given}
-    for payload in (chat, responses, embedding):
+    for payload in (CHAT, RESPONSES, EMBEDDING):
         payload.request(arguments)
     secrets(arguments, frozenset())
     assert not has_mcp(given)
@@ -198,7 +198,7 @@ def test_what_reading_would_consume_is_left_alone(make: Callable[[list[str]], An
 def test_what_is_only_like_a_container_is_not_read() -> None:
     """An object that only resembles a container is not read, as a read may query a slow server."""
     query = Lazy([MESSAGE])
-    assert chat.request({"messages": query, "tools": query}).inputs["messages"].endswith("Lazy>")
+    assert CHAT.request({"messages": query, "tools": query}).inputs["messages"].endswith("Lazy>")
     secrets({"extra_body": query, "metadata": query}, frozenset())
     assert query.reads == 0
 
@@ -228,11 +228,11 @@ def test_broken_container_costs_itself_alone(way: str) -> None:
     broken = Broken(way)
     given = dict.fromkeys(("input", "stop", "tags", "tools"), broken)
     given["messages"] = [MESSAGE]
-    told = chat.request({**given, "metadata": {"tags": broken, "x": 1}})
+    told = CHAT.request({**given, "metadata": {"tags": broken, "x": 1}})
     assert told.inputs["messages"] == [MESSAGE]
     assert len(told.inputs["stop"]) <= 100
     assert told.attributes["metadata"]["x"] == 1
-    assert len(embedding.request(given).inputs["input"]) <= 100
+    assert len(EMBEDDING.request(given).inputs["input"]) <= 100
     assert not has_mcp(broken)
     assert "x7Kq2mZv9w" in secrets({**given, "api_key": "x7Kq2mZv9w"}, frozenset())
 

@@ -11,7 +11,12 @@ from growth import is_linear
 
 from mlflow_litellm._instrumentation.wrapper import Redaction
 from mlflow_litellm._payloads import metadata
-from mlflow_litellm._payloads.kinds import anthropic_messages, chat, generate_content, responses
+from mlflow_litellm._payloads.kinds.table import (
+    ANTHROPIC_MESSAGES,
+    CHAT,
+    GENERATE_CONTENT,
+    RESPONSES,
+)
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
@@ -54,12 +59,12 @@ def below(count: int) -> Redaction:
 
 
 ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
-    "messages": lambda n: lambda: chat.request({"messages": conversation(n)}),
+    "messages": lambda n: lambda: CHAT.request({"messages": conversation(n)}),
     "messages of a failure": lambda n: (
-        lambda: secrets({"messages": conversation(n), "extra_body": conversation(n)}, chat.RECORDED)
+        lambda: secrets({"messages": conversation(n), "extra_body": conversation(n)}, CHAT.recorded)
     ),
     "parts": lambda n: (
-        lambda: anthropic_messages.request(
+        lambda: ANTHROPIC_MESSAGES.request(
             {"messages": [{"content": [{"type": "text", "text": "a"}] * n}]}
         )
     ),
@@ -108,28 +113,28 @@ def calls(number: int) -> Any:
 
 
 CHUNKS: dict[str, tuple[Any, Callable[[int], Any]]] = {
-    "calls of tools": (chat, calls),
+    "calls of tools": (CHAT, calls),
     "what a provider alone tells": (
-        chat,
+        CHAT,
         lambda number: chat_chunk(provider_specific_fields={f"a{number}": 1}),
     ),
     "parts of a response": (
-        responses,
+        RESPONSES,
         lambda number: {
             "type": "response.output_text.delta", "output_index": 0, "content_index": number,
             "delta": "a",
         },
     ),
     "blocks of a message": (
-        anthropic_messages,
+        ANTHROPIC_MESSAGES,
         lambda number: {
             "type": "content_block_delta", "index": number,
             "delta": {"type": "text_delta", "text": "a"},
         },
     ),
-    "bytes of no event": (anthropic_messages, lambda _: b"data: {\n"),
+    "bytes of no event": (ANTHROPIC_MESSAGES, lambda _: b"data: {\n"),
     "parts of a candidate": (
-        generate_content,
+        GENERATE_CONTENT,
         lambda _: {"candidates": [{"content": {"parts": [{"text": "a"}]}}]},
     ),
 }  # fmt: skip
@@ -142,7 +147,7 @@ def test_time_of_a_stream_grows_with_its_chunks_alone(kind: str) -> None:
 
     def work(count: int) -> Callable[[], Any]:
         def run() -> Any:
-            accumulator = payload.Accumulator({"model": "openai/gpt-4o"}, None)
+            accumulator = payload.accumulate({"model": "openai/gpt-4o"}, None)
             for number in range(count):
                 accumulator.add(chunk(number))
             return accumulator.response()

@@ -11,9 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mlflow_litellm._payloads import metadata
-from mlflow_litellm._payloads.bounded import bounded
-from mlflow_litellm._payloads.kinds import anthropic_messages, chat, embedding, responses
-from mlflow_litellm._payloads.media import has_media, redact_data, redact_media
+from mlflow_litellm._payloads.kinds.table import ANTHROPIC_MESSAGES, CHAT, EMBEDDING, RESPONSES
+from mlflow_litellm._payloads.media import bounded, has_media, redact_data, redact_media
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.secrets import is_secret_name, redact_named_secrets
@@ -69,10 +68,10 @@ READERS: dict[str, Callable[[str], Any]] = {
     "secrets of a text": redact_named_secrets,
     "secrets of a dict": lambda text: redact_named_secrets(named(text)),
     "known secrets": lambda text: redacted(f"{text}9a ключ", KNOWN),
-    "own secrets": lambda text: redacted(text, secrets({"api_key": text}, chat.RECORDED)),
+    "own secrets": lambda text: redacted(text, secrets({"api_key": text}, CHAT.recorded)),
     "secrets of a call": lambda text: secrets(
         {"api_key": text, "api_base": text, "extra_body": named(text), "tools": [named(text)]},
-        chat.RECORDED,
+        CHAT.recorded,
     ),
     "events": lambda text: events(text, len(text)),
     "events in pieces": lambda text: events(text, 16),
@@ -83,10 +82,10 @@ READERS: dict[str, Callable[[str], Any]] = {
         metadata.tags({"metadata": {"tags": [text]}}),
         metadata.trace_metadata({"metadata": {"trace_metadata": named(text), "trace_id": text}}),
     ),
-    "chat": lambda text: chat.request({"model": text, "messages": parts(text), "stop": text}),
-    "responses": lambda text: responses.request({"input": parts(text), "prompt": named(text)}),
-    "messages": lambda text: anthropic_messages.request({"system": text, "messages": parts(text)}),
-    "embedding": lambda text: embedding.request({"input": [text, parts(text)]}),
+    "chat": lambda text: CHAT.request({"model": text, "messages": parts(text), "stop": text}),
+    "responses": lambda text: RESPONSES.request({"input": parts(text), "prompt": named(text)}),
+    "messages": lambda text: ANTHROPIC_MESSAGES.request({"system": text, "messages": parts(text)}),
+    "embedding": lambda text: EMBEDDING.request({"input": [text, parts(text)]}),
 }
 
 
@@ -147,7 +146,7 @@ def test_nasty_answer_is_recorded_as_it_is(tracing: Traces) -> None:
 def test_tool_input_that_nests_too_deep_is_recorded_as_text() -> None:
     """Tool input with too many levels is recorded as text, and the rest of the stream is read."""
     text = '{"a":' * 100_000
-    stream = anthropic_messages.Accumulator({"model": "anthropic/claude-3-5-haiku-latest"}, None)
+    stream = ANTHROPIC_MESSAGES.accumulate({"model": "anthropic/claude-3-5-haiku-latest"}, None)
     block = {"type": "tool_use", "name": "f", "input": {}}
     stream.add({"type": "content_block_start", "index": 0, "content_block": block})
     delta = {"type": "input_json_delta", "partial_json": text}

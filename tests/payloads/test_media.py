@@ -15,7 +15,7 @@ from callers import ANTHROPIC
 from provider._shapes import PICTURES, SOUND
 from traces import answer_text
 
-from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.media import redact_media
 
 if TYPE_CHECKING:
@@ -273,7 +273,7 @@ def test_attachments_over_the_limit_cost_no_trace(
 )
 def test_text_alone_is_not_searched_for_attachments(messages: Any) -> None:
     """Texts are not searched for attachments, as this would double the cost of recording."""
-    assert not chat.request({"messages": messages}).has_media
+    assert not CHAT.request({"messages": messages}).has_media
 
 
 def test_reference_of_an_attachment_says_its_kind(tracing: Traces, caller: Caller) -> None:

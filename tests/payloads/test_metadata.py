@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mlflow.utils.validation import _validate_trace_tag
 
 from mlflow_litellm._payloads import metadata
-from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.secrets import REDACTED
 
 SOURCES = ["metadata", "litellm_metadata"]
@@ -271,7 +271,7 @@ def test_odd_metadata_costs_nothing_else(source: str, odd: Any) -> None:
     keys = ("tags", "session_id", "trace_user_id", "user_id", "trace_id", "trace_name",
             "trace_version", "trace_release", "trace_metadata", "model_info", *ROUTERS)  # fmt: skip
     for value in (odd, dict.fromkeys(keys, odd), {odd if odd is None else "k": odd, 1: odd}):
-        request = chat.request({"model": "m", "messages": [], source: value, "user": odd})
+        request = CHAT.request({"model": "m", "messages": [], source: value, "user": odd})
         assert request.inputs["model"] == "m"
         assert all(isinstance(text, str) for text in request.tags.values())
         assert isinstance(request.session, (str, type(None)))
@@ -282,7 +282,7 @@ def test_odd_metadata_costs_nothing_else(source: str, odd: Any) -> None:
 def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) -> None:
     """Metadata, or an entry, that hides its class does not affect the rest of the request."""
     for value in (Veiled(), dict.fromkeys(("tags", "session_id", "trace_id", "x"), Veiled())):
-        request = chat.request({"model": "m", source: value, "user": Veiled()})
+        request = CHAT.request({"model": "m", source: value, "user": Veiled()})
         assert (request.tags, request.session, request.user) == ({}, None, None)
 
 

@@ -21,7 +21,7 @@ from openai.types.chat import ChatCompletionMessage, ChatCompletionMessageFuncti
 from openai.types.chat.chat_completion_message_function_tool_call import Function
 from traces import answer_text
 
-from mlflow_litellm._payloads.kinds.chat import RECORDED
+from mlflow_litellm._payloads.kinds.table import CHAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +134,7 @@ def traced(
 def test_table_has_every_recorded_parameter() -> None:
     """The table has every recorded parameter of calls that make one request."""
     of_chains = {"max_rounds", "models", "rerank", "retrieval_config"}
-    assert {"messages", "model", *PARAMETERS, *of_chains} == RECORDED
+    assert {"messages", "model", *PARAMETERS, *of_chains} == CHAT.recorded
 
 
 def test_every_parameter_is_recorded_as_given(tracing: Traces, caller: Caller) -> None:

@@ -8,7 +8,7 @@ import litellm
 import pytest
 
 from mlflow_litellm._payloads.serialize import to_jsonable
-from mlflow_litellm._payloads.usage import token_attributes, tokens
+from mlflow_litellm._payloads.usage import token_details, tokens
 
 
 def expected(prompt: int, completion: int, **cached: int) -> dict[str, int]:
@@ -98,7 +98,7 @@ def test_every_shape_has_the_same_names(
 ) -> None:
     """Cached tokens are included in the input tokens for each provider, as in MLflow."""
     assert tokens(usage) == counts
-    assert token_attributes(usage) == details
+    assert token_details(usage) == details
 
 
 def test_litellms_usage_is_read_as_it_is() -> None:
@@ -128,7 +128,7 @@ def test_litellms_usage_is_read_as_it_is() -> None:
 def test_unknown_is_absent(usage: Any) -> None:
     """Unknown usage is absent. LiteLLM reports unknown usage as zeros."""
     assert tokens(usage) is None
-    assert token_attributes(usage) == {}
+    assert token_details(usage) == {}
 
 
 def test_what_is_no_count_is_left_out() -> None:

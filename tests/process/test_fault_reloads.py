@@ -28,7 +28,7 @@ RELOADED = [
     "mlflow_litellm._tracing.span",
     "mlflow_litellm._instrumentation.stream",
     "mlflow_litellm._takeover",
-    "mlflow_litellm._payloads.kinds.chat",
+    "mlflow_litellm._payloads.kinds.table",
     "mlflow_litellm._instrumentation.autolog",
     "mlflow_litellm._common.patching",
 ]

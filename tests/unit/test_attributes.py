@@ -17,11 +17,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).parents[2] / "mlflow_litellm"
 TABLE = PACKAGE / "_common" / "attributes.py"
-FILES = [
-    path
-    for path in sorted(PACKAGE.rglob("*.py"))
-    if path != TABLE and "_payloads" not in path.parts
-]
+FILES = [path for path in sorted(PACKAGE.rglob("*.py")) if path != TABLE]
 CONSTANTS = {
     value: name
     for name, value in vars(attributes).items()

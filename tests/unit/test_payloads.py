@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from mlflow_litellm._payloads.kinds import chat
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.secrets import REDACTED
 
 
 def test_request_keeps_what_shapes_the_answer_only() -> None:
     """Only allowed parameters are recorded, as a list of secret names is never complete."""
-    request = chat.request(
+    request = CHAT.request(
         {
             "model": "gpt-4o",
             "messages": [],
@@ -44,7 +44,7 @@ def test_request_keeps_what_shapes_the_answer_only() -> None:
 def test_what_opens_an_mcp_server_is_left_out(kind: str, url: str, openers: Any) -> None:
     """Credentials of MCP servers are left out of OpenAI's and Anthropic's tool definitions."""
     tool = {"type": kind, "name": "docs", url: "https://host/mcp?token=secret", **openers}
-    request = chat.request({"tools": [tool]})
+    request = CHAT.request({"tools": [tool]})
     assert request.inputs["tools"] == [
         {"type": kind, "name": "docs", url: "https://host/mcp", **dict.fromkeys(openers, REDACTED)}
     ]
@@ -59,7 +59,7 @@ def test_schema_of_a_tool_is_recorded_as_it_is() -> None:
         {"type": "custom", "custom": {"name": "g", "format": {"type": "text"}}},
         {"name": "h", "input_schema": parameters},
     ]
-    assert chat.request({"tools": tools}).tools == tools
+    assert CHAT.request({"tools": tools}).tools == tools
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_schema_of_a_tool_is_recorded_as_it_is() -> None:
 @pytest.mark.parametrize("key", ["fallbacks", "context_window_fallbacks", "model_list"])
 def test_models_given_as_deployments_are_recorded_by_name(key: str, given: Any, names: Any) -> None:
     """A model that is given as a deployment, which holds keys, is recorded by its name."""
-    assert chat.request({key: given}).inputs == {key: names}
+    assert CHAT.request({key: given}).inputs == {key: names}
 
 
 @pytest.mark.parametrize(
@@ -92,16 +92,16 @@ def test_models_given_as_deployments_are_recorded_by_name(key: str, given: Any, 
 )
 def test_media_is_noticed(content: Any, has_media: bool) -> None:
     """Media is detected, as only then MLflow searches for attachments, which takes time."""
-    assert chat.request({"messages": [{"content": content}]}).has_media is has_media
+    assert CHAT.request({"messages": [{"content": content}]}).has_media is has_media
 
 
 @pytest.mark.parametrize("name", ["images", "audio"])
 def test_media_of_an_earlier_answer_is_noticed(name: str) -> None:
     """Media of an earlier response, which users send back, is detected."""
-    assert chat.request({"messages": [{"role": "assistant", name: [{}]}]}).has_media
+    assert CHAT.request({"messages": [{"role": "assistant", name: [{}]}]}).has_media
 
 
 @pytest.mark.parametrize("messages", [None, "text", 5, [None], ["text"], [{}]])
 def test_strange_messages_are_no_fault(messages: Any) -> None:
     """Strange messages raise no error here, regardless of their effect in LiteLLM."""
-    assert chat.request({"messages": messages, "tools": "none"}).has_media is False
+    assert CHAT.request({"messages": messages, "tools": "none"}).has_media is False

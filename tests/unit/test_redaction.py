@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from mlflow_litellm._payloads.kinds.chat import RECORDED
+from mlflow_litellm._payloads.kinds.table import CHAT
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.secrets import (
@@ -145,7 +145,7 @@ def test_ordinary_text_is_not_redacted() -> None:
         "timeout": "slow", "extra_body": {"mode": "access"}, "base_model": "gpt-4o-mini",
         "tools": [{"function": {"parameters": {"properties": {"api_key": {"type": "model"}}}}}],
     }  # fmt: skip
-    known = secrets(given_arguments, RECORDED)
+    known = secrets(given_arguments, CHAT.recorded)
     assert [redacted(text, known) for text in ORDINARY] == ORDINARY
 
 
@@ -154,7 +154,7 @@ def test_words_and_paths_of_the_environment_are_no_secrets(monkeypatch: pytest.M
     given_variables = {"FOO_KEY": "default", "KEY_FILE": os.__file__, "AUTH_URL": "https://a1/b"}
     for name, value in given_variables.items():
         monkeypatch.setenv(name, value)
-    assert not set(given_variables.values()) & set(secrets({}, RECORDED))
+    assert not set(given_variables.values()) & set(secrets({}, CHAT.recorded))
 
 
 ESCAPES: list[Callable[[str], str]] = [
@@ -167,7 +167,7 @@ ESCAPES: list[Callable[[str], str]] = [
 )
 def test_known_secret_is_redacted_however_it_is_escaped(secret: str) -> None:
     """A known secret is redacted in any escaped form. A short one or a word is only if whole."""
-    known = secrets({"password": secret}, RECORDED)
+    known = secrets({"password": secret}, CHAT.recorded)
     told = {redacted(f"<{quoted(secret)}>", known) for quoted in ESCAPES}
     assert {text.strip("<>'\"\\") for text in told} == {REDACTED}
     assert redacted("hunters p4sss", ["hunter", "p4ss"]) == "hunters p4sss"
@@ -198,14 +198,14 @@ def test_document_among_the_arguments_holds_nobody_up() -> None:
     """A long document in the arguments is not a secret, and is not searched for."""
     document = "\u4e00\u4e8c\u4e09 and so on, then more " * 20_000
     arguments = {"extra_body": {"documents": [document]}, "prompt": "Connection refused by host"}
-    found = secrets(arguments, RECORDED)
+    found = secrets(arguments, CHAT.recorded)
     assert not [text for text in found if len(text) > 512 or text in arguments.values()]
     assert redacted("Connection refused by host", found) == "Connection refused by host"
 
 
 def test_plain_value_of_a_header_is_a_secret() -> None:
     """The plain value of a header is a secret, as a password may be a word."""
-    found = secrets({"extra_headers": {"X-Db-Pass": "swordfish"}}, RECORDED)
+    found = secrets({"extra_headers": {"X-Db-Pass": "swordfish"}}, CHAT.recorded)
     assert redacted("refused swordfish", found) == "refused [REDACTED]"
 
 
@@ -242,7 +242,7 @@ def in_urls(secret: str, depth: int, quoted: Callable[[str], str]) -> str:
 def test_secret_in_urls_in_urls_is_found(depth: int, quoted: Callable[[str], str]) -> None:
     """A secret in nested URLs is redacted at any depth, as are the secrets beside it."""
     url = in_urls("x7Kq2mZv9w", depth, quoted)
-    found = secrets({"api_base": [url, "https://h/?a=y8Lr3nAw0x"]}, RECORDED)
+    found = secrets({"api_base": [url, "https://h/?a=y8Lr3nAw0x"]}, CHAT.recorded)
     for secret in ("x7Kq2mZv9w", "y8Lr3nAw0x"):
         assert redacted(f"refused {secret}", found) == f"refused {REDACTED}"
 
@@ -258,7 +258,7 @@ def test_secret_in_urls_in_urls_is_found(depth: int, quoted: Callable[[str], str
 def test_secret_in_what_is_no_url_is_found(url: str) -> None:
     """A secret in an invalid URL is redacted, as an exception's text may quote a part of it."""
     assert (
-        redacted("refused x7Kq2mZv9w", secrets({"api_base": url}, RECORDED))
+        redacted("refused x7Kq2mZv9w", secrets({"api_base": url}, CHAT.recorded))
         == f"refused {REDACTED}"
     )
 
@@ -267,7 +267,7 @@ def test_secrets_that_cannot_be_read_are_not_passed_over() -> None:
     """Near the recursion limit, reading the secrets fails instead of missing one."""
 
     def at_depth(depth: int) -> list[str]:
-        return at_depth(depth - 1) if depth else secrets(arguments, RECORDED)
+        return at_depth(depth - 1) if depth else secrets(arguments, CHAT.recorded)
 
     arguments = {"extra_body": {"a": {"b": {"c": ["x7Kq2mZv9w"]}}}}
     found = []
@@ -295,5 +295,5 @@ def test_secret_of_another_alphabet_is_found_however_it_is_escaped(secret: str) 
 def test_secret_in_an_object_that_nests_too_deep_is_found(levels: int) -> None:
     """A key in the text of a deeply nested object is redacted, also if Python can read the JSON."""
     text = '{"a":' * levels + '"x7Kq2mZv9w"' + "}" * levels
-    found = secrets({"vertex_credentials": text}, RECORDED)
+    found = secrets({"vertex_credentials": text}, CHAT.recorded)
     assert redacted("refused x7Kq2mZv9w", found) == f"refused {REDACTED}"

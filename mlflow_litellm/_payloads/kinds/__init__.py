@@ -1,1 +1,1 @@
-"""One module for each kind of call."""
+"""The kinds of call: a table, and the modules of the kinds that need code of their own."""

@@ -1,5 +1,5 @@
 """
-Embeddings: ``litellm.embedding`` and ``aembedding``.
+How embeddings read their input and their vectors.
 
 Only the size and the first numbers of a vector are recorded: a vector may have thousands of
 numbers, and a response may have thousands of vectors.
@@ -10,58 +10,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads import request_attributes
+from mlflow_litellm._common import attributes as names
+from mlflow_litellm._payloads.arguments import recorded
 from mlflow_litellm._payloads.containers import from_numpy, items
-from mlflow_litellm._payloads.hidden_params import number, read_hidden_params
+from mlflow_litellm._payloads.hidden_params import number
+from mlflow_litellm._payloads.kind import Argument, to_body
 from mlflow_litellm._payloads.media import redact_data
-from mlflow_litellm._payloads.response_attributes import failure, make_response, set_response_cost
 from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from mlflow_litellm._payloads.base import Request, Response
-
-__all__ = ["RECORDED", "failure", "parse_response", "request"]
-
-# https://docs.litellm.ai/docs/embedding/supported_embedding
-RECORDED = frozenset({
-    "additional_drop_params", "allowed_openai_params", "caching", "dimensions", "drop_params",
-    "encoding_format", "fallbacks", "input", "input_type", "model", "num_retries", "output_dtype",
-    "task", "task_type", "title", "truncate", "truncation", "user",
-})  # fmt: skip
+    from mlflow_litellm._payloads.base import Response
 
 _MOST = 10
 _HEAD = 5
 _MARKS = ("data:", "http://", "https://", "gs://", "s3://")
 
 
-def request(arguments: Mapping[str, Any]) -> Request:
-    """Return a call's request; lists of tokens are replaced by their counts."""
-    inputs = arguments.get("input")
-    if (input_items := items(inputs)) is not None:
-        inputs = input_items
-    parsed = request_attributes.request({**arguments, "input": _counted(inputs)}, RECORDED)
-    recorded = parsed.inputs.get("input")
-    if any(_is_media(item) for item in (recorded if isinstance(recorded, list) else [recorded])):
-        parsed.has_media = True
-        parsed.inputs["input"] = redact_data(recorded)
-    return parsed
-
-
-def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return a parsed ``EmbeddingResponse``; other responses become JSON types."""
-    vectors = getattr(response, "data", None)
-    outputs = _outputs(response, vectors) if isinstance(vectors, list) else to_jsonable(response)
-    parsed = make_response(outputs, read_hidden_params(response), arguments)
-    if isinstance(vectors, list) and vectors:
-        parsed.attributes.update(_counts(vectors))
-    set_response_cost(parsed, response, arguments)
-    return parsed
+def _read_input(value: Any) -> Any:
+    """Return the input; lists of tokens, which mean nothing to a reader, become their counts."""
+    return recorded("input", _counted(items(value) or value))
 
 
 def _counted(inputs: Any) -> Any:
-    """Return inputs; lists of tokens, which mean nothing to a reader, are replaced by counts."""
     if not isinstance(inputs, list) or not inputs:
         return inputs
     if type(from_numpy(inputs[0])) is int:
@@ -69,19 +39,42 @@ def _counted(inputs: Any) -> Any:
     return [_counted(items(item) or item) for item in inputs]
 
 
-def _is_media(item: Any) -> bool:
-    return isinstance(item, dict) or (isinstance(item, str) and item.startswith(_MARKS))
+def _is_media(inputs: Any) -> bool:
+    return any(
+        isinstance(item, dict) or (isinstance(item, str) and item.startswith(_MARKS))
+        for item in (inputs if isinstance(inputs, list) else [inputs])
+    )
 
 
-def _outputs(response: Any, vectors: list[Any]) -> dict[str, Any]:
+INPUT = Argument(_read_input, _is_media, redact_data)
+
+
+def outputs(response: Any) -> Any:
+    """Return an ``EmbeddingResponse`` with descriptions of its first vectors."""
+    if (vectors := _vectors(response)) is None:
+        return to_body(response)
     # Without the vectors: to copy a hundred of them takes milliseconds.
-    outputs: dict[str, Any] = to_jsonable(
+    parsed: dict[str, Any] = to_jsonable(
         response.model_dump(exclude={"data"}, exclude_none=True, warnings=False)
     )
-    outputs["data"] = [_entry(vector) for vector in vectors[:_MOST]]
+    parsed["data"] = [_entry(vector) for vector in vectors[:_MOST]]
     if (more := len(vectors) - _MOST) > 0:
-        outputs["data"].append(f"<{more} more>")
-    return outputs
+        parsed["data"].append(f"<{more} more>")
+    return parsed
+
+
+def read_response(parsed: Response, response: Any) -> None:
+    """Record the number of vectors, and their dimension."""
+    if vectors := _vectors(response):
+        parsed.attributes[names.EMBEDDING_COUNT] = len(vectors)
+        first = _of(vectors[0], "embedding")
+        if isinstance(first, list):
+            parsed.attributes[names.EMBEDDING_DIMENSION] = len(first)
+
+
+def _vectors(response: Any) -> list[Any] | None:
+    vectors = getattr(response, "data", None)
+    return vectors if isinstance(vectors, list) else None
 
 
 def _entry(entry: Any) -> Any:
@@ -98,12 +91,6 @@ def _described(vector: Any) -> Any:
     # Some providers give a vector for each token.
     head = [value for value in vector[:_HEAD] if number(value) is not None]
     return {"dimension": len(vector), "head": to_jsonable(head)}
-
-
-def _counts(vectors: list[Any]) -> dict[str, int]:
-    first = _of(vectors[0], "embedding")
-    counts = {"embedding_count": len(vectors)}
-    return {**counts, "embedding_dimension": len(first)} if isinstance(first, list) else counts
 
 
 def _of(entry: Any, name: str) -> Any:

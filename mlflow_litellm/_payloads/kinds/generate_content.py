@@ -1,76 +1,155 @@
 """
-Gemini's own calls: ``litellm.agenerate_content`` and the functions of ``litellm.google_genai``.
+How calls in Gemini's format are read, and how the responses of their streams are merged.
 
-The shapes are Google's, which LiteLLM keeps for every provider:
-https://ai.google.dev/api/generate-content
+LiteLLM keeps Google's format for every provider: https://ai.google.dev/api/generate-content
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._payloads import request_attributes
-from mlflow_litellm._payloads.hidden_params import read_hidden_params
-from mlflow_litellm._payloads.media import redact_data
-from mlflow_litellm._payloads.outputs import contents
-from mlflow_litellm._payloads.response_attributes import (
-    body,
-    failure,
-    set_response_cost,
-    set_stream_cost,
-)
+from mlflow_litellm._payloads.arguments import redact_definitions
+from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.kind import Accumulator, Argument
+from mlflow_litellm._payloads.media import dicts, redact_data
 from mlflow_litellm._payloads.secrets import redact_named_secrets
-from mlflow_litellm._payloads.streams.generate_content_stream import Accumulator
-from mlflow_litellm._payloads.tools import chat_tools
+from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.streams.sse import Events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mlflow_litellm._payloads.base import Request, Response
+    from mlflow_litellm._payloads.kind import Kind
 
-__all__ = ["RECORDED", "Accumulator", "failure", "parse_response", "request"]
 
-# https://ai.google.dev/api/generate-content#request-body and
-# https://docs.litellm.ai/docs/generateContent
-RECORDED = frozenset({
-    "cachedContent", "config", "contents", "drop_params", "fallbacks", "generationConfig",
-    "guardrails", "model", "num_retries", "safetySettings", "stream", "systemInstruction",
-    "system_instruction", "toolConfig", "tools",
-})  # fmt: skip
 # The keys of schemas in a configuration: a schema's fields are no secrets, under any name. Tools
 # in a configuration are redacted like the call's own tools.
 _SCHEMAS = frozenset({
     "responseJsonSchema", "responseSchema", "response_json_schema", "response_schema",
 })  # fmt: skip
 _CONFIGS = ("config", "generationConfig")
+_MEDIA = frozenset({"fileData", "file_data", "inlineData", "inline_data"})
 
 
-def request(arguments: Mapping[str, Any]) -> Request:
-    """Return a call's request: the allowed arguments, without secrets."""
-    parsed = request_attributes.request(arguments, RECORDED)
-    parsed.message_format = "gemini"
-    for name in _CONFIGS:
-        if isinstance(config := parsed.inputs.get(name), dict):
-            parsed.inputs[name] = _redact_config(config)
-            parsed.tools = parsed.tools or parsed.inputs[name].get("tools")
-    parsed.tools = chat_tools(parsed.tools)
-    if contents.hold_media(parsed.inputs.get("contents")):
-        parsed.has_media = True
-        parsed.inputs["contents"] = redact_data(parsed.inputs["contents"])
-    return parsed
+def _hold_media(contents: Any) -> bool:
+    """Return whether contents, parts or candidates hold anything other than text."""
+    return any(
+        _MEDIA & item.keys() or _hold_media(item.get("parts")) or _hold_media(item.get("content"))
+        for item in dicts([contents] if isinstance(contents, dict) else contents)
+    )
 
 
-def _redact_config(config: dict[str, Any]) -> dict[str, Any]:
+def _redact_config(config: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
     schemas = {key: config[key] for key in _SCHEMAS & config.keys()}
-    tools = request_attributes.redact_definitions(config["tools"]) if "tools" in config else None
+    tools = redact_definitions(config["tools"]) if "tools" in config else None
     return {**redact_named_secrets(config), **schemas, **({"tools": tools} if tools else {})}
 
 
-def parse_response(response: Any, arguments: Mapping[str, Any]) -> Response:
-    """Return a parsed ``GenerateContentResponse``, or a parsed dict of the same shape."""
-    hidden_params = read_hidden_params(response)
-    parsed = contents.contents_response(body(response), hidden_params, arguments)
-    set_response_cost(parsed, response, arguments)
-    # LiteLLM gives no cost for a dict.
-    set_stream_cost(parsed, None, hidden_params, arguments)
-    return parsed
+ARGUMENTS = {
+    "contents": Argument(is_media=_hold_media, redact=redact_data),
+    **dict.fromkeys(_CONFIGS, Argument(redact=_redact_config)),
+}
+
+
+def read_request(request: Request) -> None:
+    """Find the tools, which may be in the configuration."""
+    for name in _CONFIGS:
+        if isinstance(config := request.inputs.get(name), dict):
+            request.tools = request.tools or config.get("tools")
+
+
+def usage_of(outputs: dict[str, Any]) -> Any:
+    """Return the usage of a response."""
+    return outputs.get("usageMetadata")
+
+
+def read_response(parsed: Response, _: Any) -> None:
+    """Record the finish reasons, and turn media into data URIs."""
+    candidates = parsed.outputs.get("candidates")
+    parsed.finish_reasons = [candidate.get("finishReason") for candidate in dicts(candidates)]
+    if _hold_media(candidates):
+        parsed.has_media = True
+        parsed.outputs["candidates"] = redact_data(candidates)
+
+
+class ContentAccumulator(Accumulator):
+    """Merges bytes, dicts or objects into the response."""
+
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+        super().__init__(kind, arguments, stream)
+        self._events = Events()
+        self._fields: dict[str, Any] = {}
+        self._candidates: dict[int, _Candidate] = {}
+
+    def add(self, piece: Any) -> None:
+        """Add the next piece of the stream, which may hold several events, or part of one."""
+        for event in self._events.read(piece):
+            self._add_event(event)
+
+    def _add_event(self, event: dict[str, Any]) -> None:
+        for values in dicts(event.pop("candidates", None)):
+            index = values.pop("index", None) or 0
+            if (candidate := self._candidates.get(index)) is None:
+                candidate = self._candidates[index] = _Candidate()
+            candidate.add(values)
+            self._has_content = self._has_content or candidate.has_content
+        if error := event.pop("error", None):
+            parsed = error if isinstance(error, dict) else {"message": error}
+            self.error = StreamError(f"{parsed.get('status')}: {parsed.get('message')}")
+        self._fields.update((key, value) for key, value in event.items() if value is not None)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the response so far, in the shape that it has without streaming."""
+        for event in self._events.rest():
+            self._add_event(event)
+        in_order = sorted(self._candidates.items())
+        candidates = [{**candidate.merged(), "index": index} for index, candidate in in_order]
+        return {"candidates": candidates, **to_jsonable(self._fields)}
+
+
+class _Candidate:
+    """One candidate of the response."""
+
+    def __init__(self) -> None:
+        self.has_content = False
+        self._role = "model"
+        self._fields: dict[str, Any] = {}
+        self._parts: list[tuple[dict[str, Any], list[str]]] = []
+
+    def add(self, values: dict[str, Any]) -> None:
+        """Add the next piece."""
+        content = values.pop("content", None) or {}
+        self._role = content.get("role") or self._role
+        for part in dicts(content.get("parts")):
+            self._add_part(part)
+        self._fields.update((key, value) for key, value in values.items() if value is not None)
+
+    def _add_part(self, part: dict[str, Any]) -> None:
+        text = part.pop("text", None)
+        if text is None:
+            self._parts.append((part, []))
+        elif self._goes_on(part):
+            before, pieces = self._parts[-1]
+            before.update(part)
+            pieces.append(text)
+        else:
+            self._parts.append((part, [text]))
+        self.has_content = self.has_content or not part.get("thought")
+
+    def _goes_on(self, part: Mapping[str, Any]) -> bool:
+        if not self._parts or not self._parts[-1][1]:
+            return False
+        return bool(self._parts[-1][0].get("thought")) == bool(part.get("thought"))
+
+    def merged(self) -> dict[str, Any]:
+        """Return the candidate so far, in the shape that it has without streaming."""
+        parts = [
+            {"text": to_jsonable("".join(pieces)), **to_jsonable(part)}
+            if pieces
+            else to_jsonable(part)
+            for part, pieces in self._parts
+        ]
+        return {"content": {"parts": parts, "role": self._role}, **to_jsonable(self._fields)}

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.base import Request, Response, StreamError
-from mlflow_litellm._payloads.bounded import bounded
-from mlflow_litellm._payloads.media import dicts
-from mlflow_litellm._payloads.response_attributes import failure
+from mlflow_litellm._payloads.kind import Accumulator, Kind
+from mlflow_litellm._payloads.media import bounded, dicts
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["RECORDED", "Accumulator", "ToolError", "failure", "parse_response", "request"]
-
-RECORDED = frozenset({"arguments", "cursor", "name", "uri"})
 CALL = "tools/call"
 # LiteLLM's names for a tool's server, in its functions and in its HTTP route.
 _SERVERS = ("server_name", "server_id")
@@ -32,34 +29,36 @@ class ToolError(StreamError):
     """An error that a tool or an MCP server reports in its response."""
 
 
-def request(arguments: Mapping[str, Any]) -> Request:
-    """Return the request, from the arguments of a call or the body of a JSON-RPC request."""
-    method = arguments.get("method") if "jsonrpc" in arguments else CALL
-    params = arguments.get("params") if "jsonrpc" in arguments else arguments
-    inputs = to_jsonable({key: params[key] for key in RECORDED if key in params}) if params else {}
-    server = next((arguments[key] for key in _SERVERS if arguments.get(key)), None)
-    attributes = {
-        "mcp.method.name": method,
-        "mcp_server_name": server,
-        # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-span
-        "gen_ai.tool.name": inputs.get("name") if method == CALL else None,
-    }
-    parsed = {key: value for key, value in attributes.items() if isinstance(value, str)}
-    return Request(bounded(redact_named_secrets(inputs)), attributes=parsed)
+class McpKind(Kind):
+    """The calls of MCP's methods, which reach no model: they have neither tokens nor a provider."""
 
+    def request(self, arguments: Mapping[str, Any]) -> Request:
+        """Return the request, from the arguments of a call or the body of a JSON-RPC request."""
+        method = arguments.get("method") if "jsonrpc" in arguments else CALL
+        params = (arguments.get("params") if "jsonrpc" in arguments else arguments) or {}
+        inputs = to_jsonable({key: params[key] for key in self.recorded if key in params})
+        server = next((arguments[key] for key in _SERVERS if arguments.get(key)), None)
+        attributes = {
+            names.MCP_METHOD: method,
+            names.MCP_SERVER: server,
+            # https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/#execute-tool-span
+            names.TOOL_NAME: inputs.get("name") if method == CALL else None,
+        }
+        texts = {key: value for key, value in attributes.items() if isinstance(value, str)}
+        return Request(bounded(redact_named_secrets(inputs)), attributes=texts)
 
-def parse_response(response: Any, _: Mapping[str, Any]) -> Response:
-    """Return the response, from a result or the JSON-RPC message that holds it."""
-    body = to_jsonable(response)
-    if isinstance(body, dict) and "jsonrpc" in body:
-        if error := body.get("error"):
-            return Response(bounded(redact_named_secrets(error)), error=_error(error))
-        body = body.get("result")
-    parsed = Response(bounded(redact_named_secrets(body)))
-    if isinstance(body, dict) and any(body.get(name) for name in _FAILED):
-        texts = (part.get("text") for part in dicts(body.get("content")))
-        parsed.error = ToolError(" ".join(text for text in texts if isinstance(text, str)))
-    return parsed
+    def parse_response(self, response: Any, _: Mapping[str, Any]) -> Response:
+        """Return the response, from a result or the JSON-RPC message that holds it."""
+        body = to_jsonable(response)
+        if isinstance(body, dict) and "jsonrpc" in body:
+            if error := body.get("error"):
+                return Response(bounded(redact_named_secrets(error)), error=_error(error))
+            body = body.get("result")
+        parsed = Response(bounded(redact_named_secrets(body)))
+        if isinstance(body, dict) and any(body.get(name) for name in _FAILED):
+            texts = (part.get("text") for part in dicts(body.get("content")))
+            parsed.error = ToolError(" ".join(text for text in texts if isinstance(text, str)))
+        return parsed
 
 
 def _error(error: Any) -> ToolError:
@@ -67,31 +66,19 @@ def _error(error: Any) -> ToolError:
     return ToolError(": ".join(str(part) for part in parts if part))
 
 
-class Accumulator:
-    """
-    Finds the response among the messages that an MCP server sends for one request.
+class MessageAccumulator(Accumulator):
+    """Finds the response among the messages that an MCP server sends for one request."""
 
-    Args:
-        arguments: The request's body.
-        _: The stream, which is not read.
-    """
-
-    def __init__(self, arguments: Mapping[str, Any], _: Any) -> None:
-        self._arguments = arguments
-        self._last: Any = None
-        self.error: Exception | None = None
-
-    @property
-    def has_content(self) -> bool:
-        """Whether the response has arrived."""
-        return self._last is not None
+    _last: Any = None
 
     def add(self, chunk: Any) -> None:
         """Add the next message; notifications are skipped."""
         if "result" in chunk or "error" in chunk:
-            self._last = chunk
-            self.error = parse_response(chunk, self._arguments).error
+            self._last, self._has_content = chunk, True
+            self.error = self.response().error
 
     def response(self) -> Response:
         """Return the response; an empty one if it has not arrived."""
-        return parse_response(self._last, self._arguments) if self._last is not None else Response()
+        if self._last is None:
+            return Response()
+        return self._kind.parse_response(self._last, self._arguments)

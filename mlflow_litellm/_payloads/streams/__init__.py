@@ -1,1 +1,1 @@
-"""One module for each kind of stream."""
+"""Helpers that merge the chunks of streams."""

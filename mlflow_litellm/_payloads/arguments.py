@@ -1,16 +1,11 @@
-"""The recorded data of any request: the allowed arguments, without secrets."""
+"""Recorded arguments: JSON types without secrets."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlflow_litellm._payloads import endpoint, metadata
-from mlflow_litellm._payloads.base import Request
 from mlflow_litellm._payloads.secrets import is_secret_name, redact_named_secrets, strip_credentials
 from mlflow_litellm._payloads.serialize import to_jsonable
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # Only the models' names are recorded for these: a model may be a whole deployment, with its keys.
 _MODELS = frozenset({
@@ -28,44 +23,25 @@ _SCHEMAS = frozenset({
     "parameters",
 })  # fmt: skip
 
+
 # The classes by which programs leave an argument out, of the clients of OpenAI and Anthropic.
 # https://github.com/openai/openai-python/blob/main/src/openai/_types.py
 _NOT_GIVEN = frozenset({"NotGiven", "Omit"})
 
 
-def request(arguments: Mapping[str, Any], allowed: frozenset[str]) -> Request:
-    """
-    Return a call's request: the allowed arguments, without secrets.
-
-    Args:
-        arguments: The call's arguments by name.
-        allowed: The names of the arguments that are recorded.
-    """
-    inputs = {
-        key: _recorded(key, value)
-        for key, value in arguments.items()
-        if key in allowed and _is_given(value)
-    }
-    model = inputs.get("model")
-    values = {"model": model, "api_base": endpoint.requested_base_url(arguments)}
-    attributes = {key: value for key, value in values.items() if value is not None}
-    request = Request(inputs, model, inputs.get("tools"), attributes)
-    if metadata.NAMES & arguments.keys():
-        _set_metadata(request, arguments)
-    return request
-
-
-def _is_given(value: Any) -> bool:
+def is_given(value: Any) -> bool:
+    """Return whether an argument has a value."""
     return value is not None and type(value).__name__ not in _NOT_GIVEN
 
 
-def _recorded(key: str, value: Any) -> Any:
+def recorded(name: str, value: Any) -> Any:
+    """Return an argument as JSON types, without the secrets in its URLs and its definitions."""
     value = to_jsonable(value)
-    if key in _MODELS:
+    if name in _MODELS:
         return model_names(value)
     if isinstance(value, str):
         return strip_credentials(value) if "://" in value else value
-    return redact_definitions(value) if key in _REDACTED_FIELDS else value
+    return redact_definitions(value) if name in _REDACTED_FIELDS else value
 
 
 def redact_definitions(value: Any) -> Any:
@@ -101,11 +77,3 @@ def _listed(item: Any) -> Any:
     if isinstance(names, dict):
         return {key: value for key, value in names.items() if isinstance(item[key], list)}
     return names
-
-
-def _set_metadata(request: Request, arguments: Mapping[str, Any]) -> None:
-    request.attributes.update(metadata.attributes(arguments))
-    request.tags = metadata.tags(arguments)
-    request.trace_metadata = metadata.trace_metadata(arguments)
-    request.session = metadata.session(arguments)
-    request.user = metadata.user(arguments)

@@ -1,1 +1,0 @@
-"""The outputs of responses, with and without streaming."""
