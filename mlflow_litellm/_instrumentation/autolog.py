@@ -8,32 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
-from mlflow_litellm._instrumentation import (
-    builtin_callback,
-    late_targets,
-    notebook,
-    router,
-    shutdown,
-    state,
-    threads,
-)
-from mlflow_litellm._instrumentation.callers import is_mlflows_own
+from mlflow_litellm._instrumentation import builtin_callback, router, shutdown, threads
+from mlflow_litellm._instrumentation.decision import should_trace, tracing
+from mlflow_litellm._instrumentation.guardrails import GUARDRAIL_WRAPPERS
+from mlflow_litellm._instrumentation.late_targets import late_patches
+from mlflow_litellm._instrumentation.mcp import MCP_WRAPPERS
+from mlflow_litellm._instrumentation.notebook import notebook
 from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 from mlflow_litellm._tracing import (
     builtin_flavor,
-    export_stats,
     fork,
-    health,
     ids,
     losses,
     mlflow_compat,
-    privacy,
+    semconv,
     trace_destination,
 )
-from mlflow_litellm._tracing.guard import guard, logger
-from mlflow_litellm._tracing.health import Reason
-from mlflow_litellm._tracing.semconv import export
+from mlflow_litellm._tracing.export import export_patches
+from mlflow_litellm._tracing.export_stats import stats
+from mlflow_litellm._tracing.guard import logger
+from mlflow_litellm._tracing.privacy import content_switch
 from mlflow_litellm._tracing.store import opening
 
 if TYPE_CHECKING:
@@ -43,20 +38,10 @@ if TYPE_CHECKING:
 
 FLAVOR = "litellm"
 
-if state.is_enabled() and "autolog" in globals():
+if tracing.is_enabled() and "autolog" in globals():
     # The module is reloaded, as notebooks do after a change. The functions are patched already, and
     # would be patched a second time.
     globals()["autolog"](disable=True)
-
-_patched: ModuleType | None = None
-_patches: list[Patch] = []
-# Patches of internals of LiteLLM and Python, which give inner calls the right parent.
-_inner_patches: list[Patch] = []
-# Patches of MLflow. No module imports these functions from LiteLLM, so no aliases are searched.
-_export_patches: list[Patch] = []
-_warned_missing: set[str] = set()
-# The configuration of MLflow's built-in flavor, if it was on when this one was switched on.
-_builtin_config: dict[str, Any] | None = None
 
 
 def autolog(
@@ -109,11 +94,6 @@ def _check_types(**arguments: object) -> None:
 autolog.integration_name = FLAVOR  # type: ignore[attr-defined]
 
 
-def target_patches() -> list[Patch]:
-    """Return the patches of LiteLLM's functions, applied or not; empty before tracing was on."""
-    return list(_patches)
-
-
 # The decorator below clears MLflow's entry for the flavor, which may be on.
 _before = mlflow_compat.flavor_configurations().get(FLAVOR)
 
@@ -132,51 +112,132 @@ if _before:
     mlflow_compat.flavor_configurations()[FLAVOR] = _before
 
 
+class _Patches:
+    """
+    All patches, applied or not. The process has one instance, which MLflow's lock guards.
+
+    Attributes:
+        litellm: The patched module; None before tracing was on.
+        targets: The patches of LiteLLM's functions.
+    """
+
+    def __init__(self) -> None:
+        self.litellm: ModuleType | None = None
+        self.targets: list[Patch] = []
+        # Of internals of LiteLLM and Python; they give inner calls the right parent.
+        self._inner: list[Patch] = []
+        # Of MLflow. No module imports these functions from LiteLLM, so no aliases are searched.
+        self._export: list[Patch] = []
+        self._missing: set[str] = set()
+
+    def apply(self, litellm: ModuleType) -> None:
+        """Patch LiteLLM and MLflow."""
+        if self.litellm is not litellm:
+            # A second time only if LiteLLM was imported anew.
+            self.revert()
+            self._make(litellm)
+        late_patches.watch({**MCP_WRAPPERS, **GUARDRAIL_WRAPPERS})
+        apply_all([*self.targets, *self._inner, *late_patches])
+        for patch in self._export:
+            patch.apply()
+        self._warn_of_missing()
+
+    def revert(self) -> None:
+        """Put all originals back."""
+        revert_all([*self.targets, *self._inner, *late_patches])
+        for patch in self._export:
+            patch.revert()
+
+    def _make(self, litellm: ModuleType) -> None:
+        self.litellm = litellm
+        self.targets = [_patch(litellm, target) for target in TARGETS]
+        targets = list(zip(TARGETS, self.targets, strict=True))
+        self._inner = [*router.router_patches(litellm, targets), threads.submit_patch()]
+        self._export = [
+            *semconv.semconv_patches(),
+            *export_patches(),
+            *ids.id_patches(),
+            *opening.opening_patches(),
+            *trace_destination.destination_patches(),
+        ]
+
+    def _warn_of_missing(self) -> None:
+        # Only `doctor` lists functions that this version of LiteLLM does not have yet.
+        needed = (patch for patch in self.targets if patch.name in {"completion", "acompletion"})
+        missing = {patch.full_name for patch in needed if patch.current is None} - self._missing
+        if missing:
+            self._missing |= missing
+            logger.warning(
+                "%s: not in this version of LiteLLM, so not traced. Everything else is.",
+                ", ".join(sorted(missing)),
+            )
+
+
+class _BuiltinFlavor:
+    """
+    MLflow's own flavor, which is off while this package traces.
+
+    The process has one instance, which MLflow's lock guards.
+    """
+
+    def __init__(self) -> None:
+        # The configuration of the flavor, if it was on when this package began to trace.
+        self._config: dict[str, Any] | None = None
+
+    def remember(self) -> None:
+        """Remember the configuration if the flavor is on: this package's is about to replace it."""
+        if not tracing.is_enabled() and self._is_enabled():
+            config = mlflow_compat.flavor_configurations()[FLAVOR]
+            self._config = {key: config[key] for key in ("log_traces", "disable", "silent")}
+
+    def disable(self) -> None:
+        """Switch the flavor off, if it is on."""
+        if not tracing.is_enabled() and self._is_enabled():
+            builtin_flavor.builtin_autolog()(disable=True)
+
+    def restore(self) -> None:
+        """Switch the flavor on, if it was on before."""
+        if self._config is not None:
+            config, self._config = self._config, None
+            builtin_flavor.builtin_autolog()(**config)
+
+    def _is_enabled(self) -> bool:
+        config = mlflow_compat.flavor_configurations().get(FLAVOR) or {}
+        return config.get("disable") is False and bool(config.get("log_traces"))
+
+
+_patches = _Patches()
+_builtin = _BuiltinFlavor()
+
+
+def target_patches() -> list[Patch]:
+    """Return the patches of LiteLLM's functions, applied or not; empty before tracing was on."""
+    return list(_patches.targets)
+
+
 # Only MLflow's lock: mlflow.autolog() holds it while it calls autolog().
 @mlflow_compat.locked
 def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
     wanted = log_traces and not disable
     if wanted:
-        _remember_builtin()
-    elif not state.is_enabled() and _builtin_is_on():
-        builtin_flavor.builtin_autolog()(disable=True)
+        _builtin.remember()
+    else:
+        _builtin.disable()
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
     if wanted:
         # Otherwise mlflow.autolog(disable=True) would skip a flavor that was switched on by name.
         mlflow_compat.mark_configured(FLAVOR)
-        privacy.choose(log_content)
+        content_switch.choose(log_content)
         _enable(sys.modules["litellm"])
     else:
-        privacy.reset()
+        content_switch.reset()
         _disable()
 
 
 def _enable(litellm: ModuleType) -> None:
-    global _patched
-    if _patched is not litellm:
-        # A second time only if LiteLLM was imported anew.
-        _revert()
-        _patched = litellm
-        _patches[:] = [_patch(litellm, target) for target in TARGETS]
-        targets = list(zip(TARGETS, _patches, strict=True))
-        _inner_patches[:] = [
-            *router.router_patches(litellm, targets, _trace_next),
-            threads.submit_patch(),
-        ]
-        _export_patches[:] = [
-            *export.semconv_patches(),
-            *export_stats.export_patches(),
-            *ids.id_patches(),
-            *opening.opening_patches(),
-            *trace_destination.destination_patches(),
-        ]
-    late_targets.watch(_trace_next, state.is_enabled)
-    apply_all([*_patches, *_inner_patches, *late_targets.late_patches()])
-    for patch in _export_patches:
-        patch.apply()
-    export_stats.watch()
-    _warn_of_missing()
+    _patches.apply(litellm)
+    stats.watch()
     builtin_callback.take_out(litellm)
     ids.isolate()
     notebook.attach()
@@ -185,71 +246,25 @@ def _enable(litellm: ModuleType) -> None:
     losses.attach()
     fork.attach()
     shutdown.attach()
-    state.switch(on=True)
+    tracing.switch(on=True)
+
+
+def _disable() -> None:
+    tracing.switch(on=False)
+    # Before the patches are reverted: they count the traces that were sent.
+    stats.stop()
+    # Also if tracing was off: a wrapper that another one covered then may be the outermost now.
+    _patches.revert()
+    notebook.detach()
+    interruptions.detach()
+    losses.detach()
+    if _patches.litellm is not None:
+        builtin_callback.put_back(_patches.litellm)
+    _builtin.restore()
 
 
 def _patch(litellm: ModuleType, target: Target) -> Patch:
     if target.name.startswith(router.PREFIX):
-        return router.router_patch(litellm, target, _trace_next)
+        return router.router_patch(litellm, target)
     holder, name = holder_of(litellm, target.name)
-    return Patch(holder, name, wrapper_for(target, vars(holder).get(name)), _trace_next)
-
-
-def _disable() -> None:
-    global _builtin_config
-    state.switch(on=False)
-    # Before the patches are reverted: they count the traces that were sent.
-    export_stats.reset()
-    # Also if tracing was off: a wrapper that another one covered then may be the outermost now.
-    _revert()
-    notebook.detach()
-    interruptions.detach()
-    losses.detach()
-    if _patched is not None:
-        builtin_callback.put_back(_patched)
-    if _builtin_config is not None:
-        config, _builtin_config = _builtin_config, None
-        builtin_flavor.builtin_autolog()(**config)
-
-
-def _revert() -> None:
-    revert_all([*_patches, *_inner_patches, *late_targets.late_patches()])
-    for patch in _export_patches:
-        patch.revert()
-
-
-def _trace_next() -> bool:
-    """Return whether to trace the call; called at each call. Takes MLflow's callback out."""
-    if not state.is_enabled():
-        health.count_not_traced(Reason.OFF)
-        return False
-    with guard("taking MLflow's callback out of LiteLLM's lists"):
-        builtin_callback.take_out(sys.modules["litellm"])
-    if is_mlflows_own():
-        health.count_not_traced(Reason.BY_MLFLOW)
-        return False
-    return True
-
-
-def _remember_builtin() -> None:
-    global _builtin_config
-    if not state.is_enabled() and _builtin_is_on():
-        config = mlflow_compat.flavor_configurations()[FLAVOR]
-        _builtin_config = {key: config[key] for key in ("log_traces", "disable", "silent")}
-
-
-def _builtin_is_on() -> bool:
-    config = mlflow_compat.flavor_configurations().get(FLAVOR) or {}
-    return config.get("disable") is False and bool(config.get("log_traces"))
-
-
-def _warn_of_missing() -> None:
-    # Only `doctor` lists functions that this version of LiteLLM does not have yet.
-    needed = (patch for patch in _patches if patch.name in {"completion", "acompletion"})
-    missing = {patch.full_name for patch in needed if patch.current is None} - _warned_missing
-    if missing:
-        _warned_missing.update(missing)
-        logger.warning(
-            "%s: not in this version of LiteLLM, so not traced. Everything else is.",
-            ", ".join(sorted(missing)),
-        )
+    return Patch(holder, name, wrapper_for(target, vars(holder).get(name)), should_trace)

@@ -23,6 +23,8 @@ from mlflow_litellm._tracing.span import CallSpan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow_litellm._common.patching import Wrapper
+
 # LiteLLM's names of a guardrail's actions. Any other response may quote a message.
 _ACTIONS = frozenset({"allow", "block", "deny", "mask"})
 _FOR_LOGS = "logging_only"
@@ -113,3 +115,13 @@ def _write(
         span.fail(GuardrailError(status), Response())
     else:
         span.finish(Response())
+
+
+# By module and function. The first is public; the second is private, and reports guardrails that
+# record nothing themselves.
+GUARDRAIL_WRAPPERS: dict[str, dict[str, Wrapper]] = {
+    "litellm.integrations.custom_guardrail": {
+        "CustomGuardrail.add_standard_logging_guardrail_information_to_request_data": record_run
+    },
+    "litellm.proxy.utils": {"ProxyLogging._emit_guardrail_metrics": record_metrics},
+}

@@ -1,92 +1,69 @@
 """
-Patch the functions that LiteLLM runs guardrails and the tools of MCP servers with.
+Patch functions of modules that LiteLLM imports when it needs them.
 
-LiteLLM imports these modules when it needs them, and has moved some between versions. Each is
-patched when it is imported, under any of its names.
+LiteLLM has moved some of these modules between versions. Each is patched when it is imported, under
+any of its names.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import wrapt
 
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of
-from mlflow_litellm._instrumentation import guardrails, mcp
+from mlflow_litellm._instrumentation.decision import should_trace, tracing
 from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping
     from types import ModuleType
 
-_MANAGER = {"MCPServerManager.call_tool": mcp.run_tool}
-_CLIENT = {"MCPClient.call_tool": mcp.send_tool}
-_SESSION = {
-    "call_openai_tool": mcp.call_openai_tool,
-    "load_mcp_tools": mcp.load_tools,
-}
-_TURN = {"aresponses": mcp.take_turn}
-# The first is public; the second is private, and reports guardrails that record nothing themselves.
-_RECORD = {
-    "CustomGuardrail.add_standard_logging_guardrail_information_to_request_data": (
-        guardrails.record_run
-    )
-}
-_METRICS = {"ProxyLogging._emit_guardrail_metrics": guardrails.record_metrics}
-_TARGETS: dict[str, dict[str, Any]] = {
-    "litellm.responses.main": _TURN,
-    # This module holds the function under another name.
-    "litellm.responses.mcp.litellm_proxy_mcp_handler": _TURN,
-    "litellm.proxy._experimental.mcp_server.mcp_server_manager": _MANAGER,
-    "litellm.proxy.mcp_server.mcp_server_manager": _MANAGER,
-    "litellm.experimental_mcp_client.client": _CLIENT,
-    "litellm.mcp_client.client": _CLIENT,
-    "litellm.experimental_mcp_client": _SESSION,
-    "litellm.mcp_client": _SESSION,
-    "litellm.integrations.custom_guardrail": _RECORD,
-    "litellm.proxy.utils": _METRICS,
-}
+    from mlflow_litellm._common.patching import Wrapper
 
-_patches: list[Patch] = []
-_is_watching = False
+    # The wrappers by the name of the module, and by the name of the function in the module.
+    Wrappers = Mapping[str, Mapping[str, Wrapper]]
 
 
-def late_patches() -> list[Patch]:
-    """Return the patches of the modules that have been imported so far."""
-    return list(_patches)
-
-
-def watch(is_enabled: Callable[[], bool], patches_now: Callable[[], bool]) -> None:
+class LatePatches:
     """
-    Patch each module when it is imported. Is idempotent.
+    The patches of the modules that have been imported so far.
 
-    Args:
-        is_enabled: Returns whether to trace a call; called at each call.
-        patches_now: Returns whether to apply the patches now; called when a module is imported.
+    The process has one instance. It needs no lock: MLflow's lock guards `watch`, and Python imports
+    a module once.
     """
-    global _is_watching
-    if _is_watching:
-        return
-    _is_watching = True
 
-    def imported(module: ModuleType) -> None:
+    def __init__(self) -> None:
+        self._wrappers: Wrappers = {}
+        self._patches: list[Patch] = []
+
+    def __iter__(self) -> Iterator[Patch]:
+        return iter(self._patches.copy())
+
+    def watch(self, wrappers: Wrappers) -> None:
+        """Patch each module when it is imported. Only the first call does something."""
+        if not self._wrappers:
+            self._wrappers = wrappers
+            for name in wrappers:
+                wrapt.register_post_import_hook(self._patch, name)
+
+    def _patch(self, module: ModuleType) -> None:
         with guard("patching an imported module"):
-            patches = _found(module, is_enabled)
-            _patches.extend(patches)
-            if patches_now():
+            patches = self._new_patches(module)
+            self._patches.extend(patches)
+            if tracing.is_enabled():
                 apply_all(patches)
 
-    for name in _TARGETS:
-        wrapt.register_post_import_hook(imported, name)
+    def _new_patches(self, module: ModuleType) -> list[Patch]:
+        # The module of an old name may be the same object as the module of the new name.
+        patched = {(id(patch.holder), patch.name) for patch in self._patches}
+        wrappers = self._wrappers.get(module.__name__, {})
+        targets = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
+        return [
+            Patch(holder, name, wrapper, should_trace)
+            for holder, name, wrapper in targets
+            if (id(holder), name) not in patched
+        ]
 
 
-def _found(module: ModuleType, is_enabled: Callable[[], bool]) -> list[Patch]:
-    # The module of an old name may be the same object as the module of the new name.
-    patched = {(id(patch.holder), patch.name) for patch in _patches}
-    wrappers = _TARGETS.get(module.__name__, {})
-    targets = [(*holder_of(module, name), wrapper) for name, wrapper in wrappers.items()]
-    return [
-        Patch(holder, name, wrapper, is_enabled)
-        for holder, name, wrapper in targets
-        if (id(holder), name) not in patched
-    ]
+late_patches = LatePatches()

@@ -22,6 +22,7 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow_litellm._common.patching import Wrapper
     from mlflow_litellm._payloads.base import Response
 
 _TURN = Target("aresponses", SpanType.LLM, RESPONSES)
@@ -183,3 +184,21 @@ def _changes_results(callback: Any) -> bool:
         return False
     # A guardrail without a mode runs at each hook.
     return callback.event_hook is None or _AFTER in str(callback.event_hook)
+
+
+_MANAGER: dict[str, Wrapper] = {"MCPServerManager.call_tool": run_tool}
+_CLIENT: dict[str, Wrapper] = {"MCPClient.call_tool": send_tool}
+_SESSION: dict[str, Wrapper] = {"call_openai_tool": call_openai_tool, "load_mcp_tools": load_tools}
+_TURNS: dict[str, Wrapper] = {"aresponses": take_turn}
+# By module and function. LiteLLM's versions have different names for a module.
+MCP_WRAPPERS: dict[str, dict[str, Wrapper]] = {
+    "litellm.responses.main": _TURNS,
+    # This module holds the function under another name.
+    "litellm.responses.mcp.litellm_proxy_mcp_handler": _TURNS,
+    "litellm.proxy._experimental.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.proxy.mcp_server.mcp_server_manager": _MANAGER,
+    "litellm.experimental_mcp_client.client": _CLIENT,
+    "litellm.mcp_client.client": _CLIENT,
+    "litellm.experimental_mcp_client": _SESSION,
+    "litellm.mcp_client": _SESSION,
+}

@@ -12,7 +12,7 @@ import threading
 import weakref
 from typing import Any
 
-from mlflow_litellm._instrumentation.stream_state import abandon_left
+from mlflow_litellm._instrumentation.stream_state import open_streams
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.mlflow_compat import span_processor
 
@@ -22,45 +22,55 @@ CELL_ENDED = "post_execute"
 # flushes MLflow: MLflow then sends each span at once.
 PATIENCE_S = 1.0
 
-# Weak references: an embedded shell may end before the process.
-_shells: weakref.WeakSet[Any] = weakref.WeakSet()
-_emptying: threading.Thread | None = None
 
+class Notebook:
+    """
+    The notebooks of the process, and the thread that empties MLflow's queue for them.
 
-def attach() -> None:
-    """Empty MLflow's queue at the end of each cell, if this is a notebook. Is idempotent."""
-    with guard("attaching to a notebook"):
-        # No import: a notebook has imported IPython already.
-        find = getattr(sys.modules.get("IPython"), "get_ipython", None)
-        shell = find() if find else None
-        if shell is not None and shell not in _shells:
-            shell.events.register(CELL_ENDED, empty_queue)
-            _shells.add(shell)
+    The process has one instance. MLflow's lock guards `attach` and `detach`; the notebook ends one
+    cell at a time.
+    """
 
+    def __init__(self) -> None:
+        # Weak references: an embedded shell may end before the process.
+        self._shells: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._thread: threading.Thread | None = None
 
-def detach() -> None:
-    """Empty the queue once more, and stop doing so at the end of each cell. Is idempotent."""
-    if _shells:
-        empty_queue()
-    while _shells:
-        with guard("detaching from a notebook"):
-            _shells.pop().events.unregister(CELL_ENDED, empty_queue)
+    def attach(self) -> None:
+        """Empty MLflow's queue at the end of each cell, if this is a notebook. Is idempotent."""
+        with guard("attaching to a notebook"):
+            # No import: a notebook has imported IPython already.
+            find = getattr(sys.modules.get("IPython"), "get_ipython", None)
+            shell = find() if find else None
+            if shell is not None and shell not in self._shells:
+                shell.events.register(CELL_ENDED, self.empty_queue)
+                self._shells.add(shell)
 
+    def detach(self) -> None:
+        """Empty the queue once more, and stop doing so at the end of each cell. Is idempotent."""
+        if self._shells:
+            self.empty_queue()
+        while self._shells:
+            with guard("detaching from a notebook"):
+                self._shells.pop().events.unregister(CELL_ENDED, self.empty_queue)
 
-def empty_queue() -> None:
-    """Send the spans in MLflow's queue to its exporter; return after a second at the latest."""
-    global _emptying
-    with guard("showing traces below a cell"):
-        # The notebook holds a stream that the cell left by ``break`` for good.
-        abandon_left()
-        # If a thread still waits, a second one would wait too.
-        if _emptying is None or not _emptying.is_alive():
-            _emptying = threading.Thread(target=_empty, name="mlflow-litellm-notebook", daemon=True)
-            _emptying.start()
-            _emptying.join(PATIENCE_S)
+    def empty_queue(self) -> None:
+        """Send the spans in MLflow's queue to its exporter; return after a second at the latest."""
+        with guard("showing traces below a cell"):
+            # The notebook holds a stream that the cell left by ``break`` for good.
+            open_streams.abandon_left()
+            # If a thread still waits, a second one would wait too.
+            if self._thread is None or not self._thread.is_alive():
+                name = "mlflow-litellm-notebook"
+                self._thread = threading.Thread(target=_empty, name=name, daemon=True)
+                self._thread.start()
+                self._thread.join(PATIENCE_S)
 
 
 def _empty() -> None:
     with guard("showing traces below a cell"):
         if processor := span_processor():
             processor.force_flush()
+
+
+notebook = Notebook()

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 from mlflow.entities import SpanType
 
 from mlflow_litellm._common.patching import Patch, holder_of
+from mlflow_litellm._instrumentation.decision import should_trace
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from types import ModuleType
 
     from mlflow_litellm._instrumentation.target import Target
@@ -54,21 +55,18 @@ _EVERY_ROUTER_HAS = ("acompletion", "aembedding", "completion", "embedding")
 _ASYNC = ("a", "create_interaction", "schedule_a")
 
 
-def router_patch(litellm: ModuleType, target: Target, is_enabled: Callable[[], bool]) -> Patch:
+def router_patch(litellm: ModuleType, target: Target) -> Patch:
     """
     Return the patch of a method of Router.
 
     Args:
         litellm: The module.
         target: The method, with a name such as ``"Router.completion"``.
-        is_enabled: Returns whether to trace a call; called at each call.
     """
-    return _patch(litellm, target.name.removeprefix(PREFIX), target, is_enabled)
+    return _patch(litellm, target.name.removeprefix(PREFIX), target)
 
 
-def router_patches(
-    litellm: ModuleType, targets: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
-) -> list[Patch]:
+def router_patches(litellm: ModuleType, targets: Sequence[tuple[Target, Patch]]) -> list[Patch]:
     """
     Return the patches of the methods that a Router makes from LiteLLM's functions.
 
@@ -76,19 +74,18 @@ def router_patches(
         litellm: The module.
         targets: All targets with their patches, including the methods of Router that have a patch
             of their own.
-        is_enabled: Returns whether to trace a call; called at each call.
     """
     functions = [(target, patch) for target, patch in targets if not target.is_composite]
-    if patches := _taking_a_function(litellm, functions, is_enabled):
+    if patches := _taking_a_function(litellm, functions):
         return patches
     listed = {target.name for target, _ in targets}
     served = {name: _route(target) for target, _ in functions for name in _names(target)}
     patches = [
-        _patch(litellm, name, target, is_enabled)
+        _patch(litellm, name, target)
         for name, target in served.items()
         if f"{PREFIX}{name}" not in listed
     ]
-    patches.append(_looking_up_a_function(litellm, functions, is_enabled))
+    patches.append(_looking_up_a_function(litellm, functions))
     return _existing(patches)
 
 
@@ -106,11 +103,11 @@ def _core(litellm: ModuleType) -> type:
     return core if isinstance(core, type) else litellm.Router
 
 
-def _patch(litellm: ModuleType, name: str, target: Target, is_enabled: Callable[[], bool]) -> Patch:
+def _patch(litellm: ModuleType, name: str, target: Target) -> Patch:
     core = _core(litellm)
     served = None if name in vars(core) else _served(litellm.Router, name)
     original = vars(core).get(name, served)
-    return Patch(core, name, wrapper_for(target, original), is_enabled, served=served)
+    return Patch(core, name, wrapper_for(target, original), should_trace, served=served)
 
 
 def _served(router: type, name: str) -> Any:
@@ -134,7 +131,7 @@ def _names(target: Target) -> Iterable[str]:
 
 
 def _taking_a_function(
-    litellm: ModuleType, functions: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
+    litellm: ModuleType, functions: Sequence[tuple[Target, Patch]]
 ) -> list[Patch]:
     def route(wrapped: Any, router: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         function = kwargs.get("original_function", "")
@@ -144,18 +141,16 @@ def _taking_a_function(
                 return wrapper_for(_route(target), wrapped)(wrapped, router, args, patched)
         return wrapped(*args, **kwargs)
 
-    return _existing(Patch(*holder_of(litellm, name), route, is_enabled) for name in METHODS)
+    return _existing(Patch(*holder_of(litellm, name), route, should_trace) for name in METHODS)
 
 
-def _looking_up_a_function(
-    litellm: ModuleType, functions: Sequence[tuple[Target, Patch]], is_enabled: Callable[[], bool]
-) -> Patch:
+def _looking_up_a_function(litellm: ModuleType, functions: Sequence[tuple[Target, Patch]]) -> Patch:
     def invoke(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         function = wrapped(*args, **kwargs)
         patched = (patch.patched for _, patch in functions if function is patch.original)
         return next(patched, function)
 
-    return Patch(*holder_of(litellm, LOOKUP), invoke, is_enabled)
+    return Patch(*holder_of(litellm, LOOKUP), invoke, should_trace)
 
 
 def _route(target: Target) -> Target:

@@ -4,34 +4,31 @@ from __future__ import annotations
 
 import atexit
 import multiprocessing
+from functools import cache
 from multiprocessing import util
 from typing import Any
 
 import mlflow
 
-from mlflow_litellm._instrumentation.stream_state import end_open_streams
-from mlflow_litellm._tracing import export_stats
-from mlflow_litellm._tracing import health as health_module
+from mlflow_litellm._instrumentation.stream_state import open_streams
+from mlflow_litellm._tracing.export_stats import stats
 from mlflow_litellm._tracing.guard import guard, logger
+from mlflow_litellm._tracing.health import health
 from mlflow_litellm._tracing.store.errors import store_uri
 
-_attached = False
 
-
+@cache
 def attach() -> None:
     """
-    Log losses at exit, and let workers end as other processes do. Is idempotent.
+    Log losses at exit, and let workers end as other processes do. Only the first call does so.
 
     Call it before MLflow's first span, if possible. Exit handlers run last first: MLflow's, which
     send the queued traces, then run before this one.
     """
-    global _attached
-    if not _attached:
-        _attached = True
-        atexit.register(report_losses)
-        util.register_after_fork(attach, _attach_to_worker)
-        if multiprocessing.parent_process() is not None:
-            _attach_to_worker()
+    atexit.register(report_losses)
+    util.register_after_fork(report_losses, _attach_to_worker)
+    if multiprocessing.parent_process() is not None:
+        _attach_to_worker()
 
 
 def _attach_to_worker(*_: Any) -> None:
@@ -40,7 +37,7 @@ def _attach_to_worker(*_: Any) -> None:
 
 
 def _end_worker() -> None:
-    end_open_streams()
+    open_streams.end_all()
     with guard("sending the traces of a worker"):
         mlflow.flush_trace_async_logging()
     report_losses()
@@ -51,13 +48,13 @@ def _end_worker() -> None:
 def report_losses() -> None:
     """Log one line if traces are incomplete. Waits until MLflow has sent its queue."""
     with guard("reporting losses"):
-        if export_stats.pending():
+        if stats.pending():
             mlflow.flush_trace_async_logging()
-        lost, health = export_stats.pending(), health_module.health()
-        if health.has_losses or lost:
+        lost, now = stats.pending(), health()
+        if now.has_losses or lost:
             logger.warning(
                 "Traces of LiteLLM are incomplete: %s, %d not sent to %s. Check the server. For "
                 "MLflow's queue see https://mlflow.org/docs/latest/genai/tracing/prod-tracing/ . "
                 "To see each fault, set the logger 'mlflow_litellm' to DEBUG.",
-                health, lost, store_uri(),
+                now, lost, store_uri(),
             )  # fmt: skip

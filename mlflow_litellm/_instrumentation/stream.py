@@ -12,7 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._instrumentation import context
-from mlflow_litellm._instrumentation.stream_state import abandon_dropped, leave, watch
+from mlflow_litellm._instrumentation.stream_state import open_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False)
     """
     record.context.is_streaming = not is_custom
     proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
-    watch(record)
+    open_streams.add(record)
     return proxy
 
 
@@ -81,10 +81,10 @@ class _Stream:
             return
         record = self._self_record
         if self._self_source is None:
-            abandon_dropped(record)
+            open_streams.drop(record)
         # Some libraries call iter() only to check that it works. That is no loop.
         elif record.chunks != self._self_read_before:
-            leave(record)
+            open_streams.leave(record)
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:

@@ -18,11 +18,11 @@ import mlflow
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._instrumentation import context
-from mlflow_litellm._tracing import health
 from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.health import counts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mlflow_litellm._instrumentation.context import CallContext
     from mlflow_litellm._payloads.kind import Accumulator
@@ -146,8 +146,7 @@ class StreamRecord:
 
     def _end_once(self, how: str, error: BaseException | None) -> None:
         self._ended = True
-        _open.discard(self)
-        _left.discard(self)
+        open_streams.discard(self)
         self.context.is_open = False
         if not self.is_of_this_process:
             # The parent process ends the span, and has the threads that export it.
@@ -156,7 +155,7 @@ class StreamRecord:
         error = error or self._accumulator.error
         how = "failed" if error else how
         if how == "abandoned":
-            health.count_abandoned()
+            counts.add_abandoned()
         response = None
         with guard("merging a stream"):
             response = self._accumulator.response()
@@ -170,7 +169,7 @@ class StreamRecord:
             self._span.abandon(response, self.chunks, self._last_chunk_at if self.is_left else None)
         else:
             self._span.finish(response)
-        abandon_left(below=self.context)
+        open_streams.abandon_left(below=self.context)
         self.context.release()
 
     def _attributes(self, how: str) -> dict[str, Any]:
@@ -187,51 +186,107 @@ class StreamRecord:
         return attributes
 
 
-_open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
-# The open streams that a loop has left, while other code still holds the stream.
-_left: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
-_dropped: deque[StreamRecord] = deque()
-_ending_dropped = threading.Lock()
-_collecting_thread: int | None = None
-_watching = False
-
-# For this time, a stream that a loop has left may be read on. The next call after it ends the span.
-LEFT_FOR_S = 60.0
-
-
-def watch(record: StreamRecord) -> None:
-    """End the stream's span at exit, if it has not ended before."""
-    global _watching
-    _open.add(record)
-    if not _watching:
-        _watching = True
-        # Not earlier: exit handlers run last first, and MLflow registers the ones that stop its
-        # export with the first span.
-        atexit.register(end_open_streams)
-        gc.callbacks.append(_note_collection)
-
-
-def abandon_below(call: CallContext) -> None:
+class OpenStreams:
     """
-    End the spans of the streams that were opened for a call and that nobody reads any more.
+    The streams of this process that have not ended. All threads share one instance.
 
-    LiteLLM may drop such a stream in a cycle of references, which Python collects much later or
-    never.
+    It has no lock: the garbage collector ends streams too, between any two lines of a thread that
+    may hold the lock. The sets hold no stream alive.
     """
-    for record in _members(_open):
-        if record.context.is_below(call):
+
+    def __init__(self) -> None:
+        self._open: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+        # The open streams that a loop has left, while other code still holds the stream.
+        self._left: weakref.WeakSet[StreamRecord] = weakref.WeakSet()
+        self._dropped: deque[StreamRecord] = deque()
+        self._ending_dropped = threading.Lock()
+        self._collecting_thread: int | None = None
+        self._is_watching = False
+
+    def __iter__(self) -> Iterator[StreamRecord]:
+        return iter(_members(self._open))
+
+    def add(self, record: StreamRecord) -> None:
+        """Add a stream. Its span ends at exit, if it has not ended before."""
+        self._open.add(record)
+        if not self._is_watching:
+            self._is_watching = True
+            # Not earlier: exit handlers run last first, and MLflow registers the ones that stop its
+            # export with the first span.
+            atexit.register(self.end_all)
+            gc.callbacks.append(self._watch_collection)
+
+    def discard(self, record: StreamRecord) -> None:
+        """Remove a stream that ends."""
+        self._open.discard(record)
+        self._left.discard(record)
+
+    def leave(self, record: StreamRecord) -> None:
+        """Keep the span of a stream open after a loop was left, if the stream may be read on."""
+        if not record.leave():
+            self.drop(record)
+        elif record.is_left:
+            self._left.add(record)
+
+    def drop(self, record: StreamRecord) -> None:
+        """
+        End the span of a stream that nobody holds any more.
+
+        The garbage collector may run while this thread holds a lock of MLflow or OpenTelemetry.
+        Ending a span would then wait for that lock forever. A new thread holds no lock.
+        """
+        if self._collecting_thread != get_ident():
             record.abandon()
+            return
+        self._dropped.append(record)
+        # One thread is enough for all streams of a collection. If none can be started, the next
+        # collection tries again.
+        if not self._ending_dropped.locked():
+            with contextlib.suppress(RuntimeError):
+                start_new_thread(self._end_dropped, ())
 
+    def abandon_left(self, *, idle_s: float = 0.0, below: CallContext | None = None) -> None:
+        """
+        End the spans of streams that loops have left, and that nobody reads on.
 
-def end_open_streams() -> None:
-    """End the spans of the streams that are open, and send them."""
-    _end_dropped()
-    ours = [record for record in _members(_open) if record.is_of_this_process]
-    for record in ours:
-        record.abandon()
-    if ours:
-        with guard("flushing at exit"):
-            mlflow.flush_trace_async_logging()
+        Args:
+            idle_s: The number of seconds for which no chunk has been read.
+            below: If not None, end only the streams whose outer call this is.
+        """
+        if not self._left:
+            return
+        for record in _members(self._left):
+            if below is None or record.context.outer is below:
+                record.abandon_if_left(idle_s)
+
+    def abandon_below(self, call: CallContext) -> None:
+        """
+        End the spans of the streams that were opened for a call and that nobody reads any more.
+
+        LiteLLM may drop such a stream in a cycle of references, which Python collects much later or
+        never.
+        """
+        for record in self:
+            if record.context.is_below(call):
+                record.abandon()
+
+    def end_all(self) -> None:
+        """End the spans of all streams that this process has opened, and send them."""
+        self._end_dropped()
+        ours = [record for record in self if record.is_of_this_process]
+        for record in ours:
+            record.abandon()
+        if ours:
+            with guard("flushing at exit"):
+                mlflow.flush_trace_async_logging()
+
+    def _end_dropped(self) -> None:
+        with self._ending_dropped:
+            while self._dropped:
+                self._dropped.popleft().abandon()
+
+    def _watch_collection(self, phase: str, _: dict[str, int]) -> None:
+        self._collecting_thread = get_ident() if phase == "start" else None
 
 
 def _members(records: weakref.WeakSet[StreamRecord]) -> list[StreamRecord]:
@@ -241,53 +296,7 @@ def _members(records: weakref.WeakSet[StreamRecord]) -> list[StreamRecord]:
             return list(records)
 
 
-def leave(record: StreamRecord) -> None:
-    """Keep the span of a stream open after a loop was left, if the stream may be read on."""
-    if not record.leave():
-        abandon_dropped(record)
-    elif record.is_left:
-        _left.add(record)
+open_streams = OpenStreams()
 
-
-def abandon_left(*, idle_s: float = 0.0, below: CallContext | None = None) -> None:
-    """
-    End the spans of streams that loops have left, and that nobody reads on.
-
-    Args:
-        idle_s: The number of seconds for which no chunk has been read.
-        below: If not None, end only the streams whose outer call this is.
-    """
-    if not _left:
-        return
-    for record in _members(_left):
-        if below is None or record.context.outer is below:
-            record.abandon_if_left(idle_s)
-
-
-def _note_collection(phase: str, _: dict[str, int]) -> None:
-    global _collecting_thread
-    _collecting_thread = get_ident() if phase == "start" else None
-
-
-def abandon_dropped(record: StreamRecord) -> None:
-    """
-    End the span of a stream that nobody holds any more.
-
-    The garbage collector may run while this thread holds a lock of MLflow or OpenTelemetry. Ending
-    a span would then wait for that lock forever. A new thread holds no lock.
-    """
-    if _collecting_thread != get_ident():
-        record.abandon()
-        return
-    _dropped.append(record)
-    # One thread is enough for all streams of a collection. If none can be started, the next
-    # collection tries again.
-    if not _ending_dropped.locked():
-        with contextlib.suppress(RuntimeError):
-            start_new_thread(_end_dropped, ())
-
-
-def _end_dropped() -> None:
-    with _ending_dropped:
-        while _dropped:
-            _dropped.popleft().abandon()
+# For this time, a stream that a loop has left may be read on. The next call after it ends the span.
+LEFT_FOR_S = 60.0

@@ -13,13 +13,13 @@ from wrapt import FunctionWrapper
 
 from mlflow_litellm._instrumentation import context, propagation
 from mlflow_litellm._instrumentation.stream import is_stream, traced_stream
-from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, abandon_left
+from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, open_streams
 from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.tools import has_mcp
-from mlflow_litellm._tracing import health, privacy
+from mlflow_litellm._tracing import privacy
 from mlflow_litellm._tracing.guard import guard
-from mlflow_litellm._tracing.health import Reason
+from mlflow_litellm._tracing.health import Reason, counts
 from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.span import CallSpan
 
@@ -91,7 +91,7 @@ def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
     with guard("looking for the current call"):
         # With this argument, acompletion() calls completion() in an executor.
         if kwargs.get("acompletion") is True or context.is_internal_call(target):
-            health.count_not_traced(Reason.INTERNAL)
+            counts.add_not_traced(Reason.INTERNAL)
             return True
     return False
 
@@ -139,7 +139,7 @@ class Call:
         self._target = target
         self._arguments: Mapping[str, Any] = kwargs
         with guard("ending streams that were left"):
-            abandon_left(idle_s=LEFT_FOR_S)
+            open_streams.abandon_left(idle_s=LEFT_FOR_S)
         self._outer = context.current_call()
         self.span = CallSpan(target.span_name, target.span_type, since)
         # Until the call's own switches for content have been read.

@@ -15,12 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.trace import format_trace_id
 
-from mlflow_litellm._common.patching import Patch
-from mlflow_litellm._tracing import health, mlflow_compat
-from mlflow_litellm._tracing.export_lock import ExportLock
-from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.health import counts
 from mlflow_litellm._tracing.mlflow_compat import otel_span
-from mlflow_litellm._tracing.store import experiment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,122 +28,93 @@ if TYPE_CHECKING:
 SPANS_LOCATION = "mlflow.trace.spansLocation"
 TRACKING_STORE = "TRACKING_STORE"
 
-# Re-entrant: a signal handler may make a call while this thread holds the lock.
-_lock = threading.RLock()
-_ended = 0
-_sent = 0
-# OpenTelemetry's spans: on the way to the exporter, MLflow wraps the same one in new objects.
-_pending: weakref.WeakSet[Any] = weakref.WeakSet()
-# Whether spans are sent through the two methods: exporters to collectors use others.
-_is_known = False
-# Whether MLflow's methods are patched: otherwise, sent spans cannot be counted.
-_is_watched = False
 
-# Held while spans are sent. Writing a trace to a local store takes about 10 ms.
-exporting = ExportLock(patience=5.0)
+class ExportStats:
+    """
+    The counts of ended and sent spans. Calls and MLflow's export threads share one instance.
 
+    A lock guards the counts. It is re-entrant: a signal handler may make a call while its thread
+    holds the lock.
+    """
 
-def export_patches() -> list[Patch]:
-    """Return the patches of the methods by which MLflow sends spans and traces."""
-    client = mlflow_compat.TRACING_CLIENT.find()
-    if client is None:
-        return []
-    return [
-        Patch(client, "log_spans", _log_spans, lambda: True),
-        Patch(client, "start_trace", _start_trace, lambda: True),
-    ]
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._ended = self._sent = 0
+        # OpenTelemetry's spans: on the way to the exporter, MLflow wraps the same one in new
+        # objects.
+        self._pending: weakref.WeakSet[Any] = weakref.WeakSet()
+        # Whether spans are sent through the two methods: exporters to collectors use others.
+        self._is_known = False
+        # Whether MLflow's methods are patched: otherwise, sent spans cannot be counted.
+        self._is_watched = False
 
+    def watch(self) -> None:
+        """Count spans from now on: MLflow's methods are patched."""
+        self._is_watched = True
 
-def track(span: Any) -> None:
-    """Count a span that is about to be passed to MLflow's exporter."""
-    global _ended
-    with _lock:
-        expected = otel_span(span)
-        # A span whose end is interrupted ends again.
-        if _is_watched and expected not in _pending:
-            _pending.add(expected)
-            _ended += 1
+    def track(self, span: Any) -> None:
+        """Count a span that is about to be passed to MLflow's exporter."""
+        with self._lock:
+            ended = otel_span(span)
+            # A span whose end is interrupted ends again.
+            if self._is_watched and ended not in self._pending:
+                self._pending.add(ended)
+                self._ended += 1
 
+    def add_sent(self, spans: Iterable[Any]) -> None:
+        """Count spans of MLflow's that it has sent."""
+        self._account(map(otel_span, spans), sent=True)
 
-def pending() -> int:
-    """Return the number of spans that MLflow has not sent yet."""
-    with _lock:
-        return len(_pending)
+    def add_trace(self, trace: TraceInfo, stored: TraceInfo | None) -> None:
+        """
+        Count the spans of a trace, if MLflow has sent them with the trace.
 
+        Args:
+            trace: The trace, as MLflow has sent it.
+            stored: The trace, as the server has stored it; None if the server did not take it.
+        """
+        if stored is None or not _has_spans(stored):
+            with self._lock:
+                pending = list(self._pending)
+            ids = ((span, format_trace_id(span.context.trace_id)) for span in pending)
+            ours = (span for span, trace_id in ids if trace.trace_id.endswith(trace_id))
+            self._account(ours, sent=stored is not None)
 
-def dropped() -> int | None:
-    """Return the number of spans that MLflow dropped; None if unknown, as with collectors."""
-    with _lock:
-        missing = _ended - _sent - len(_pending)
-    return missing if _is_known or not missing else None
+    def pending(self) -> int:
+        """Return the number of spans that MLflow has not sent yet."""
+        with self._lock:
+            return len(self._pending)
 
+    def dropped(self) -> int | None:
+        """Return the number of spans that MLflow dropped; None if unknown, as with collectors."""
+        with self._lock:
+            missing = self._ended - self._sent - len(self._pending)
+        return missing if self._is_known or not missing else None
 
-health.count_dropped_by(dropped)
+    def stop(self) -> None:
+        """Stop counting: pending spans, and spans that end from now on, are not counted."""
+        with self._lock:
+            self._is_watched = False
+            self._ended -= len(self._pending)
+            self._pending.clear()
 
+    def reset_after_fork(self) -> None:
+        """Set all counts to 0 in a forked child: its parent sends the pending spans."""
+        with self._lock:
+            self._ended = self._sent = 0
+            self._pending.clear()
 
-def watch() -> None:
-    """Count spans from now on: MLflow's methods are patched."""
-    global _is_watched
-    _is_watched = True
-
-
-def reset() -> None:
-    """Stop counting: pending spans, and spans that end from now on, are not counted."""
-    global _ended, _is_watched
-    with _lock:
-        _is_watched = False
-        _ended -= len(_pending)
-        _pending.clear()
-
-
-def reset_after_fork() -> None:
-    """Set all counts to 0 in a forked child: its parent sends the pending spans."""
-    global _ended, _sent
-    with _lock:
-        _ended = _sent = 0
-        _pending.clear()
-
-
-def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    arguments = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
-    # If this fails, MLflow sends the spans with the trace.
-    arguments["location"] = experiment.known_id(arguments["location"])
-    with exporting:
-        result = wrapped(**arguments)
-    with guard("counting spans that were sent"):
-        _account(map(otel_span, arguments["spans"]), sent=True)
-    return result
-
-
-def _start_trace(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
-    sent = kwargs["trace_info"] if "trace_info" in kwargs else args[0]
-    info = None
-    try:
-        experiment.complete(sent)
-        with exporting:
-            info = wrapped(*args, **kwargs)
-    finally:
-        with guard("counting spans of a trace"):
-            _account_trace(sent, info)
-    return info
-
-
-def _account_trace(sent: TraceInfo, stored: TraceInfo | None) -> None:
-    if stored is None or not _has_spans(stored):
-        with _lock:
-            pending = list(_pending)
-        ours = (s for s in pending if sent.trace_id.endswith(format_trace_id(s.context.trace_id)))
-        _account(ours, sent=stored is not None)
+    def _account(self, spans: Iterable[Any], *, sent: bool) -> None:
+        with self._lock:
+            self._is_known = True
+            ours = [span for span in spans if span in self._pending]
+            self._sent += len(ours) if sent else 0
+            self._pending.difference_update(ours)
 
 
 def _has_spans(stored: TraceInfo) -> bool:
     return stored.tags.get(SPANS_LOCATION) == TRACKING_STORE
 
 
-def _account(spans: Iterable[Any], *, sent: bool) -> None:
-    global _sent, _is_known
-    with _lock:
-        _is_known = True
-        ours = [span for span in spans if span in _pending]
-        _sent += len(ours) if sent else 0
-        _pending.difference_update(ours)
+stats = ExportStats()
+counts.use_dropped(stats.dropped)

@@ -12,15 +12,20 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from functools import cache
 from typing import Any
 
-from mlflow_litellm._tracing import export_stats, health, mlflow_compat
+from mlflow_litellm._tracing import mlflow_compat
+from mlflow_litellm._tracing.export import export_lock
+from mlflow_litellm._tracing.export_stats import stats
 from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.health import counts
 from mlflow_litellm._tracing.store import opening
 
+_OWN = "mlflow_litellm"
 # The packages whose locks a call may take.
 PACKAGES = (
-    "mlflow_litellm",
+    _OWN,
     "mlflow.tracing",
     "mlflow.tracking._tracking_service",
     "mlflow.utils.autologging_utils",
@@ -31,14 +36,11 @@ _FRESH: dict[type, Any] = {
     threading.Condition: threading.Condition,
 }
 
-_attached = False
 
-
+@cache
 def attach() -> None:
-    """Let each child that is forked from now on trace. Is idempotent."""
-    global _attached
-    if not _attached and hasattr(os, "register_at_fork"):
-        _attached = True
+    """Let each child that is forked from now on trace. Only the first call does something."""
+    if hasattr(os, "register_at_fork"):
         os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_begin_anew)
 
 
@@ -47,30 +49,32 @@ def _pause() -> None:
         opening.hold()
         # No wait for a tracking server: parent and child share no state with it.
         if mlflow_compat.store_engine():
-            export_stats.exporting.close()
+            export_lock.close()
 
 
 def _go_on() -> None:
     with guard("going on after a fork"):
         opening.go_on()
-        export_stats.exporting.open()
+        export_lock.open()
 
 
 def _begin_anew() -> None:
-    export_stats.exporting.reset_after_fork()
+    export_lock.reset_after_fork()
     with guard("resetting locks in a forked process"):
         _reset_locks()
     with guard("resetting the export in a forked process"):
         _reset_export()
-        opening.forget_unfinished()
-    health.reset()
-    export_stats.reset_after_fork()
+    counts.reset()
+    stats.reset_after_fork()
 
 
 def _reset_locks() -> None:
     for name, module in sys.modules.copy().items():
         if name.startswith(PACKAGES):
             _reset_locks_of(module)
+            for each in list(vars(module).values()):
+                if type(each).__module__.startswith(_OWN):
+                    _reset_locks_of(each)
     _reset_locks_of(mlflow_compat.TRACE_MANAGER.find())
     _reset_locks_of(mlflow_compat.trace_manager())
     for part in (*mlflow_compat.span_processors(), *mlflow_compat.trace_exporters()):

@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mlflow_litellm._common.interruptions import interruption_in, pass_on
-from mlflow_litellm._tracing import health
+from mlflow_litellm._tracing.health import counts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,7 +64,7 @@ def _testing() -> bool:
 
 
 def _log(doing: str, error: Exception) -> None:
-    health.count_fault(doing, error)
+    counts.add_fault(doing, error)
     kind = (doing, type(error))
     if kind in _logged:
         logger.debug("Tracing failed while %s.", doing, exc_info=error)

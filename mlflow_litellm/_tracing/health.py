@@ -74,30 +74,82 @@ def _listed(counted: dict[str, int]) -> str:
     return ", ".join(f"{count} x {kind}" for kind, count in counted.items())
 
 
-# Re-entrant: a signal handler may make a call while this thread holds the lock.
-_lock = threading.RLock()
-_counts: Counter[str] = Counter()
-_faults: Counter[str] = Counter()
-_lost: Counter[str] = Counter()
-_not_traced: Counter[str] = Counter()
-
-
-def _nothing_sent() -> int | None:
+def _none_dropped() -> int | None:
     return 0
 
 
-_count_dropped: Callable[[], int | None] = _nothing_sent
-
-
-def count_dropped_by(count: Callable[[], int | None]) -> None:
+class Counts:
     """
-    Set the function that counts dropped spans.
+    The counts of this process. All calls in all threads share one instance.
 
-    Args:
-        count: Returns the number of dropped spans; None if it is unknown.
+    A lock guards the counts. It is re-entrant: a signal handler may make a call while its thread
+    holds the lock.
     """
-    global _count_dropped
-    _count_dropped = count
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._dropped: Callable[[], int | None] = _none_dropped
+        self.reset()
+
+    def reset(self) -> None:
+        """Set all counts to 0, as in a forked child."""
+        with self._lock:
+            self._calls = self._streams_abandoned = 0
+            self._faults: Counter[str] = Counter()
+            self._lost: Counter[str] = Counter()
+            self._not_traced: Counter[str] = Counter()
+
+    def use_dropped(self, dropped: Callable[[], int | None]) -> None:
+        """
+        Set the function that counts dropped spans.
+
+        Args:
+            dropped: Returns the number of dropped spans; None if it is unknown.
+        """
+        self._dropped = dropped
+
+    def add_call(self) -> None:
+        """Count a call whose span ends."""
+        with self._lock:
+            self._calls += 1
+
+    def add_abandoned(self) -> None:
+        """Count a stream that was not read to its end."""
+        with self._lock:
+            self._streams_abandoned += 1
+
+    def add_fault(self, doing: str, error: Exception) -> None:
+        """Count an error of tracing that is swallowed."""
+        with self._lock:
+            self._faults[f"{doing}: {type(error).__name__}"] += 1
+
+    def add_lost(self, reason: str) -> None:
+        """Count a call whose span could not be started."""
+        with self._lock:
+            self._lost[reason] += 1
+
+    def add_not_traced(self, reason: Reason) -> None:
+        """Count a call that is not traced on purpose, and log the reason at debug level."""
+        with self._lock:
+            self._not_traced[reason.value] += 1
+        logger.debug("A call of LiteLLM is not traced: %s.", reason.value)
+
+    def health(self) -> Health:
+        """Return all counts as they are now."""
+        # Outside the lock: this takes the lock of the export's counts.
+        dropped = self._dropped()
+        with self._lock:
+            return Health(
+                calls=self._calls,
+                faults=dict(self._faults),
+                streams_abandoned=self._streams_abandoned,
+                spans_dropped=dropped,
+                calls_lost=dict(self._lost),
+                calls_not_traced=dict(self._not_traced),
+            )
+
+
+counts = Counts()
 
 
 def health() -> Health:
@@ -106,47 +158,4 @@ def health() -> Health:
 
     Does no I/O. Is thread-safe.
     """
-    dropped = _count_dropped()
-    with _lock:
-        calls, abandoned = _counts["calls"], _counts["streams abandoned"]
-        return Health(calls, dict(_faults), abandoned, dropped, dict(_lost), dict(_not_traced))
-
-
-def count_call() -> None:
-    """Count a call whose span ends."""
-    _count(_counts, "calls")
-
-
-def count_abandoned() -> None:
-    """Count a stream that was not read to its end."""
-    _count(_counts, "streams abandoned")
-
-
-def count_fault(doing: str, error: Exception) -> None:
-    """Count an error of tracing that is swallowed."""
-    _count(_faults, f"{doing}: {type(error).__name__}")
-
-
-def count_lost(reason: str) -> None:
-    """Count a call whose span could not be started."""
-    _count(_lost, reason)
-
-
-def count_not_traced(reason: Reason) -> None:
-    """Count a call that is not traced on purpose, and log the reason at debug level."""
-    _count(_not_traced, reason.value)
-    logger.debug("A call of LiteLLM is not traced: %s.", reason.value)
-
-
-def _count(counts: Counter[str], key: str) -> None:
-    with _lock:
-        counts[key] += 1
-
-
-def reset() -> None:
-    """Set all counts to 0, as in a forked child."""
-    with _lock:
-        _counts.clear()
-        _faults.clear()
-        _lost.clear()
-        _not_traced.clear()
+    return counts.health()

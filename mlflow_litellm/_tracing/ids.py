@@ -9,13 +9,15 @@ and overwrite its traces. MLflow has a switch for this, but prints an error at e
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
+
+if TYPE_CHECKING:
+    from mlflow_litellm._common.patching import Patch
 
 # It has no state that a fork could copy.
 _system = random.SystemRandom()
@@ -44,9 +46,7 @@ def isolate() -> None:
 
 def id_patches() -> list[Patch]:
     """Return the patch that calls `isolate` for each tracer provider that MLflow makes."""
-    name = mlflow_compat.INITIALIZE_PROVIDER
-    module = name.holder()
-    return [Patch(module, name.attribute, _initialize, lambda: True)] if module else []
+    return mlflow_compat.INITIALIZE_PROVIDER.patches(_initialize)
 
 
 def _initialize(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

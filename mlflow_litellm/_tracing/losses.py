@@ -15,9 +15,9 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._tracing import health, mlflow_compat
+from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
-from mlflow_litellm._tracing.health import Reason
+from mlflow_litellm._tracing.health import Reason, counts
 from mlflow_litellm._tracing.store.first_span import WorkspaceSilentError
 from mlflow_litellm._tracing.store.opening import ELSEWHERE, StoreUnavailableError
 
@@ -61,7 +61,7 @@ def count(span: Any) -> None:
         if error is not None or _is_failure(span):
             _count(error)
         else:
-            health.count_not_traced(Reason.NOT_SAMPLED)
+            counts.add_not_traced(Reason.NOT_SAMPLED)
 
 
 def count_silent(error: WorkspaceSilentError) -> None:
@@ -72,7 +72,7 @@ def count_silent(error: WorkspaceSilentError) -> None:
 
 def _count(error: BaseException | None) -> None:
     reason = "unknown" if error is None else type(error).__name__
-    health.count_lost(reason)
+    counts.add_lost(reason)
     if reason in _warned:
         logger.debug("MLflow could not start a span.", exc_info=error)
         return

@@ -18,8 +18,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import mlflow
 
+from mlflow_litellm._common.patching import Patch
+
 if TYPE_CHECKING:
     from types import ModuleType
+
+    from mlflow_litellm._common.patching import Wrapper
 
 logger = logging.getLogger("mlflow_litellm")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -54,9 +58,11 @@ class Name:
         function = self.find()
         return None if function is None else function(*args)
 
-    def holder(self) -> Any:
-        """Return the module that has the name; None if it lacks the name."""
-        return self._imported() if self.find() is not None else None
+    def patches(self, wrapper: Wrapper) -> list[Patch]:
+        """Return a patch of the function with the name; none if there is no such function."""
+        if self.find() is None:
+            return []
+        return [Patch(self._imported(), self.attribute, wrapper, lambda: True)]
 
     def _imported(self) -> Any:
         return sys.modules.get(self.module) or _imported(self.module)

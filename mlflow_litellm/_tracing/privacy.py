@@ -28,9 +28,6 @@ VARIABLE = "MLFLOW_LITELLM_LOG_CONTENT"
 # Parameters that have one of a few words as their value.
 _WORDS = frozenset({"model", "reasoning_effort", "service_tier", "verbosity"})
 
-_chosen: bool | None = None
-_logged = True
-
 
 class Content(IntEnum):
     """
@@ -47,25 +44,47 @@ class Content(IntEnum):
     FULL = 2
 
 
-def choose(wanted: bool | None) -> None:
+class ContentSwitch:
     """
-    Set whether content is recorded, from the next span on.
+    The switch of the process for content.
 
-    Args:
-        wanted: Whether to record content. None keeps an earlier choice, so that
-            ``mlflow.autolog()``, which has no such argument, does not undo it. Without an earlier
-            choice, the environment decides.
+    ``autolog()`` sets it, under MLflow's lock. Each call reads it, without a lock.
     """
-    global _chosen, _logged
-    _chosen = _chosen if wanted is None else wanted
-    # An unknown word, such as "flase", switches content off: that may have been the intention.
-    _logged = switch(VARIABLE, default=True, unknown=False) if _chosen is None else _chosen
+
+    def __init__(self) -> None:
+        self._chosen: bool | None = None
+        self._is_enabled = True
+
+    def choose(self, wanted: bool | None) -> None:
+        """
+        Set whether content is recorded, from the next span on.
+
+        Args:
+            wanted: Whether to record content. None keeps an earlier choice, so that
+                ``mlflow.autolog()``, which has no such argument, does not undo it. Without an
+                earlier choice, the environment decides.
+        """
+        if wanted is not None:
+            self._chosen = wanted
+        # An unknown word, such as "flase", switches content off: that may have been the intention.
+        self._is_enabled = (
+            switch(VARIABLE, default=True, unknown=False) if self._chosen is None else self._chosen
+        )
+
+    def reset(self) -> None:
+        """Drop the choice."""
+        self._chosen = None
+
+    def allows(self, arguments: Mapping[str, Any]) -> bool:
+        """Return whether this switch and LiteLLM's switches allow the content of a call."""
+        # A chosen True overrules LiteLLM's global switch.
+        obeys_global = self._chosen is not True
+        return self._is_enabled and not message_logging.is_redacted(
+            arguments, obeys_global=obeys_global
+        )
 
 
-def reset() -> None:
-    """Drop the choice."""
-    global _chosen
-    _chosen = None
+content_switch = ContentSwitch()
 
 
 def allowed(arguments: Mapping[str, Any]) -> Content:
@@ -81,7 +100,7 @@ def allowed(arguments: Mapping[str, Any]) -> Content:
     with guard("reading LiteLLM's switches of a call"):
         if message_logging.is_unlogged(arguments):
             return Content.NOTHING
-        if _logged and not message_logging.is_redacted(arguments, obeys_global=_chosen is not True):
+        if content_switch.allows(arguments):
             return Content.FULL
     # Also if the switches could not be read.
     return Content.REDACTED

@@ -55,21 +55,11 @@ class RemoteTrace:
 
     def join(self) -> None:
         """Register the trace with MLflow. Call it once, and `leave` after it."""
-        with _lock:
-            count = _merged.get(self._id, 0)
-            if count or not self._is_known():
-                _merged[self._id] = count + 1
-            if not self._is_known():
-                self._register()
+        _remote_traces.join(self._id)
 
     def leave(self) -> None:
         """Drop the trace once its spans are exported, if no other request is in it."""
-        with _lock:
-            # MLflow itself keeps a trace that began in this process.
-            if self._id not in _merged:
-                return
-            _merged[self._id] -= 1
-        _forget_later(self._id)
+        _remote_traces.leave(self._id)
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -80,25 +70,6 @@ class RemoteTrace:
             yield
         finally:
             api.detach(token)
-
-    def _is_known(self) -> bool:
-        manager = mlflow_compat.trace_manager()
-        # Of more than a thousand traces, MLflow drops the oldest ones, but keeps their ids.
-        with manager.get_trace(mlflow_compat.MAKE_TRACE_ID.find()(self._id)) as open_trace:
-            return open_trace is not None
-
-    def _register(self) -> None:
-        # Without an experiment, MLflow asks the server with every batch of spans.
-        experiment_id = root_experiment_id()
-        location: Any = experiment_id and TraceLocation.from_experiment_id(experiment_id)
-        info = TraceInfo(
-            trace_id=mlflow_compat.MAKE_TRACE_ID.find()(self._id),
-            trace_location=location,
-            # Not stored: the trace's data comes from its root span.
-            request_time=0,
-            state=TraceState.IN_PROGRESS,
-        )
-        mlflow_compat.trace_manager().register_trace(self._id, info, is_remote_trace=True)
 
 
 def remote_trace(headers: Mapping[str, str]) -> RemoteTrace | None:
@@ -136,47 +107,94 @@ _NEEDED = (
     mlflow_compat.PROVIDER,
     mlflow_compat.TRACE_MANAGER,
 )
-# The number of requests in each trace. At 0, the trace's spans may not be exported yet.
-_merged: dict[int, int] = {}
-_lock = threading.Lock()
-_left: SimpleQueue[int] = SimpleQueue()
-_forgetting_process: int | None = None
 
 
-def _forget_later(trace_id: int) -> None:
-    global _forgetting_process
-    _left.put(trace_id)
-    with _lock:
-        if _forgetting_process == os.getpid():
-            return
-        _forgetting_process = os.getpid()
-    threading.Thread(target=_forget_left, name="mlflow-litellm-remote", daemon=True).start()
+class _RemoteTraces:
+    """
+    The traces that MLflow keeps for the requests of the process. All requests share one instance.
+
+    A lock guards the numbers. A thread drops the traces: it begins with the first trace that a
+    request leaves, and anew in a forked child, which lacks its parent's thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # The number of requests in each trace. At 0, the trace's spans may not be exported yet.
+        self._requests: dict[int, int] = {}
+        self._left: SimpleQueue[int] = SimpleQueue()
+        self._dropping_process: int | None = None
+
+    def join(self, trace_id: int) -> None:
+        """Count a request of a trace; the first one registers the trace with MLflow."""
+        with self._lock:
+            count = self._requests.get(trace_id, 0)
+            is_registered = _is_registered(trace_id)
+            # MLflow itself keeps a trace that began in this process.
+            if count or not is_registered:
+                self._requests[trace_id] = count + 1
+            if not is_registered:
+                _register(trace_id)
+
+    def leave(self, trace_id: int) -> None:
+        """Count a request less. The thread drops the trace, if no other request is in it."""
+        with self._lock:
+            if trace_id not in self._requests:
+                return
+            self._requests[trace_id] -= 1
+            is_dropping = self._dropping_process == os.getpid()
+            self._dropping_process = os.getpid()
+        self._left.put(trace_id)
+        if not is_dropping:
+            name = "mlflow-litellm-remote"
+            threading.Thread(target=self._drop_left, name=name, daemon=True).start()
+
+    def _drop_left(self) -> None:
+        while True:
+            pending = {self._left.get()}
+            while pending:
+                with guard("dropping a caller's trace"):
+                    pending = self._drop(pending)
+                if pending:
+                    time.sleep(_LOOK_AGAIN_S)
+                with suppress(Empty):
+                    while True:
+                        pending.add(self._left.get_nowait())
+
+    def _drop(self, trace_ids: set[int]) -> set[int]:
+        """Drop the traces without requests; return the traces that have open spans."""
+        # The flush queues the spans for the network, and does not wait.
+        mlflow_compat.tracer_provider().get().force_flush()
+        manager = mlflow_compat.trace_manager()
+        still_open = set()
+        with self._lock:
+            for trace_id in trace_ids:
+                if manager.has_open_spans(trace_id):
+                    still_open.add(trace_id)
+                elif self._requests.get(trace_id) == 0:
+                    del self._requests[trace_id]
+                    manager.pop_trace(trace_id)
+        return still_open
 
 
-def _forget_left() -> None:
-    while True:
-        pending = {_left.get()}
-        while pending:
-            with guard("dropping a caller's trace"):
-                pending = _forget(pending)
-            if pending:
-                time.sleep(_LOOK_AGAIN_S)
-            with suppress(Empty):
-                while True:
-                    pending.add(_left.get_nowait())
+_remote_traces = _RemoteTraces()
 
 
-def _forget(trace_ids: set[int]) -> set[int]:
-    """Drop the traces without requests; return the traces that have open spans."""
-    # The flush queues the spans for the network, and does not wait.
-    mlflow_compat.tracer_provider().get().force_flush()
+def _is_registered(trace_id: int) -> bool:
     manager = mlflow_compat.trace_manager()
-    still_open = set()
-    with _lock:
-        for trace_id in trace_ids:
-            if manager.has_open_spans(trace_id):
-                still_open.add(trace_id)
-            elif _merged.get(trace_id) == 0:
-                del _merged[trace_id]
-                manager.pop_trace(trace_id)
-    return still_open
+    # Of more than a thousand traces, MLflow drops the oldest ones, but keeps their ids.
+    with manager.get_trace(mlflow_compat.MAKE_TRACE_ID.find()(trace_id)) as open_trace:
+        return open_trace is not None
+
+
+def _register(trace_id: int) -> None:
+    # Without an experiment, MLflow asks the server with every batch of spans.
+    experiment_id = root_experiment_id()
+    location: Any = experiment_id and TraceLocation.from_experiment_id(experiment_id)
+    info = TraceInfo(
+        trace_id=mlflow_compat.MAKE_TRACE_ID.find()(trace_id),
+        trace_location=location,
+        # Not stored: the trace's data comes from its root span.
+        request_time=0,
+        state=TraceState.IN_PROGRESS,
+    )
+    mlflow_compat.trace_manager().register_trace(trace_id, info, is_remote_trace=True)

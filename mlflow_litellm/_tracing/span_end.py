@@ -12,8 +12,10 @@ from mlflow.entities import SpanStatus, SpanStatusCode
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads import chat_view
-from mlflow_litellm._tracing import export_stats, health, privacy, trace_metadata
+from mlflow_litellm._tracing import privacy, trace_metadata
+from mlflow_litellm._tracing.export_stats import stats
 from mlflow_litellm._tracing.guard import guard
+from mlflow_litellm._tracing.health import counts
 from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.store import experiment
 
@@ -103,12 +105,12 @@ class SpanEnd:
             with guard("recording an exception"):
                 self.span.add_event(failure.event)
         with guard("counting a span"):
-            export_stats.track(self.span)
+            stats.track(self.span)
         with guard("completing a trace's experiment"):
             experiment.complete_if_known(self.span)
         with guard("ending a span"):
             self.span.end(status=_status(failure), end_time_ns=self.ended_ns)
-        health.count_call()
+        counts.add_call()
 
     def _write_request(self) -> None:
         if self.request is None:

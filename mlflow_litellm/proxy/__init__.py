@@ -18,7 +18,8 @@ import wrapt
 from litellm.integrations.custom_logger import CustomLogger
 
 from mlflow_litellm._common.patching import Patch, apply_all
-from mlflow_litellm._instrumentation import autolog, state
+from mlflow_litellm._instrumentation import autolog
+from mlflow_litellm._instrumentation.decision import tracing
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import first_span
 from mlflow_litellm._tracing.store.experiment import root_experiment_id
@@ -98,7 +99,7 @@ def _flush_at_stop() -> None:
     """
     server: Any = sys.modules.get("litellm.proxy.proxy_server")
     if hasattr(server, "proxy_shutdown_event"):
-        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, state.is_enabled)])
+        apply_all([Patch(server, "proxy_shutdown_event", _flush_and_stop, tracing.is_enabled)])
 
 
 def _identify_by_mcp() -> None:
@@ -110,7 +111,7 @@ def _identify_by_mcp() -> None:
 def _observe_auth(module: Any) -> None:
     with guard("patching the check of keys for the MCP server"):
         # This function checks the key of a request. Other versions of LiteLLM may lack it.
-        apply_all([Patch(module, "user_api_key_auth", _identified, state.is_enabled)])
+        apply_all([Patch(module, "user_api_key_auth", _identified, tracing.is_enabled)])
 
 
 async def _identified(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:

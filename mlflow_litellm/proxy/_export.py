@@ -20,45 +20,49 @@ from mlflow_litellm.proxy import _verdict
 
 # A trace takes a few entries: one for itself, and one for each batch of its spans.
 _FULL = 0.8
-_TELL_EVERY_S = 60.0
+_WARN_EVERY_S = 60.0
 # Kubernetes allows 30 seconds for the stop, and LiteLLM may use some of them for requests.
 FLUSH_S = 10.0
 
-_lock = threading.Lock()
-_dropped = 0
-_logged_at: float | None = None
+
+class UntracedRequests:
+    """
+    The requests that were not traced because MLflow's queue was nearly full.
+
+    All requests to the proxy share one instance. A lock guards its values.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._logged_at: float | None = None
+        self.count = 0
+
+    def add(self, queue: Any) -> None:
+        """Count a request, and log a warning once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            self.count += 1
+            if self._logged_at is not None and now - self._logged_at < _WARN_EVERY_S:
+                return
+            self._logged_at = now
+        logger.warning(
+            "Not tracing: %d requests so far, because %d traces or parts of traces wait to be sent "
+            "to %s, which is slow or gone. The proxy answers requests as before. Check the server, "
+            "or raise MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE.",
+            self.count, queue.qsize(), mlflow.get_tracking_uri(),
+        )  # fmt: skip
+
+
+untraced_requests = UntracedRequests()
 
 
 def has_room() -> bool:
     """Return whether one more trace can be sent; if not, count a request that is not traced."""
-    global _dropped
     queue = _queue()
     if queue is None or queue.qsize() < queue.maxsize * _FULL:
         return True
-    with _lock:
-        _dropped += 1
-    _tell(queue)
+    untraced_requests.add(queue)
     return False
-
-
-def dropped() -> int:
-    """Return the number of requests that were not traced since the process began."""
-    return _dropped
-
-
-def _tell(queue: Any) -> None:
-    global _logged_at
-    now = time.monotonic()
-    with _lock:
-        if _logged_at is not None and now - _logged_at < _TELL_EVERY_S:
-            return
-        _logged_at = now
-    logger.warning(
-        "Not tracing: %d requests so far, because %d traces or parts of traces wait to be sent to "
-        "%s, which is slow or gone. The proxy answers requests as before. Check the server, or "
-        "raise MLFLOW_ASYNC_TRACE_LOGGING_MAX_QUEUE_SIZE.",
-        _dropped, queue.qsize(), mlflow.get_tracking_uri(),
-    )  # fmt: skip
 
 
 async def flush() -> None:
@@ -69,11 +73,11 @@ async def flush() -> None:
     thread.start()
     await asyncio.to_thread(thread.join, FLUSH_S)
     queue = _queue()
-    if _dropped or (queue is not None and thread.is_alive()):
+    if untraced_requests.count or (queue is not None and thread.is_alive()):
         logger.warning(
             "Stopping: %d requests were not traced, and %d traces or parts of traces were not sent "
             "to %s within %d seconds.",
-            _dropped, queue.qsize() if queue and thread.is_alive() else 0,
+            untraced_requests.count, queue.qsize() if queue and thread.is_alive() else 0,
             mlflow.get_tracking_uri(), FLUSH_S,
         )  # fmt: skip
 

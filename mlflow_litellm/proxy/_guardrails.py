@@ -14,7 +14,7 @@ from litellm.integrations.custom_guardrail import CustomGuardrail
 from litellm.integrations.custom_logger import CustomLogger
 
 from mlflow_litellm._common.patching import Patch, apply_all
-from mlflow_litellm._instrumentation import state
+from mlflow_litellm._instrumentation.decision import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +82,7 @@ def observe(callbacks: tuple[Any, ...], record_result: Callable[[Any, Any, Any],
         holder = next(each for each in type(callback).__mro__ if _LOGGING[0] in vars(each))
         if holder not in _observed:
             _observed.add(holder)
-            apply_all([Patch(holder, _LOGGING[0], observed, state.is_enabled)])
+            apply_all([Patch(holder, _LOGGING[0], observed, tracing.is_enabled)])
 
 
 _observed: set[type] = set()

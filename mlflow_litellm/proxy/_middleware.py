@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm._instrumentation import builtin_callback, state
+from mlflow_litellm._instrumentation import builtin_callback
+from mlflow_litellm._instrumentation.decision import tracing
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
 from mlflow_litellm.proxy._request import ProxiedRequest
@@ -43,12 +44,15 @@ class TracingMiddleware:
 
     def __init__(self, app: App) -> None:
         self._app = app
+        self._has_warned = False
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer a request. If it is for a model, it gets a span."""
         target, is_sendable = None, True
         with guard("looking at a request"):
             target = _target_of(scope)
+            if target is not None:
+                self._warn_of_builtin_callback()
         if target is MCP_TARGET:
             # Only the body has the method of the request.
             message = await receive()
@@ -66,6 +70,19 @@ class TracingMiddleware:
             # Otherwise, its calls would be traces of their own.
             with mlflow.tracing.context(enabled=False):
                 await self._app(scope, receive, send)
+
+    def _warn_of_builtin_callback(self) -> None:
+        if self._has_warned:
+            return
+        # The callback may have been added since tracing was switched on.
+        builtin_callback.take_out(sys.modules["litellm"])
+        if builtin_callback.are_taken_out():
+            self._has_warned = True
+            logger.warning(
+                'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, '
+                "because each request would have two traces: mlflow_litellm traces it too. To stop "
+                "this warning, remove the callback from litellm_settings."
+            )
 
     async def _traced(self, target: Target, scope: Message, receive: Receive, send: Send) -> None:
         request = None
@@ -138,32 +155,11 @@ def install() -> None:
 
 
 def _target_of(scope: Message) -> Target | None:
-    if scope["type"] != "http" or scope["method"] != "POST" or not state.is_enabled():
+    if scope["type"] != "http" or scope["method"] != "POST" or not tracing.is_enabled():
         return None
-    target = target_of(_path(scope))
-    if target is not None:
-        _tell_of_mlflows()
-    return target
+    return target_of(_path(scope))
 
 
 def _path(scope: Message) -> str:
     path: str = scope["path"]
     return path.removeprefix(scope.get("root_path") or "")
-
-
-_told = False
-
-
-def _tell_of_mlflows() -> None:
-    global _told
-    if _told:
-        return
-    # The callback may have been added since tracing was switched on.
-    builtin_callback.take_out(sys.modules["litellm"])
-    if builtin_callback.are_taken_out():
-        _told = True
-        logger.warning(
-            'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, '
-            "because each request would have two traces: mlflow_litellm traces it too. To stop "
-            "this warning, remove the callback from litellm_settings."
-        )

@@ -14,7 +14,7 @@ from mlflow.entities import SpanType
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._instrumentation.context import CallContext
-from mlflow_litellm._instrumentation.stream_state import abandon_below
+from mlflow_litellm._instrumentation.stream_state import open_streams
 from mlflow_litellm._instrumentation.wrapper import Redaction
 from mlflow_litellm._payloads.media import bounded
 from mlflow_litellm._payloads.message_logging import ENABLE
@@ -241,7 +241,7 @@ class ProxiedRequest(CallContext):
                 error = error or response.error
         if error is not None:
             with guard("ending the streams of a failed request"):
-                abandon_below(self)
+                open_streams.abandon_below(self)
         if self._verdict is not None:
             self.span.withheld = RootEnd(
                 self._verdict,

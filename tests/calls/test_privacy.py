@@ -11,7 +11,7 @@ from callers import skip_hidden_break, user
 from mlflow.entities import SpanStatusCode
 from traces import exception_event
 
-from mlflow_litellm._instrumentation import state
+from mlflow_litellm._instrumentation.decision import tracing as switch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ def test_argument_of_another_type_is_refused(name: str, traces: Traces) -> None:
     """Python treats the text "false" as true, so the argument must be a bool."""
     with pytest.raises(TypeError, match=f"{name} must be True or False"):
         mlflow.litellm.autolog(**{name: "false"})
-    assert not state.is_enabled()
+    assert not switch.is_enabled()
 
 
 def test_switching_on_again_does_not_undo_it(traces: Traces, caller: Caller) -> None:

@@ -22,16 +22,7 @@ from mlflow_litellm._payloads.kinds.table import (
     RESPONSES,
     TEXT_COMPLETION,
 )
-from mlflow_litellm._tracing import mlflow_compat
-from mlflow_litellm._tracing.semconv import (
-    attributes as attributes_module,
-)
-from mlflow_litellm._tracing.semconv import (
-    export,
-)
-from mlflow_litellm._tracing.semconv import (
-    messages as messages_module,
-)
+from mlflow_litellm._tracing import mlflow_compat, semconv, semconv_messages
 
 if TYPE_CHECKING:
     from mlflow_litellm._instrumentation.target import Target
@@ -55,14 +46,14 @@ def converted(name: str = "litellm-completion", **attributes: Any) -> ReadableSp
 
 def test_conversion_has_not_moved() -> None:
     """MLflow's conversion is at its expected place. If it moves, this package cannot adapt it."""
-    [patch] = export.semconv_patches()
+    [patch] = semconv.semconv_patches()
     assert patch.current is not None
 
 
 def test_without_it_nothing_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without MLflow's conversion nothing is patched and nothing logged: the version is unknown."""
     monkeypatch.delattr(translator, mlflow_compat.TRANSLATE.attribute)
-    assert export.semconv_patches() == []
+    assert semconv.semconv_patches() == []
 
 
 def test_off_is_off(tracing: Any) -> None:
@@ -88,7 +79,7 @@ def test_fault_leaves_mlflows_own_conversion(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """After a fault the span is exported with MLflow's own conversion, with one log line."""
-    monkeypatch.setattr(attributes_module, "attributes", lambda *_: 1 / 0)
+    monkeypatch.setattr(semconv, "convention_attributes", lambda *_: 1 / 0)
     with caplog.at_level(logging.WARNING, "mlflow_litellm"):
         span = converted()
     # MLflow's operation for every span of the type LLM.
@@ -174,16 +165,16 @@ def test_odd_address_costs_itself_alone(tracing: Any, base: Any) -> None:
 )
 def test_request_is_given_as_messages(given: dict[str, Any], read: list[Any]) -> None:
     """A prompt is converted to messages in the format of OpenAI's chat."""
-    assert messages_module.inputs(given)["messages"] == read
+    assert semconv_messages.inputs(given)["messages"] == read
 
 
 def test_googles_contents_have_their_roles() -> None:
     """Google's contents have roles in requests and in responses."""
     part = {"text": "Hello."}
     given = {"contents": {"parts": [part]}, "systemInstruction": [{"text": "s"}]}
-    told = messages_module.inputs(given)
+    told = semconv_messages.inputs(given)
     assert told["contents"] == [{"role": "user", "parts": [part]}]
     assert told["config"]["system_instruction"]["parts"] == [{"text": "s"}]
     answer = {"candidates": [{"content": {"parts": [part]}}]}
-    [candidate] = messages_module.outputs(answer)["candidates"]
+    [candidate] = semconv_messages.outputs(answer)["candidates"]
     assert candidate["content"] == {"role": "model", "parts": [part]}

@@ -233,9 +233,9 @@ def test_switched_off_the_originals_are_back(tracing: Traces, weather: ToolServe
 
 
 def _late_patches() -> Any:
-    from mlflow_litellm._instrumentation import late_targets
+    from mlflow_litellm._instrumentation.late_targets import late_patches
 
-    return late_targets.late_patches()
+    return list(late_patches)
 
 
 def call_by(session: ClientSession, arguments: dict[str, Any]) -> Any:

@@ -122,6 +122,28 @@ over.set()
     assert asked(tmp_path) == {"parent": 1, "child": 1}
 
 
+def test_child_has_locks_of_its_own(tmp_path: Path) -> None:
+    """Each lock of this package is new in a child, in a module or in an object of a module."""
+    code = """
+def locks():
+    modules = [module for name, module in sys.modules.items() if name.startswith("mlflow_litellm")]
+    objects = [value for module in modules for value in vars(module).values()
+               if type(value).__module__.startswith("mlflow_litellm")]
+    kinds = type(threading.Lock()), type(threading.RLock()), threading.Condition
+    return [value for holder in (*modules, *objects)
+            for value in getattr(holder, "__dict__", {}).values() if isinstance(value, kinds)]
+
+before = locks()
+assert len(before) >= 8, before
+child = os.fork()
+if not child:
+    assert not any(new is old for new in locks() for old in before)
+    os._exit(0)
+wait_for(child)
+"""
+    succeed(BEGIN + code, tmp_path)
+
+
 @pytest.mark.parametrize("way", ["fork", "spawn", "forkserver"])
 def test_workers_of_multiprocessing_send_what_they_have(way: str, tmp_path: Path) -> None:
     """Workers send their traces, also of open streams, although forks run no exit handlers."""

@@ -365,12 +365,12 @@ def _router_patches() -> list[Patch]:
         (target, Patch(litellm, target.name, wrapper_for(target, None), bool)) for target in TARGETS
     ]
     own = [
-        router_module.router_patch(litellm, target, bool)
+        router_module.router_patch(litellm, target)
         for target, _ in targets
         if "Router." in target.name
     ]
     return [patch for patch in own if patch.current] + router_module.router_patches(
-        litellm, targets, bool
+        litellm, targets
     )
 
 

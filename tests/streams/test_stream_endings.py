@@ -21,7 +21,8 @@ from mlflow.entities import SpanStatusCode
 from traces import answer_text, ending, exception_event
 
 from mlflow_litellm._common.patching import Patch
-from mlflow_litellm._instrumentation import autolog, stream_state, wrapper
+from mlflow_litellm._instrumentation import autolog, wrapper
+from mlflow_litellm._instrumentation.stream_state import StreamRecord, open_streams
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 
 if TYPE_CHECKING:
@@ -579,20 +580,20 @@ def test_copy_of_a_stream_is_a_copy_of_litellms(tracing: Traces, caller: Caller)
 def test_streams_opened_meanwhile_do_not_disturb_the_exit() -> None:
     """Other threads open streams until the process ends."""
     call_context = SimpleNamespace(span=None)
-    records = [stream_state.StreamRecord(call_context, None, str) for _ in range(1000)]
+    records = [StreamRecord(call_context, None, str) for _ in range(1000)]
     stop = threading.Event()
 
     def churn() -> None:
         while not stop.is_set():
             for record in records:
-                stream_state._open.add(record)
+                open_streams._open.add(record)
             for record in records:
-                stream_state._open.discard(record)
+                open_streams.discard(record)
 
     thread = threading.Thread(target=churn)
     thread.start()
     for _ in range(300):
-        stream_state._members(stream_state._open)
+        list(open_streams)
     stop.set()
     thread.join()
 
@@ -611,5 +612,5 @@ def test_nothing_is_kept_of_streams_that_are_over(
         del stream
     gc.collect()  # LiteLLM's own frames and streams refer to one another.
     assert [reference() for reference in alive] == [None] * 4
-    assert list(stream_state._open) == []
+    assert list(open_streams) == []
     assert len(tracing.all()) == 4

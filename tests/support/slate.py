@@ -13,7 +13,7 @@ import mlflow
 from mlflow.utils.autologging_utils import AUTOLOGGING_INTEGRATIONS
 
 from mlflow_litellm._common.patching import holder_of
-from mlflow_litellm._instrumentation import state
+from mlflow_litellm._instrumentation.decision import tracing
 from mlflow_litellm._instrumentation.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def switch_on() -> None:
 def _switch_off() -> None:
     global _traced
     _traced = None
-    if state.is_enabled():
+    if tracing.is_enabled():
         mlflow.litellm.autolog(disable=True)
     assert _are_same(_untraced, _patched_names())
 

@@ -11,7 +11,6 @@ id, and waits for the lookup: in MLflow's export threads, whose queue is bounded
 from __future__ import annotations
 
 import os
-import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +20,12 @@ from mlflow_litellm._common.attributes import EXPERIMENT_ID
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import opening
-from mlflow_litellm._tracing.store.attempts import Attempt
+from mlflow_litellm._tracing.store.attempts import Attempts
 
 if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
+
+    from mlflow_litellm._tracing.store.attempts import Attempt
 
 # The prefix of a placeholder for an id that is not known yet. Ids are numbers.
 _NAMED = "experiment named "
@@ -119,19 +120,12 @@ def _decided_elsewhere() -> bool:
     )
 
 
-_lookups: dict[tuple[int, str, str], Attempt[str]] = {}
-_lock = threading.Lock()
+# By the store's address and the experiment's name.
+_lookups: Attempts[tuple[str, str], str] = Attempts("mlflow-litellm-experiment")
 
 
 def _lookup(name: str) -> Attempt[str]:
-    # The process is in the key, because a fork copies the lookup, but not its thread.
-    key = (os.getpid(), mlflow.get_tracking_uri(), name)
-    with _lock:
-        lookup = _lookups.get(key)
-        if lookup is None or lookup.is_stale:
-            look_up = partial(_look_up, name)
-            lookup = _lookups[key] = Attempt("mlflow-litellm-experiment", look_up)
-    return lookup
+    return _lookups.begun((mlflow.get_tracking_uri(), name), partial(_look_up, name))
 
 
 def _look_up(name: str) -> str | None:

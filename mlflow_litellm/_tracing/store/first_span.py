@@ -8,7 +8,6 @@ wait for it for a second in all. Calls that begin before the workspace has answe
 
 from __future__ import annotations
 
-import os
 import threading
 
 import mlflow
@@ -36,9 +35,9 @@ def prepare() -> None:
     """
     if not _has_to_ask():
         return
-    attempt = _attempt()
+    attempt = _workspace.asked()
     attempt.wait(PATIENCE_S)
-    if attempt.is_alive() and not mlflow_compat.is_tracing_ready():
+    if attempt.is_running and not mlflow_compat.is_tracing_ready():
         msg = f"{mlflow.get_tracking_uri()} has not answered with the location of its traces"
         raise WorkspaceSilentError(msg)
 
@@ -46,7 +45,7 @@ def prepare() -> None:
 def prepare_at_start() -> None:
     """Make MLflow ready before the first call, in a server that starts. Waits 5 s at most."""
     if _has_to_ask():
-        _attempt().wait(START_PATIENCE_S)
+        _workspace.asked().wait(START_PATIENCE_S)
 
 
 def _has_to_ask() -> bool:
@@ -58,15 +57,20 @@ def _has_to_ask() -> bool:
     return False
 
 
-_lock = threading.Lock()
-_last: tuple[int, Attempt[bool]] | None = None
+class _Workspace:
+    """The workspace, which all calls of the process ask together. A lock guards the question."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._attempt: Attempt[bool] | None = None
+
+    def asked(self) -> Attempt[bool]:
+        """Return the question that is under way; ask if there is none."""
+        with self._lock:
+            if self._attempt is None or not self._attempt.is_running:
+                name = "mlflow-litellm-first-span"
+                self._attempt = Attempt(name, mlflow_compat.get_tracing_ready)
+            return self._attempt
 
 
-def _attempt() -> Attempt[bool]:
-    # The process is checked, because a fork copies the attempt, but not its thread.
-    global _last
-    with _lock:
-        if _last is None or _last[0] != os.getpid() or not _last[1].is_alive():
-            attempt = Attempt("mlflow-litellm-first-span", mlflow_compat.get_tracing_ready)
-            _last = os.getpid(), attempt
-        return _last[1]
+_workspace = _Workspace()

@@ -10,15 +10,16 @@ would each wait, and the exit of the process too.
 
 from __future__ import annotations
 
-import threading
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.store import errors
-from mlflow_litellm._tracing.store.attempts import Attempt
+from mlflow_litellm._tracing.store.attempts import Attempts
+
+if TYPE_CHECKING:
+    from mlflow_litellm._common.patching import Patch
 
 # An export waits for the store until this time after its opening began. MLflow tries a database
 # for 102 s.
@@ -60,7 +61,7 @@ def lazy_client_class(base: type) -> type:
         @property
         def opened_store(self) -> Any:
             """The store if it is open, else None. Never opens it."""
-            opening = _openings.get(self.tracking_uri)
+            opening = _openings.latest(self.tracking_uri)
             return opening and opening.value
 
     return LazyClient
@@ -68,11 +69,9 @@ def lazy_client_class(base: type) -> type:
 
 def opening_patches() -> list[Patch]:
     """Return the patch that gives MLflow's exporter its client."""
-    name = mlflow_compat.EXPORTERS_CLIENT
-    module = name.holder()
-    if module is None or mlflow_compat.TRACING_CLIENT.find() is None:
+    if mlflow_compat.TRACING_CLIENT.find() is None:
         return []
-    return [Patch(module, name.attribute, _lazy_client, lambda: True)]
+    return mlflow_compat.EXPORTERS_CLIENT.patches(_lazy_client)
 
 
 def opened(uri: str) -> Any:
@@ -88,14 +87,7 @@ def opened(uri: str) -> Any:
     Raises:
         StoreUnavailableError: The store could not be opened, now or in the last attempt.
     """
-    opening = _openings.get(uri)
-    if opening is not None and opening.value is not None:
-        # Without the lock: it is held during a fork.
-        return opening.value
-    with _lock:
-        opening = _openings.get(uri)
-        if opening is None or opening.is_stale:
-            opening = _openings[uri] = Attempt("mlflow-litellm-store", partial(_open, uri))
+    opening = _openings.begun(uri, partial(_open, uri))
     if opening.wait(PATIENCE_S) is None:
         # A new exception each time: one that is raised again gets a longer traceback.
         raise StoreUnavailableError(str(opening.error or "it has not answered yet"))
@@ -109,21 +101,13 @@ def hold() -> None:
     Call it before a fork: otherwise, the locks of these stores stay locked in the child. The wait
     is bounded.
     """
-    _lock.acquire()
-    for uri, opening in list(_openings.items()):
+    for uri, opening in _openings.hold().items():
         opening.wait(LOCAL_FORK_PATIENCE_S if uri.startswith("sqlite:") else FORK_PATIENCE_S)
 
 
 def go_on() -> None:
     """Allow the opening of stores again, after `hold`."""
-    _lock.release()
-
-
-def forget_unfinished() -> None:
-    """Drop unfinished openings in a forked child: it lacks the threads of its parent."""
-    for uri, opening in list(_openings.items()):
-        if opening.value is None:
-            del _openings[uri]
+    _openings.go_on()
 
 
 def _lazy_client(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -139,8 +123,8 @@ def _open(uri: str) -> Any:
         raise StoreUnavailableError(_warn(uri, error)) from error
 
 
-_openings: dict[str, Attempt[Any]] = {}
-_lock = threading.Lock()
+# By the store's address.
+_openings: Attempts[str, Any] = Attempts("mlflow-litellm-store")
 _warned: set[str] = set()
 
 

@@ -1,21 +1,33 @@
 """
-Translate a span's attributes to OpenTelemetry's GenAI conventions, as JSON types.
+Complete MLflow's export by OpenTelemetry's GenAI conventions.
 
+If ``MLFLOW_ENABLE_OTEL_GENAI_SEMCONV`` is on, MLflow converts each span at its end. It exports the
+model of the response as the requested model, converts few parameters, and reads few of the shapes
+that this package records. So MLflow gets a translated copy of the span. The span itself, and the
+trace that MLflow stores, stay unchanged.
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlflow.entities import SpanType
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind
 
 from mlflow_litellm._common import attributes as names
-from mlflow_litellm._tracing.semconv import messages
+from mlflow_litellm._tracing import mlflow_compat, semconv_messages
+from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from mlflow_litellm._common.patching import Patch
+
+PREFIX = "litellm-"
 
 # The operation of each function, by its sync name. MLflow derives it from the span's type: every
 # ``LLM`` would be ``generate_content``.
@@ -84,6 +96,66 @@ _RENAMED = {
 _PORTS = {"http": 80, "https": 443}
 
 
+def semconv_patches() -> list[Patch]:
+    """Return the patch of MLflow's conversion; none if MLflow has no such function."""
+    # No public hook can change the name, kind and attributes of an exported span.
+    return mlflow_compat.TRANSLATE.patches(_translate)
+
+
+def _translate(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    if args and _is_call(args[0]):
+        with guard("translating a span for the GenAI conventions"):
+            args = (_translated(args[0]), *args[1:])
+    return wrapped(*args, **kwargs)
+
+
+def _is_call(span: ReadableSpan) -> bool:
+    """Return whether a span is a call of LiteLLM, or a request that the proxy passes through."""
+    if span.name.startswith(PREFIX):
+        return True
+    attributes = span.attributes or {}
+    span_type = _decoded(attributes.get(names.SPAN_TYPE))
+    return names.HTTP_ROUTE in attributes and span_type == SpanType.LLM
+
+
+def _translated(span: ReadableSpan) -> ReadableSpan:
+    attributes = dict(span.attributes or {})
+    fields = {key: _decoded(value) for key, value in attributes.items()}
+    name = span.name.removeprefix(PREFIX)
+    translated = to_mlflow_attributes(name, fields)
+    attributes.update((key, json.dumps(value)) for key, value in translated.items())
+    attributes.update(convention_attributes(name, fields))
+    attributes.update(_error(span))
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes=attributes,
+        events=span.events,
+        links=span.links,
+        # MLflow keeps the kind of a span whose operation it does not know.
+        kind=span.kind if is_composite(fields) else SpanKind.CLIENT,
+        status=span.status,
+        start_time=span.start_time,
+        end_time=span.end_time,
+        instrumentation_scope=span.instrumentation_scope,
+    )
+
+
+def _decoded(value: Any) -> Any:
+    # MLflow writes its attributes as JSON; tags of a trace are plain texts.
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _error(span: ReadableSpan) -> dict[str, Any]:
+    kinds = [(event.attributes or {}).get("exception.type") for event in span.events]
+    return {"error.type": kinds[-1]} if kinds and kinds[-1] else {}
+
+
 def is_composite(fields: Mapping[str, Any]) -> bool:
     """Return whether a span is of a composite call, which reaches no model itself."""
     return fields.get(names.SPAN_TYPE) in {SpanType.CHAIN, SpanType.AGENT}
@@ -100,9 +172,9 @@ def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]
     translated = {
         names.LLM_MODEL: _requested_model(fields),
         names.LLM_PROVIDER: _provider(fields),
-        names.INPUTS: messages.inputs(fields.get(names.INPUTS)),
-        names.OUTPUTS: messages.outputs(fields.get(names.OUTPUTS)),
-        names.CHAT_TOOLS: messages.tools(fields.get(names.CHAT_TOOLS)),
+        names.INPUTS: semconv_messages.inputs(fields.get(names.INPUTS)),
+        names.OUTPUTS: semconv_messages.outputs(fields.get(names.OUTPUTS)),
+        names.CHAT_TOOLS: semconv_messages.tools(fields.get(names.CHAT_TOOLS)),
     }
     if not is_composite(fields):
         # MLflow uses a type that it does not know as the operation.
@@ -110,7 +182,7 @@ def to_mlflow_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]
     return {key: value for key, value in translated.items() if value is not None}
 
 
-def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+def convention_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the attributes of the conventions that MLflow's converter leaves out.
 
@@ -118,7 +190,7 @@ def attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         name: The name of the called function below ``litellm``.
         fields: The span's attributes as JSON types.
     """
-    request = messages.parameters(fields.get(names.INPUTS))
+    request = semconv_messages.parameters(fields.get(names.INPUTS))
     converted: dict[str, Any] = {
         **{key: fields.get(source) for key, source in _RENAMED.items()},
         **_parameters(request),

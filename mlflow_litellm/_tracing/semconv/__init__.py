@@ -1,1 +1,0 @@
-"""Export spans by OpenTelemetry's GenAI conventions."""
