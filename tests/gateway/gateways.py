@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 import yaml
+from attribute_types import not_as_in_table
 from processes import STARTING_S, Process, free_port, until
 
 if TYPE_CHECKING:
@@ -86,19 +87,34 @@ class Spans:
         )
 
     def when(self, fits: Callable[[Trace], Any], count: int = 1, **wanted: Any) -> list[Trace]:
-        """Wait for `count` ended traces that fit, and return them."""
+        """
+        Wait for `count` ended traces that fit, and return them.
+
+        Fails if a span of the package has an attribute that is not in the package's table.
+        """
 
         def found() -> list[Trace]:
             traces = [trace for trace in self.all(**wanted) if is_whole(trace) and fits(trace)]
             return traces if len(traces) >= count else []
 
-        return until(found, TRACING_S, f"{count} traces in {self.name}", every=0.25)
+        traces = until(found, TRACING_S, f"{count} traces in {self.name}", every=0.25)
+        of_package = (span for trace in traces for span in trace.data.spans if is_of_package(span))
+        assert not_as_in_table(of_package) == set()
+        return traces
 
     def tagged(self, tag: str) -> Trace:
         """Wait until the only trace with a tag of this name has ended, and return it."""
         # Backquotes, for characters that no plain name has.
         [trace] = self.when(bool, filter_string=f"tags.`{tag}` = ''")
         return trace
+
+
+def is_of_package(span: Span) -> bool:
+    """Return whether a span is a call, a request, a guardrail's run or a tool call."""
+    return (
+        span.name.startswith(("litellm-", "guardrail ", "tools/"))
+        or "http.route" in span.attributes
+    )
 
 
 # The tree of a chat completion that takes one attempt.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import litellm
 import mlflow
 import pytest
+from attribute_types import not_as_in_table
 from callers import ANTHROPIC, MODEL, AsyncCaller, SyncCaller, user
 from mlflow.entities import SpanStatusCode
 from services import PNG, SECRET
@@ -185,6 +186,10 @@ def usual(target: Target) -> tuple[str, dict[str, Any]]:
     return ASKED[next(key for key in (name, kind) if key in ASKED)]
 
 
+# The last target of each name in the table of arguments: the async one.
+ONE_OF_A_KIND = list({str(usual(target)): target for target in PRESENT}.values())
+
+
 def saying(text: str, value: Any) -> Any:
     """Return arguments with the text instead of the word."""
     if isinstance(value, dict):
@@ -286,6 +291,17 @@ def test_what_was_said_is_nowhere(
         assert all(isinstance(v, (int, float)) for k, v in span.inputs.items() if k != "model")
         named = {k for k, v in span.attributes.items() if not isinstance(v, (int, float))}
         assert named - TOLD == set()
+
+
+@pytest.mark.parametrize("target", ONE_OF_A_KIND, ids=lambda target: target.name)
+def test_attributes_are_in_the_table(
+    target: Target, tracing: Traces, provider: LoopbackProvider
+) -> None:
+    """Each recorded attribute is in the package's table, and has its type."""
+    meet(target, provider)
+    spans = [span for trace in tracing.all() for span in trace.data.spans]
+    assert len(spans) >= 2
+    assert not_as_in_table(spans) == set()
 
 
 def _face(function: Any) -> list[Any]:
