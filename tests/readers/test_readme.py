@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shlex
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from documents import ROOT, blocks
+from mlflow import MlflowClient
 from processes import STARTING_S, Process, clean_environment, running, until
+from ui_page import TracePage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from mlflow.entities import Trace
     from playwright.sync_api import Page
 
 # Processor time, to which tests that run meanwhile add nothing.
 LIMIT_S = 120
+# As in test_ui.py.
+SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
 
 
 def steps(printed: str) -> tuple[list[str], dict[str, str], str]:
@@ -29,6 +34,14 @@ def steps(printed: str) -> tuple[list[str], dict[str, str], str]:
     variables = [word for word in words if re.match(r"[A-Z_]+=", word)]
     [url] = re.findall(r"http://localhost\S+", browse)
     return words[len(variables) :], dict(word.split("=", 1) for word in variables), url
+
+
+def stored_in(folder: Path, name: str) -> Trace:
+    """Return the trace of this name from the default store in a folder."""
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    experiments = [each.experiment_id for each in client.search_experiments()]
+    [trace] = client.search_traces(locations=experiments, filter_string=f"trace.name = '{name}'")
+    return trace
 
 
 def run(*command: str, folder: Path) -> str:
@@ -62,4 +75,10 @@ def test_clone_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None
         page.add_locator_handler(page.get_by_text("Got it"), lambda hint: hint.click())
         page.get_by_text("Say hello.").first.click()
         page.get_by_text("litellm-completion").first.wait_for()
+        demo = stored_in(clone, "demo")
+        trace = TracePage(page, there.rstrip("/"), demo.info.experiment_id, demo.info.trace_id)
+        trace.select("litellm-Router.completion")
+        trace.body.get_by_text("The fallback answers.").wait_for()
+        assert trace.failed() == ["litellm-completion"]
+        trace.save(Path(SCREENSHOTS or tmp_path, "demo.png"))
     assert used_s() - before_s < LIMIT_S

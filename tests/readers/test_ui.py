@@ -67,11 +67,18 @@ CHATS: dict[str, tuple[list[str], list[str]]] = {
     "file": (["User", "What is it?"], said("What is it?")),
     "answered picture": (["User", "Paint."], ["Assistant", "Here you are."]),
     "responses": (["User", "Hello."], said("Hello.")),
+    "responses tool calls": (
+        ["User", "/tools 2"],
+        # Each call is an item of its own.
+        ["Assistant", "Tool calls", *CALL, "Assistant", "Tool calls", *CALLS[len(CALL) :]],
+    ),
+    "responses tool loop": (TOOL_LOOP, said("And tomorrow?")),
     "responses reasoning": (["User", "/reason"], THOUGHT),
     "responses refusal": (["User", "/refuse"], REFUSED),
     "responses picture": (["User", "See?"], said("See?")),
     "messages": (["User", "Hello."], said("Hello.")),
     "messages tool calls": (["User", "/tools 2"], ["Assistant", "Tool calls", *CALLS]),
+    "messages tool loop": (TOOL_LOOP, said("And tomorrow?")),
     "messages reasoning": (["User", "/reason"], THOUGHT),
     "messages picture": (["User", "See?"], said("See?")),
     "gemini": (["User", "Hello."], said("Hello.")),
@@ -80,6 +87,7 @@ CHATS: dict[str, tuple[list[str], list[str]]] = {
     "gemini picture": (["User", "See?"], said("See?")),
     "router": (["User", "Hello."], said("Hello.")),
 }
+WITH_TOOLS = {"conversation", "tool calls", "responses tool calls", "messages tool loop"}
 # The heading below the messages, by kind.
 BESIDE = {"responses": "instructions", "messages": "system"}
 # For kinds without messages: a text in the inputs, and a text in the outputs.
@@ -151,6 +159,10 @@ def test_chat_is_shown_as_one(kind: str, show: Callable[[str], TracePage]) -> No
     inputs, outputs = trace.inputs()[: len(asked)], trace.outputs()[: len(answered)]
     assert (inputs, outputs) == (asked, answered)
     assert [line for line in [*inputs, *outputs] if RAW.match(line)] == []
+    below = [line for line in trace.outputs()[len(answered) :] if line in {"id", "model"}]
+    assert below == sorted(below, reverse=True)
+    if kind in WITH_TOOLS:
+        assert "Tools" in trace.body.inner_text().splitlines()[0]
     if kind in BESIDE:
         assert f"{BESIDE[kind]}\nBe brief." in "\n".join(trace.inputs())
     if "picture" in kind:

@@ -23,6 +23,14 @@ FUNCTION = {
     "parameters": {"type": "object", "properties": {"location": {"type": "string"}}},
 }
 TOOLS = [{"type": "function", "function": FUNCTION}]
+FLAT_TOOLS = [{"type": "function", **FUNCTION}]
+BLOCK_TOOLS = [
+    {
+        "name": FUNCTION["name"],
+        "description": FUNCTION["description"],
+        "input_schema": FUNCTION["parameters"],
+    }
+]
 CALLED = {"name": "get_weather", "arguments": '{"location": "Paris"}'}
 WIDTH, HEIGHT = 240, 90
 SPOKEN = {"role": "user", "content": "And tomorrow?"}
@@ -37,6 +45,34 @@ CONVERSATION: list[dict[str, Any]] = [
     },
     {"role": "tool", "tool_call_id": "call_9", "content": "Sunny, 21 degrees."},
     SPOKEN,
+]
+# The same question, call, result and question in the formats of other APIs.
+LOOP_OF_ITEMS: list[dict[str, Any]] = [
+    CONVERSATION[1],
+    {"type": "function_call", "call_id": "call_9", **CALLED},
+    {"type": "function_call_output", "call_id": "call_9", "output": "Sunny, 21 degrees."},
+    SPOKEN,
+]
+LOOP_OF_BLOCKS: list[dict[str, Any]] = [
+    CONVERSATION[1],
+    {
+        "role": "assistant",
+        "content": [
+            {
+                "type": "tool_use",
+                "id": "call_9",
+                "name": "get_weather",
+                "input": {"location": "Paris"},
+            }
+        ],
+    },
+    {
+        "role": "user",
+        "content": [
+            {"type": "tool_result", "tool_use_id": "call_9", "content": "Sunny, 21 degrees."},
+            {"type": "text", "text": "And tomorrow?"},
+        ],
+    },
 ]
 
 
@@ -150,11 +186,14 @@ class Calls:
             "file": lambda: self.chat(user("What is it?", file)),
             "answered picture": lambda: self.chat(user("Paint."), mock_response=pictured()),
             "responses": lambda: self.responses("Hello.", instructions="Be brief."),
+            "responses tool calls": lambda: self.responses("/tools 2", tools=FLAT_TOOLS),
+            "responses tool loop": lambda: self.responses(LOOP_OF_ITEMS, tools=FLAT_TOOLS),
             "responses reasoning": lambda: self.responses("/reason"),
             "responses refusal": lambda: self.responses("/refuse"),
             "responses picture": lambda: self.responses([{"role": "user", "content": shown}]),
             "messages": lambda: self.messages(user("Hello."), system="Be brief."),
             "messages tool calls": lambda: self.messages(user("/tools 2")),
+            "messages tool loop": lambda: self.messages(LOOP_OF_BLOCKS, tools=BLOCK_TOOLS),
             "messages reasoning": lambda: self.messages(user("/reason")),
             "messages picture": lambda: self.messages(
                 user("See?", {"type": "image", "source": block})

@@ -16,6 +16,11 @@ localStorage.setItem("mlflow.assistant.panelOpen_v1", "false");
 """
 LOADED = "images => images.length > 0 && images.every(image => image.naturalWidth > 0)"
 PATIENCE_MS = 60_000
+# The names of spans are red if the span has an exception.
+RED = """titles => titles.filter(title => {
+    const [red, green, blue] = getComputedStyle(title).color.match(/[0-9]+/g).map(Number);
+    return red > 2 * Math.max(green, blue);
+}).map(title => title.innerText).filter(text => text)"""
 
 
 class TracePage:
@@ -52,6 +57,17 @@ class TracePage:
     def head(self) -> list[str]:
         """The lines above the tabs, and the lines of the list of spans."""
         return self.drawer.inner_text().partition("Inputs / Outputs")[0].splitlines()
+
+    def select(self, name: str) -> None:
+        """Select the first span of this name in the tree."""
+        self._nodes().get_by_text(name, exact=True).first.click()
+
+    def failed(self) -> list[str]:
+        """Return the names that the tree shows in red."""
+        return list(self._nodes().locator("span").evaluate_all(RED))
+
+    def _nodes(self) -> Locator:
+        return self.drawer.locator("[data-testid^=timeline-tree-node-]")
 
     def open(self, tab: str) -> None:
         """Open a tab."""

@@ -51,6 +51,15 @@ def test_what_is_taken_is_the_very_object(message_format: str, key: str, items: 
     assert chat_view.inputs(message_format, inputs) is inputs
 
 
+@pytest.mark.parametrize("message_format", ["openai", "anthropic", "gemini"])
+def test_fields_that_say_nothing_come_last(message_format: str) -> None:
+    """The UI shows fields below the messages in their order; none is lost."""
+    response = {"id": "1", "created": 2, "model": "m", "object": "o", "choices": [], "usage": {}}
+    outputs = chat_view.outputs(message_format, response)
+    assert outputs == response
+    assert list(outputs) == ["model", "choices", "usage", "id", "object", "created"]
+
+
 @pytest.mark.parametrize("told", [None, "text", {}, {"messages": None}, {"messages": "Hello."}])
 @pytest.mark.parametrize("message_format", [None, "openai", "anthropic", "gemini", "other"])
 def test_what_has_no_messages_is_left_alone(message_format: str | None, told: Any) -> None:

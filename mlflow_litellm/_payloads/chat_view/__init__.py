@@ -4,6 +4,8 @@ Requests and responses in the form that MLflow's UI displays as a chat. One modu
 The UI displays no message at all if it rejects one of them. These modules change only the values
 that the UI rejects, keep the former values as `original`, and return the same object if the UI
 accepts it.
+
+Below a response's messages, the UI displays the response's other fields in their order.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ _FORMATS: dict[str, tuple[ModuleType, ...]] = {
     "gemini": (gemini,),
     "openai": (chat, responses),
 }
+# They say nothing about the response, so they are displayed last.
+_LAST = ("id", "object", "created", "created_at")
 
 
 def inputs(message_format: str | None, fields: Any) -> Any:
@@ -29,7 +33,11 @@ def inputs(message_format: str | None, fields: Any) -> Any:
 
 def outputs(message_format: str | None, fields: Any) -> Any:
     """Return a response's outputs as the UI displays them; the same object if nothing changes."""
-    return _shown("ANSWER", message_format, fields)
+    fields = _shown("ANSWER", message_format, fields)
+    if message_format is None or not isinstance(fields, dict):
+        return fields
+    last = {key: fields[key] for key in _LAST if key in fields}
+    return {**{key: fields[key] for key in fields if key not in last}, **last} if last else fields
 
 
 def _shown(side: str, message_format: str | None, fields: Any) -> Any:
