@@ -8,11 +8,13 @@ package or MLflow. It must reach the user in every case.
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import logging
 import signal
 import sys
 from itertools import pairwise
+from threading import Condition
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,6 +43,11 @@ _LOGGERS = (
     "opentelemetry.context",
 )
 _SWALLOWING = frozenset({"contextlib", "functools", "mlflow", "opentelemetry"})
+# Python's conditions, events, queues and semaphores lock by these two functions. An exception that
+# arrives in one of them leaves the lock locked, as ``with`` counts as not entered, or as left.
+_LOCKING = frozenset({Condition.__enter__.__code__, Condition.__exit__.__code__})
+# Longer than a thread that runs holds such a lock.
+_HELD_S = 1.0
 
 
 def let_through(error: BaseException) -> None:
@@ -52,6 +59,7 @@ def let_through(error: BaseException) -> None:
     """
     interruption = interruption_in(error)
     if interruption is not None:
+        release_locks(interruption)
         pass_on(interruption)
 
 
@@ -85,6 +93,22 @@ def pass_on(interruption: BaseException) -> NoReturn:
         raise interruption
     finally:
         interruption.__context__ = context
+
+
+def release_locks(interruption: BaseException) -> None:
+    """
+    Release the locks of conditions that an interruption left locked, for ever.
+
+    MLflow locks a condition as each span ends: all later calls would hang. Waits up to a second
+    for another thread that holds the lock.
+    """
+    for entry in _entries(interruption.__traceback__):
+        if entry.tb_frame.f_code in _LOCKING:
+            condition: Condition = entry.tb_frame.f_locals["self"]
+            condition.acquire(timeout=_HELD_S)
+            # Either just acquired, or left locked. Else another thread has released it by now.
+            with contextlib.suppress(RuntimeError):
+                condition.release()
 
 
 def interruption_in(error: BaseException) -> BaseException | None:

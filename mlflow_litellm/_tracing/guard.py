@@ -6,7 +6,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from mlflow_litellm._common.interruptions import interruption_in, pass_on
+from mlflow_litellm._common.interruptions import interruption_in, pass_on, release_locks
 from mlflow_litellm._tracing.health import counts
 
 if TYPE_CHECKING:
@@ -48,9 +48,11 @@ class guard:  # noqa: N801 - reads as the verb that it is: ``with guard("ending 
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception):
+        if error is None:
             return False
-        interruption = interruption_in(error)
+        interruption = interruption_in(error) if isinstance(error, Exception) else error
+        if interruption is not None:
+            release_locks(interruption)
         if interruption is error or (interruption is None and _testing()):
             return False
         if interruption is not None:
@@ -63,7 +65,7 @@ def _testing() -> bool:
     return os.environ.get(TESTING, "").lower() in {"true", "1"}
 
 
-def _log(doing: str, error: Exception) -> None:
+def _log(doing: str, error: BaseException) -> None:
     counts.add_fault(doing, error)
     kind = (doing, type(error))
     if kind in _logged:

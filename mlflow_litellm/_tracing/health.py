@@ -118,7 +118,7 @@ class Counts:
         with self._lock:
             self._streams_abandoned += 1
 
-    def add_fault(self, doing: str, error: Exception) -> None:
+    def add_fault(self, doing: str, error: BaseException) -> None:
         """Count an error of tracing that is swallowed."""
         with self._lock:
             self._faults[f"{doing}: {type(error).__name__}"] += 1

@@ -167,7 +167,8 @@ class Describer:
         if depth > DEEPEST:
             return {}
         within = functools.partial(self, depth=depth + 1)
-        frames = traceback.extract_tb(error.__traceback__)
+        begun = [(f, at) for f, at in traceback.walk_tb(error.__traceback__) if _has_begun(f, at)]
+        frames = traceback.StackSummary.extract(iter(begun))
         return {
             "args": within(list(error.args)),
             "text": self.text(str(error)),
@@ -193,6 +194,12 @@ def outcome(call: Any) -> Any:
         return call()
     except Exception as error:
         return error
+
+
+def _has_begun(frame: types.FrameType, line: int) -> bool:
+    # A coroutine that is cancelled before it begins fails at its first line. Traced, LiteLLM's own
+    # coroutine is not even made.
+    return line != frame.f_code.co_firstlineno
 
 
 def _named(value: Any) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import dis
 import functools
 import json
+import queue
 import signal
 import sqlite3
+import sys
 import threading
 import zlib
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import litellm
+import mlflow
 import pydantic
 import pytest
+from callers import MODEL, user
 from children import succeed
 from mlflow.exceptions import MlflowException
 
@@ -23,6 +28,8 @@ from mlflow_litellm._tracing.guard import guard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from traces import Traces
 
 needs_signals = pytest.mark.skipif(
     not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals"
@@ -233,6 +240,110 @@ def test_error_of_tracing_stays_away_from_the_caller(name: str) -> None:
     with guard("failing"):
         FAULTS[name]()
     assert sum(health().faults.values()) == before + 1
+
+
+def interrupt_in(name: str, *, is_done: bool) -> None:
+    """Send a signal as the next condition is locked or unlocked, before or after the act."""
+    code = getattr(threading.Condition, name).__code__
+    returning = dis.opmap["RETURN_VALUE"]
+
+    def trace(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code is not code:
+            return None
+        frame.f_trace_opcodes = True
+        returns = event == "opcode" and code.co_code[frame.f_lasti] == returning
+        if returns if is_done else event == "call":
+            sys.settrace(None)
+            signal.raise_signal(USR1)
+        return trace
+
+    sys.settrace(trace)
+
+
+# An exception then leaves the lock locked.
+interrupt_locked = {
+    "locking": functools.partial(interrupt_in, "__enter__", is_done=True),
+    "unlocking": functools.partial(interrupt_in, "__exit__", is_done=False),
+}
+
+
+def ends_in_a_thread(use: Callable[[], Any]) -> bool:
+    """Return whether a use of a lock ends: it would wait for ever for one that is left locked."""
+    thread = threading.Thread(target=use, daemon=True)
+    thread.start()
+    thread.join(20)
+    return not thread.is_alive()
+
+
+LOCKED: dict[str, Callable[[], Callable[[], Any]]] = {
+    "event": lambda: threading.Event().set,
+    "queue": lambda: functools.partial(queue.Queue().put, 1),
+    "semaphore": lambda: threading.Semaphore().release,
+}
+
+
+@needs_signals
+@pytest.mark.parametrize("moment", interrupt_locked)
+@pytest.mark.parametrize("kind", LOCKED)
+@pytest.mark.parametrize("error", [TimeLimitError, KeyboardInterrupt])
+def test_interruption_leaves_no_lock_locked(
+    error: type[BaseException], kind: str, moment: str
+) -> None:
+    """A lock of MLflow's that an interruption left locked is released: nobody waits for ever."""
+
+    def handle(*_: Any) -> NoReturn:
+        raise error
+
+    use = LOCKED[kind]()
+    signal.signal(USR1, handle)
+    with pytest.raises(error), guard("being interrupted"):
+        interrupt_locked[moment]()
+        use()
+    assert ends_in_a_thread(use)
+
+
+@needs_signals
+def test_lock_that_another_thread_holds_stays_locked() -> None:
+    """An interruption that arrives before the lock is taken does not unlock it for another."""
+    condition = threading.Condition(threading.Lock())
+    held, interrupted, left = threading.Event(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with condition:
+            held.set()
+            interrupted.wait(20)
+        # Not if the lock was unlocked meanwhile.
+        left.set()
+
+    def handle(*_: Any) -> NoReturn:
+        interrupted.set()
+        raise TimeLimitError
+
+    signal.signal(USR1, handle)
+    threading.Thread(target=hold).start()
+    held.wait(20)
+    with pytest.raises(TimeLimitError), guard("being interrupted"):
+        interrupt_in("__enter__", is_done=False)
+        with condition:
+            pass
+    assert left.wait(20)
+    assert ends_in_a_thread(condition.acquire)
+
+
+@needs_signals
+@pytest.mark.parametrize("moment", interrupt_locked)
+def test_call_after_an_interrupted_one_does_not_hang(moment: str, tracing: Traces) -> None:
+    """MLflow locks a condition as a span ends, which an interruption would leave locked."""
+    call = {"model": MODEL, "messages": user("hello"), "mock_response": "hi"}
+    signal.signal(USR1, limit)
+    litellm.completion(**call)
+    mlflow.tracing.configure(span_processors=[lambda _: interrupt_locked[moment]()])
+    try:
+        with pytest.raises(TimeLimitError):
+            litellm.completion(**call)
+    finally:
+        mlflow.tracing.configure(span_processors=[])
+    assert ends_in_a_thread(functools.partial(litellm.completion, **call))
 
 
 # Sends a signal at each line of a call in this package, so that its handler raises when Python next
