@@ -39,7 +39,7 @@ class Page:
         self.folder = folder
         install, *self.servers, self.curl = blocks("shell", self.ports)
         self.install = install
-        [config] = blocks("yaml", self.ports)
+        *_, config = blocks("yaml", self.ports)
         (folder / "litellm_config.yaml").write_text(config)
         self.programs = blocks("python", self.ports)
 

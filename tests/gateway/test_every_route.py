@@ -32,7 +32,7 @@ def listed(section: str) -> list[str]:
 
 
 TRACED = listed("Traced routes")
-NOT_TRACED = listed("Not traced, though a provider is reached")
+NOT_TRACED = listed("Not traced, although a provider is reached")
 OWN = listed("No provider is reached")
 
 
