@@ -30,4 +30,7 @@ def __getattr__(name: str) -> Any:
 
         return version("mlflow_litellm")
     msg = f"module {__name__!r} has no attribute {name!r}"
+    if name in {"proxy", "handler"}:
+        # LiteLLM Proxy looks its callbacks up in this way.
+        msg += "; the callback of LiteLLM Proxy is mlflow_litellm.proxy.handler"
     raise AttributeError(msg)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
 import importlib
+import inspect
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
@@ -32,11 +35,13 @@ from mlflow_litellm._tracing.privacy import content_switch
 from mlflow_litellm._tracing.store import opening
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from mlflow_litellm._instrumentation.target import Target
 
 FLAVOR = "litellm"
+P = ParamSpec("P")
 
 if tracing.is_enabled() and "autolog" in globals():
     # The module is reloaded, as notebooks do after a change. The functions are patched already, and
@@ -44,6 +49,23 @@ if tracing.is_enabled() and "autolog" in globals():
     globals()["autolog"](disable=True)
 
 
+def _with_suggestions(function: Callable[P, None]) -> Callable[P, None]:
+    """Return a function that names the nearest argument, if an argument does not exist."""
+    known = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        for name in kwargs.keys() - known:
+            [nearest] = difflib.get_close_matches(name, known, n=1) or [""]
+            hint = f"did you mean {nearest}?" if nearest else f"there are {', '.join(known)}"
+            msg = f"autolog() has no argument {name}; {hint}"
+            raise TypeError(msg)
+        function(*args, **kwargs)
+
+    return checked
+
+
+@_with_suggestions
 def autolog(
     log_traces: bool = True,
     disable: bool = False,
@@ -70,7 +92,8 @@ def autolog(
 
     Raises:
         ImportError: LiteLLM cannot be imported.
-        TypeError: An argument is neither True nor False; ``log_content`` may be None.
+        TypeError: An argument does not exist, or is neither True nor False; ``log_content`` may be
+            None.
     """
     _check_types(log_traces=log_traces, disable=disable, silent=silent)
     _check_types(**({} if log_content is None else {"log_content": log_content}))

@@ -128,3 +128,10 @@ async def _flush_and_stop(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: A
 
 
 handler = _Handler()
+
+
+def __getattr__(name: str) -> Any:
+    # LiteLLM Proxy looks its callbacks up in this way.
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    msg += f"; the callback of LiteLLM Proxy is {__name__}.handler"
+    raise AttributeError(msg)

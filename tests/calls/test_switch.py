@@ -7,6 +7,7 @@ import functools
 import gc
 import inspect
 import pickle
+import re
 import sys
 import threading
 import weakref
@@ -356,3 +357,24 @@ def test_unknown_attribute_of_the_package_raises() -> None:
     assert mlflow_litellm.__version__
     with pytest.raises(AttributeError, match="no_such_name"):
         mlflow_litellm.no_such_name  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("disabled", "has no argument disabled; did you mean disable?"),
+        ("log_trace", "did you mean log_traces?"),
+        ("exclusive", "there are log_traces, disable, silent, log_content"),
+    ],
+)
+def test_argument_that_does_not_exist_names_the_nearest(wrong: str, hint: str) -> None:
+    """A misspelled argument changes nothing, and the error names the right one."""
+    with pytest.raises(TypeError, match=re.escape(hint)):
+        mlflow.litellm.autolog(**{wrong: True})
+    assert litellm.completion is ORIGINALS["completion"]
+
+
+def test_arguments_of_autolog_can_be_inspected() -> None:
+    """Editors and MLflow read the arguments from the signature."""
+    names = ["log_traces", "disable", "silent", "log_content"]
+    assert names == list(inspect.signature(mlflow.litellm.autolog).parameters)

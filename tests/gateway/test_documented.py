@@ -130,3 +130,19 @@ def test_tags_user_and_session_are_the_traces(page: Page, recorded: Spans) -> No
     assert trace.info.trace_metadata["mlflow.trace.user"] == "ada"
     assert trace.info.trace_metadata["mlflow.trace.session"] == "session-7"
     assert spans(trace, "litellm-acompletion")
+
+
+@pytest.mark.parametrize("wrong", ["mlflow_litellm.proxy", "mlflow_litellm.proxy.handle"])
+def test_misspelled_callback_names_the_right_one(wrong: str) -> None:
+    """The proxy looks its callbacks up by this function, and stops with its error."""
+    program = f"""
+from litellm.proxy.types_utils.utils import get_instance_fn
+get_instance_fn({wrong!r}, "config.yaml")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False,
+        env={**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},
+    )  # fmt: skip
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("AttributeError: module")
+    assert "the callback of LiteLLM Proxy is mlflow_litellm.proxy.handler" in last
