@@ -95,20 +95,27 @@ def pass_on(interruption: BaseException) -> NoReturn:
         interruption.__context__ = context
 
 
-def release_locks(interruption: BaseException) -> None:
+def release_locks(error: BaseException) -> None:
     """
     Release the locks of conditions that an interruption left locked, for ever.
 
-    MLflow locks a condition as each span ends: all later calls would hang. Waits up to a second
-    for another thread that holds the lock.
+    MLflow locks a condition as each span ends, and LiteLLM as it submits to its threads: all later
+    calls would hang. Waits up to a second for another thread that holds a lock.
+
+    Args:
+        error: The interruption, or an error that was raised in its place.
     """
-    for entry in _entries(interruption.__traceback__):
-        if entry.tb_frame.f_code in _LOCKING:
-            condition: Condition = entry.tb_frame.f_locals["self"]
-            condition.acquire(timeout=_HELD_S)
-            # Either just acquired, or left locked. Else another thread has released it by now.
-            with contextlib.suppress(RuntimeError):
-                condition.release()
+    for each in _caused_by(error):
+        for entry in _entries(each.__traceback__):
+            if entry.tb_frame.f_code in _LOCKING:
+                _release(entry.tb_frame.f_locals["self"])
+
+
+def _release(condition: Condition) -> None:
+    condition.acquire(timeout=_HELD_S)
+    # Either just acquired, or left locked. Else another thread has released it by now.
+    with contextlib.suppress(RuntimeError):
+        condition.release()
 
 
 def interruption_in(error: BaseException) -> BaseException | None:

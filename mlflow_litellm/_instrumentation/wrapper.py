@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wrapt import FunctionWrapper
 
+from mlflow_litellm._common.interruptions import release_locks
 from mlflow_litellm._instrumentation import context, propagation
 from mlflow_litellm._instrumentation.stream import is_stream, traced_stream
 from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, open_streams
@@ -217,6 +218,8 @@ class Call:
         """End the span: the call raised `error`, or an interruption did."""
         # An interruption while the span is made current or not current may leave it current.
         self.active.restore()
+        with guard("releasing the locks of an interrupted call"):
+            release_locks(error)
         try:
             self._fail(error)
         except BaseException as interruption:

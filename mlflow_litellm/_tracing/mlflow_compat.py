@@ -117,6 +117,11 @@ CURRENT_SPAN = Name(
     "get_current_otel_span",
     "calls of a task that lives longer than its trace have no span",
 )
+DEFAULT_EXPERIMENT = Name(
+    "mlflow.tracking.default_experiment.registry",
+    "get_experiment_id",
+    "without an experiment, each call looks for modules of Databricks notebooks",
+)
 DETACH = Name(
     "mlflow.tracing.provider", "detach_span_from_context", "inner calls are traces of their own"
 )
@@ -236,6 +241,18 @@ def is_off_here() -> bool:
     context = USER_CONTEXT.find()
     chosen = context and context.get()
     return context is None or (chosen is not None and chosen.enabled is False)
+
+
+@functools.cache
+def default_experiment_id() -> str | None:
+    """
+    Return the experiment that MLflow takes if none is chosen; None if MLflow is to find it.
+
+    It stays the same in a process. MLflow asks for it at each trace, and looks for IPython then:
+    in each folder of the path, if IPython is not installed.
+    """
+    experiment_id = DEFAULT_EXPERIMENT.call()
+    return None if experiment_id is None else str(experiment_id)
 
 
 def has_destination() -> bool:

@@ -14,7 +14,7 @@ from opentelemetry.context import Context as OTelContext
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from mlflow_litellm._common import attributes as names
-from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end, trace_metadata
+from mlflow_litellm._tracing import losses, mlflow_compat, privacy, span_end
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.span_end import Failure, SpanEnd, has_ended
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._payloads.base import Request, Response
     from mlflow_litellm._tracing.span_end import Holder
+
+# MLflow's metadata of a trace.
+SOURCE_RUN = "mlflow.sourceRun"
 
 
 class CallSpan:
@@ -224,14 +227,16 @@ def _start(name: str, span_type: str, started_ns: int | None) -> Any:
     except first_span.WorkspaceSilentError as error:
         losses.count_silent(error)
         return mlflow_compat.no_op_span()
-    experiment_id = experiment.root_experiment_id()
+    run = experiment.root_run()
+    experiment_id = experiment.root_experiment_id(run)
     with losses.watching():
         span = mlflow.start_span_no_context(
             name,
             span_type=span_type,
             experiment_id=experiment_id,
             start_time_ns=started_ns,
-            metadata=trace_metadata.of_thread(),
+            # MLflow would take the run that was started last in any thread.
+            metadata=None if run is None else {SOURCE_RUN: run.info.run_id},
         )
     if mlflow_compat.is_no_op(span):
         losses.count(span)

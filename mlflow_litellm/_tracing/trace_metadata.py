@@ -1,5 +1,5 @@
 """
-Set the tags, session, user and run of a trace from the call at its root.
+Set the tags, session and user of a trace from the call at its root.
 
 From its SDK 1.43 on, OpenTelemetry closes a span's attributes at the span's end. If MLflow exports
 only to OTLP, it writes the trace's tags into the attributes after that, and a trace with tags loses
@@ -21,29 +21,10 @@ if TYPE_CHECKING:
 # MLflow's metadata of a trace. Each stored trace has it, but MLflow's constants are not public.
 TRACE_SESSION = "mlflow.trace.session"
 TRACE_USER = "mlflow.trace.user"
-SOURCE_RUN = "mlflow.sourceRun"
 # The prefix of a tag's name among the attributes of a span, if MLflow exports only to OTLP.
 TRACE_TAG_PREFIX = "mlflow.traceTag."
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/
 _SEMANTIC_NAMES = {TRACE_SESSION: SESSION_ID, TRACE_USER: USER_ID}
-
-
-def of_thread() -> dict[str, str] | None:
-    """
-    Return the metadata to start a trace with: the active run of this thread.
-
-    MLflow takes the run that was started last in any thread, which is another thread's run if each
-    thread has one.
-
-    Returns:
-        None if MLflow is to decide: this thread has no run, or the span will not be a root.
-    """
-    # A package of MLflow's without runs, mlflow-tracing, has no such function.
-    active_run = getattr(mlflow, "active_run", None)
-    run = active_run() if active_run else None
-    if run is None or mlflow.get_current_active_span() is not None:
-        return None
-    return {SOURCE_RUN: run.info.run_id}
 
 
 def tell(span: Any, request: Request) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
-from typing import TYPE_CHECKING
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
+import litellm
 import mlflow
 import pytest
-from callers import SyncCaller
+from callers import MODEL, SyncCaller, user
 from children import succeed
 from mlflow.entities.trace_location import MlflowExperimentLocation
 from mlflow.tracking import fluent
 
+from mlflow_litellm._tracing.span import CallSpan
 from mlflow_litellm._tracing.store import attempts, experiment
 
 if TYPE_CHECKING:
@@ -86,6 +91,54 @@ def test_run_comes_first(named: str) -> None:
     """A trace that is made during a run belongs to the run's experiment."""
     with mlflow.start_run():
         assert experiment.root_experiment_id() is None
+
+
+def test_trace_goes_to_the_experiment_of_its_threads_run(tracing: Traces) -> None:
+    """With a run in each thread, in an experiment of its own, no trace goes to another's."""
+    meeting = threading.Barrier(2)
+
+    def work(number: int) -> tuple[str, str | None]:
+        experiment_id = mlflow.create_experiment(f"{tracing.experiment_id} {number}")
+        with mlflow.start_run(experiment_id=experiment_id):
+            meeting.wait()
+            litellm.completion(MODEL, user(str(number)), mock_response="hi")
+            meeting.wait()
+        [trace] = mlflow.search_traces(locations=[experiment_id], return_type="list")
+        return str(number), trace.data.spans[0].inputs["messages"][0]["content"]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(asked == sent for asked, sent in pool.map(work, range(2)))
+
+
+class Searches:
+    """Notes the modules that are searched for on behalf of tracing."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        """Note a name, and find nothing."""
+        callers = traceback.walk_stack(sys._getframe())
+        if any("mlflow_litellm" in frame.f_globals["__name__"] for frame, _ in callers):
+            self.names.append(name)
+
+
+def test_no_module_is_searched_for_at_a_call(
+    named: str, tracing: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an experiment, MLflow looks for IPython at each trace, in each folder of the path."""
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    searches = Searches()
+    monkeypatch.setattr(sys, "meta_path", [searches, *sys.meta_path])
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    monkeypatch.delitem(sys.modules, "IPython")
+    CallSpan("first", "LLM").start().finish()
+    del searches.names[:]
+    # No call of LiteLLM's, which searches too, and no export, which is on a thread of its own.
+    span = CallSpan("root", "LLM").start()
+    found = searches.names.copy()
+    span.finish()
+    assert found == []
 
 
 def test_destination_comes_first(named: str, traces: Traces) -> None:

@@ -346,6 +346,25 @@ def test_call_after_an_interrupted_one_does_not_hang(moment: str, tracing: Trace
     assert ends_in_a_thread(functools.partial(litellm.completion, **call))
 
 
+@needs_signals
+@pytest.mark.parametrize("moment", interrupt_locked)
+def test_call_after_one_interrupted_in_litellm_does_not_hang(
+    moment: str, tracing: Traces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LiteLLM locks a condition as it submits to its threads."""
+    call = {"model": MODEL, "messages": user("hello"), "mock_response": "hi"}
+    signal.signal(USR1, limit)
+    litellm.completion(**call)
+    interrupting = [lambda *_: interrupt_locked[moment]()]
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises((TimeLimitError, litellm.APIConnectionError)),
+    ):
+        patched.setattr(litellm, "input_callback", interrupting)
+        litellm.completion(**call)
+    assert ends_in_a_thread(functools.partial(litellm.completion, **call))
+
+
 # Sends a signal at each line of a call in this package, so that its handler raises when Python next
 # checks for signals. A later line of LiteLLM may swallow the exception, as it does untraced.
 AT_EVERY_LINE = """

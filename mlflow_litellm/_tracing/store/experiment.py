@@ -23,7 +23,7 @@ from mlflow_litellm._tracing.store import opening
 from mlflow_litellm._tracing.store.attempts import Attempts
 
 if TYPE_CHECKING:
-    from mlflow.entities import TraceInfo
+    from mlflow.entities import Run, TraceInfo
 
     from mlflow_litellm._tracing.store.attempts import Attempt
 
@@ -35,24 +35,38 @@ class UnknownExperimentError(Exception):
     """The experiment that the environment names does not exist, and could not be created."""
 
 
-def root_experiment_id() -> str | None:
+def root_run() -> Run | None:
+    """Return the active run of this thread; None if it has none, or the span will not be a root."""
+    # A package of MLflow's without runs, mlflow-tracing, has no such function.
+    active_run = getattr(mlflow, "active_run", None)
+    run: Run | None = active_run() if active_run else None
+    return None if run is None or _is_below_a_span() else run
+
+
+def root_experiment_id(run: Run | None = None) -> str | None:
     """
     Return the experiment id to start a root span with. Asks no server, and never waits.
 
+    Args:
+        run: The run of the trace, from `root_run`, if any. MLflow would take the experiment of the
+            run that was started last in any thread.
+
     Returns:
-        The id from the environment, or a placeholder until the id is known. None if MLflow
-        decides without a lookup, or if the span will not be a root: MLflow drops a child span
-        with an experiment id.
+        The id of the run's experiment, or from the environment, or a placeholder until the id is
+        known, or MLflow's default. None if MLflow decides without a lookup, or if the span will
+        not be a root: MLflow drops a child span with an experiment id.
     """
+    if run is not None:
+        return None if _is_sent_elsewhere() else str(run.info.experiment_id)
     # Checked first, because reading the environment takes longer.
-    if mlflow_compat.has_experiment():
-        return None
-    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
-    name = os.environ.get("MLFLOW_EXPERIMENT_NAME")
-    if not (experiment_id or name) or _decided_elsewhere():
+    if mlflow_compat.has_experiment() or _is_decided_elsewhere():
         return None
     # mlflow.set_experiment() writes the id, and leaves a name that was there before: the id wins.
-    return experiment_id or _lookup(name or "").value or f"{_NAMED}{name}"
+    if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return experiment_id
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return _lookup(name).value or f"{_NAMED}{name}"
+    return mlflow_compat.default_experiment_id()
 
 
 def known_id(experiment_id: str) -> str:
@@ -106,18 +120,20 @@ def complete_if_known(span: Any) -> None:
                 span.set_attribute(EXPERIMENT_ID, value)
 
 
-def _decided_elsewhere() -> bool:
+def _is_decided_elsewhere() -> bool:
     """Return whether MLflow finds the experiment, or needs none, without asking a server."""
+    return _is_below_a_span() or _is_sent_elsewhere() or mlflow_compat.has_run()
+
+
+def _is_sent_elsewhere() -> bool:
+    return mlflow_compat.has_destination() or mlflow_compat.exports_to_otlp_only()
+
+
+def _is_below_a_span() -> bool:
     parent = mlflow_compat.current_otel_span()
     # MLflow replaces a span that it drops by a span without a context.
     context = None if parent is None else parent.get_span_context()
-    if context is not None and context.is_valid:
-        return True
-    return (
-        mlflow_compat.has_destination()
-        or mlflow_compat.has_run()
-        or mlflow_compat.exports_to_otlp_only()
-    )
+    return context is not None and bool(context.is_valid)
 
 
 # By the store's address and the experiment's name.
