@@ -15,6 +15,8 @@ class Request:
         inputs: The request as sent: JSON types by parameter name.
         model: The requested model, such as ``"anthropic/claude-3-5-sonnet"``.
         tools: The definitions of the offered tools, as JSON types.
+        api_base: The requested address, without credentials.
+        metadata: The caller's metadata of the call, as JSON types.
         attributes: Further span attributes.
         message_format: MLflow's name for the format of inputs and outputs.
         has_media: Whether `inputs` holds pictures, audio or files.
@@ -27,6 +29,8 @@ class Request:
     inputs: dict[str, Any]
     model: str | None = None
     tools: list[Any] | None = None
+    api_base: str | None = None
+    metadata: dict[str, Any] | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     message_format: str | None = None
     has_media: bool = False

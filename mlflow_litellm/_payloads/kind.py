@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads import cost, endpoint, metadata
 from mlflow_litellm._payloads.arguments import is_given, recorded
 from mlflow_litellm._payloads.base import Request, Response
@@ -125,10 +124,13 @@ class Kind:
         inputs, has_media = self._inputs(arguments)
         models = (inputs[name] for name in self.model_arguments if name in inputs)
         model = next(models, None)
-        values = {names.MODEL: model, names.API_BASE: endpoint.requested_base_url(arguments)}
-        attributes = {key: value for key, value in values.items() if value is not None}
         request = Request(
-            inputs, model, inputs.get("tools"), attributes, self.message_format, has_media
+            inputs,
+            model,
+            inputs.get("tools"),
+            endpoint.requested_base_url(arguments),
+            message_format=self.message_format,
+            has_media=has_media,
         )
         if metadata.NAMES & arguments.keys():
             _set_metadata(request, arguments)
@@ -228,7 +230,8 @@ class Kind:
 
 
 def _set_metadata(request: Request, arguments: Mapping[str, Any]) -> None:
-    request.attributes.update(metadata.attributes(arguments))
+    request.metadata = metadata.call_metadata(arguments)
+    request.attributes.update(metadata.router_attributes(arguments))
     request.tags = metadata.tags(arguments)
     request.trace_metadata = metadata.trace_metadata(arguments)
     request.session = metadata.session(arguments)

@@ -117,23 +117,32 @@ def redacts_key_info() -> bool:
     return bool(getattr(litellm, "redact_user_api_key_info", False)) or is_excluded("metadata")
 
 
-def attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the span attributes: the request's metadata without secrets, and Router's data."""
-    sources = list(_dicts(arguments))
-    combined = {key: value for source in reversed(sources) for key, value in source.items()}
-    own = {key: value for key, value in combined.items() if _is_own(key)}
+def call_metadata(arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the caller's metadata of a call, without secrets and without LiteLLM's entries."""
+    if is_excluded("metadata"):
+        return None
+    own = {key: value for key, value in _combined(arguments).items() if _is_own(key)}
     if is_excluded("request_tags"):
         own.pop("tags", None)
-    if is_excluded("metadata"):
-        own.clear()
-    fields: dict[str, Any] = (
-        {names.METADATA: _quoted(redact_named_secrets(to_jsonable(own)))} if own else {}
-    )
-    if deployment := _deployment_id(arguments, sources):
-        fields[names.MODEL_ID] = deployment
-        values = ((key, kind, combined.get(key)) for key, kind in _ROUTERS.items())
-        fields.update((key, value) for key, kind, value in values if _is(value, kind))
-    return fields
+    metadata: dict[str, Any] = _quoted(redact_named_secrets(to_jsonable(own)))
+    return metadata or None
+
+
+def router_attributes(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the span attributes in Router's data about the deployment; empty without a Router."""
+    deployment = _deployment_id(arguments)
+    if not deployment:
+        return {}
+    combined = _combined(arguments)
+    values = ((key, kind, combined.get(key)) for key, kind in _ROUTERS.items())
+    fields = {key: value for key, kind, value in values if _is(value, kind)}
+    return {names.MODEL_ID: deployment, **fields}
+
+
+def _combined(arguments: Mapping[str, Any]) -> dict[Any, Any]:
+    """Return all metadata of a call; the first source that has an entry counts."""
+    sources = reversed([*_dicts(arguments)])
+    return {key: value for source in sources for key, value in source.items()}
 
 
 def _quoted(value: Any) -> Any:
@@ -187,11 +196,9 @@ def _is_own(key: Any) -> bool:
     return not str(key).startswith(_LITELLMS_PREFIXES)
 
 
-def _deployment_id(arguments: Mapping[str, Any], sources: list[dict[str, Any]]) -> str | None:
-    infos: list[Any] = [
-        arguments.get("model_info"),
-        *(source.get("model_info") for source in sources),
-    ]
+def _deployment_id(arguments: Mapping[str, Any]) -> str | None:
+    sources = (arguments, *_dicts(arguments))
+    infos: list[Any] = [source.get("model_info") for source in sources]
     return _first(*(info.get("id") for info in map(_as_dict, infos) if info is not None))
 
 

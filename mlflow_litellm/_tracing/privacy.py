@@ -12,7 +12,6 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from mlflow_litellm._common.attributes import METADATA
 from mlflow_litellm._common.switches import switch
 from mlflow_litellm._payloads import message_logging
 from mlflow_litellm._tracing.guard import guard
@@ -111,12 +110,11 @@ def request_of(request: Request, content: Content) -> Request:
     if content == Content.FULL and not message_logging.is_excluded("messages"):
         return request
     inputs = {key: value for key, value in request.inputs.items() if _is_harmless(key, value)}
-    attributes = {key: value for key, value in request.attributes.items() if key != METADATA}
     request = replace(
         request,
         inputs=inputs,
-        attributes=attributes,
         tools=None,
+        metadata=None,
         has_media=False,
         trace_metadata={},
     )

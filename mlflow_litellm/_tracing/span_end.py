@@ -121,7 +121,10 @@ class SpanEnd:
         fields = {
             **request.attributes,
             names.MESSAGE_FORMAT: request.message_format,
+            names.MODEL: request.model,
             names.LLM_MODEL: request.model,
+            names.API_BASE: request.api_base,
+            names.METADATA: request.metadata,
         }
         attributes = {key: value for key, value in fields.items() if value is not None}
         if request.tools:

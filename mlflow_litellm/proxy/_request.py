@@ -41,7 +41,7 @@ _FIRST_SERVER_ERROR = 500
 _LONGEST = 1_000_000
 # In seconds. Clients leave only after a wait; the check for it takes a turn of the event loop.
 _LONG_S = 0.5
-_OWN = frozenset({names.TOOL_NAME, names.MCP_METHOD, names.METADATA, names.MODEL})
+_OWN = frozenset({names.TOOL_NAME, names.MCP_METHOD})
 # https://docs.litellm.ai/docs/proxy/logging_spec#standardloggingguardrailinformation
 _WORST_FIRST = (
     "guardrail_intervened", "guardrail_failed_to_respond", "guardrail_flagged", "success",
@@ -308,6 +308,7 @@ class ProxiedRequest(CallContext):
             # The LiteLLM call records files; they are not recorded twice.
             inputs=bounded(fields.inputs),
             has_media=False,
+            api_base=None,
             attributes={**_own(fields.attributes), **http, **self._identity, **verdict},
             tags={**fields.tags, **_identity.tags(self._identity), **verdict},
             user=fields.user or _identity.user(self._identity),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from mlflow_litellm._common import switches
-from mlflow_litellm._common.attributes import METADATA
 from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._tracing.guard import guard
@@ -196,14 +195,11 @@ class Verdict:
         inputs = request.inputs
         if self._masked is not None and "messages" in inputs:
             inputs = {**inputs, "messages": self._masked[0]}
-        attributes = dict(request.attributes)
-        if METADATA in attributes:
-            attributes[METADATA] = payload.only(attributes[METADATA])
         return replace(
             request,
             inputs=payload.only(inputs),
             tools=payload.only(request.tools),
-            attributes=attributes,
+            metadata=payload.only(request.metadata),
             trace_metadata=payload.only(request.trace_metadata),
         )
 

@@ -178,7 +178,7 @@ def test_langfuses_keys_of_a_trace_are_tags(source: str) -> None:
         "deep": '{"a": [1]}',
         "api_key": "[REDACTED]",
     }
-    assert metadata.attributes({source: given_metadata})["metadata"]["generation_name"] == "first"
+    assert (metadata.call_metadata({source: given_metadata}) or {})["generation_name"] == "first"
 
 
 @pytest.mark.parametrize(
@@ -225,27 +225,26 @@ def test_metadata_is_recorded_without_secrets() -> None:
         "webhook": "https://user:secret@host/hook?token=t",
         "lock": threading.Lock(),
     }
-    assert metadata.attributes({"metadata": given_metadata}) == {
-        "metadata": {
-            "tags": ["a"],
-            "feature": {"name": "search", "password": "[REDACTED]"},
-            "webhook": "https://host/hook?token=[REDACTED]",
-            "lock": "<_thread.lock>",
-        }
+    assert metadata.call_metadata({"metadata": given_metadata}) == {
+        "tags": ["a"],
+        "feature": {"name": "search", "password": "[REDACTED]"},
+        "webhook": "https://host/hook?token=[REDACTED]",
+        "lock": "<_thread.lock>",
     }
 
 
 def test_metadata_of_both_places_is_joined() -> None:
     """Both metadata arguments are merged, and ``metadata`` has precedence."""
     arguments = {"metadata": {"a": 1}, "litellm_metadata": {"a": 2, "b": 2}}
-    assert metadata.attributes(arguments) == {"metadata": {"a": 1, "b": 2}}
+    assert metadata.call_metadata(arguments) == {"a": 1, "b": 2}
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_router_notes_becomes_attributes(source: str) -> None:
     """Router's notes become attributes, not metadata, as they do not come from the caller."""
     noted = {**ROUTERS, "model_info": {"id": "deployment-1", "db_model": False}}
-    assert metadata.attributes({source: noted}) == {**ROUTERS, "model_id": "deployment-1"}
+    assert metadata.call_metadata({source: noted}) is None
+    assert metadata.router_attributes({source: noted}) == {**ROUTERS, "model_id": "deployment-1"}
 
 
 def test_litellms_own_entries_are_left_out() -> None:
@@ -261,7 +260,8 @@ def test_litellms_own_entries_are_left_out() -> None:
         "previous_models": [{}],
         "api_base": "http://host",
     }
-    assert metadata.attributes({"metadata": noted}) == {}
+    assert metadata.call_metadata({"metadata": noted}) is None
+    assert metadata.router_attributes({"metadata": noted}) == {}
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -289,9 +289,11 @@ def test_metadata_that_does_not_tell_what_it_is_costs_nothing_else(source: str) 
 def test_routers_notes_are_routers_alone() -> None:
     """Router's notes are recorded only with Router's `model_info`: a user may use their names."""
     noted = {"model_group": "g", "deployment": {"api_key": "k"}, "attempted_retries": "many"}
-    assert metadata.attributes({"metadata": noted}) == {}
+    assert metadata.call_metadata({"metadata": noted}) is None
+    assert metadata.router_attributes({"metadata": noted}) == {}
     by_router = {**noted, "model_info": {"id": "d-1"}}
-    assert metadata.attributes({"metadata": by_router}) == {"model_id": "d-1", "model_group": "g"}
+    attributes = {"model_id": "d-1", "model_group": "g"}
+    assert metadata.router_attributes({"metadata": by_router}) == attributes
 
 
 @pytest.mark.parametrize(
@@ -305,6 +307,6 @@ def test_routers_notes_are_routers_alone() -> None:
 )
 def test_what_looks_like_a_key_is_not_kept(entry: dict[str, Any]) -> None:
     """A key in an entry is redacted, regardless of the entry's name."""
-    [value] = metadata.attributes({"metadata": entry})["metadata"].values()
+    [value] = (metadata.call_metadata({"metadata": entry}) or {}).values()
     assert REDACTED in value
     assert not any(key in value for key in ("hunter", "ghp", "sk-"))
