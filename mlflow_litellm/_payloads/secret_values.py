@@ -157,7 +157,7 @@ def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
 def _of_text(
     name: str, value: str, *, is_hidden: bool, depth: int, nested: int = 0
 ) -> Iterator[str]:
-    if is_secret_name(name) or (is_hidden and not _is_jsonable(value)):
+    if is_secret_name(name) or (is_hidden and not _is_prose(value)):
         yield from _keys(value, _PIECES, value[:_READ])
     if is_hidden and depth and value.lstrip().startswith("{"):
         yield from _of_json(name, value, depth - 1)
@@ -210,7 +210,7 @@ def _nests_below(data: Any, depth: int) -> bool:
     return any(_nests_below(item, depth - 1) for item in items)
 
 
-def _is_jsonable(text: str) -> bool:
+def _is_prose(text: str) -> bool:
     """Return whether a text is a word or a sentence, and not a key."""
     is_short = len(text) <= _LONGEST_PLAIN or (" " in text and len(text) <= _LONGEST)
     return is_short and bool(PLAIN_WORDS.fullmatch(text))

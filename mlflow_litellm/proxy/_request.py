@@ -67,7 +67,6 @@ class ProxiedRequest(CallContext):
 
     __slots__ = (
         "_allowed",
-        "_asked",
         "_body",
         "_error",
         "_headers",
@@ -75,6 +74,7 @@ class ProxiedRequest(CallContext):
         "_is_composite",
         "_is_received",
         "_lost",
+        "_parsed_request",
         "_remote",
         "_scope",
         "_size",
@@ -97,7 +97,7 @@ class ProxiedRequest(CallContext):
         self._verdicts: list[str] = []
         self._lost: BaseException | None = None
         self._is_received = False
-        self._asked: Request | None = None
+        self._parsed_request: Request | None = None
         self._is_composite = False
         self._body: list[bytes] = []
         self._size = 0
@@ -130,7 +130,7 @@ class ProxiedRequest(CallContext):
         # Only an inner call by LiteLLM itself counts: a guardrail may have called a model before.
         if self.inner_targets and not self._is_composite:
             self._is_composite = True
-            self._asked = request
+            self._parsed_request = request
             self._body.clear()
 
     def add_guardrail(self, name: str, mode: str, status: str) -> None:
@@ -192,7 +192,8 @@ class ProxiedRequest(CallContext):
         """Record why the request failed, and LiteLLM's data of it at that time."""
         self._error = error
         self.note_data(data)
-        self._asked = self._asked or self.target.kind.request({**self._known(), **data})
+        if self._parsed_request is None:
+            self._parsed_request = self.target.kind.request({**self._arguments(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Read an ASGI message from the client."""
@@ -215,7 +216,7 @@ class ProxiedRequest(CallContext):
             self.end()
 
     def _start_response(self, message: Mapping[str, Any]) -> None:
-        arguments = {} if self._is_composite else self._known()
+        arguments = {} if self._is_composite else self._arguments()
         if not self._is_composite:
             self.target = target_passed_through(self.target, arguments)
         is_priced = not self._is_composite
@@ -237,7 +238,7 @@ class ProxiedRequest(CallContext):
             with guard("reading a request to the proxy"):
                 self.span.record(self._request())
             with guard("reading a response of the proxy"):
-                response = self._answered(error)
+                response = self._read_response(error)
                 error = error or response.error
         if error is not None:
             with guard("ending the streams of a failed request"):
@@ -293,12 +294,12 @@ class ProxiedRequest(CallContext):
     def _forget(self) -> None:
         """Drop the content: tasks that live longer than the request have it in their context."""
         self.response = ProxyResponse()
-        self._asked = self._error = self._lost = None
+        self._parsed_request = self._error = self._lost = None
         self._body.clear()
         self.redactions.clear()
 
     def _request(self) -> Request:
-        fields = self._asked or self.target.kind.request(self._known())
+        fields = self._parsed_request or self.target.kind.request(self._arguments())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         verdict = _worst(self._verdicts)
@@ -314,7 +315,7 @@ class ProxiedRequest(CallContext):
             user=fields.user or _identity.user(self._identity),
         )
 
-    def _answered(self, error: BaseException | None) -> Response:
+    def _read_response(self, error: BaseException | None) -> Response:
         fields = self.response.read()
         if self.response.has_failed:
             fields.outputs = self._without_secrets(fields.outputs)
@@ -335,7 +336,7 @@ class ProxiedRequest(CallContext):
             return self._error if self._error and str(self._error) else fields
         return self.response.error or self._lost
 
-    def _known(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
         """Return the arguments of the call that the proxy passes on, from its body and path."""
         arguments = self._read_body()
         first = self._scope["path"].strip("/").partition("/")[0]

@@ -36,7 +36,7 @@ class ProxyResponse:
 
     def __init__(self) -> None:
         self._kind: Kind | None = None
-        self._known: Mapping[str, Any] = {}
+        self._arguments: Mapping[str, Any] = {}
         self.status: int | None = None
         self.is_complete = False
         self._headers: dict[bytes, bytes] = {}
@@ -61,7 +61,7 @@ class ProxyResponse:
         self,
         message: Mapping[str, Any],
         kind: Kind,
-        known: Mapping[str, Any],
+        arguments: Mapping[str, Any],
         *,
         is_priced: bool,
     ) -> None:
@@ -71,14 +71,14 @@ class ProxyResponse:
         Args:
             message: The ASGI message: https://asgi.readthedocs.io/en/latest/specs/www.html.
             kind: The kind of call.
-            known: The arguments of the call.
+            arguments: The arguments of the call.
             is_priced: Whether to record its tokens and their cost.
         """
-        self.status, self._kind, self._known = message["status"], kind, known
+        self.status, self._kind, self._arguments = message["status"], kind, arguments
         self._headers = {name.lower(): value for name, value in message.get("headers") or ()}
         self._is_priced = is_priced
         if self._is_stream:
-            self._accumulator = kind.accumulate(known, None if is_priced else _UNPRICED)
+            self._accumulator = kind.accumulate(arguments, None if is_priced else _UNPRICED)
 
     def add(self, message: Mapping[str, Any]) -> None:
         """Read the next part of the body."""
@@ -103,7 +103,7 @@ class ProxyResponse:
             and not self.has_failed
             and isinstance(body := self.body(), dict)
         ):
-            fields = self._kind.parse_response(body, self._known)
+            fields = self._kind.parse_response(body, self._arguments)
         else:
             fields = Response(to_jsonable(self.body()))
         return fields if self._is_priced else Response(bounded(fields.outputs))

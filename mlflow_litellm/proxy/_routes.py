@@ -93,7 +93,7 @@ def target_of(path: str) -> Target | None:
     """
     if _ABOUT_A_CALL.search(path):
         return None
-    target = _known(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
+    target = _model_target(path) or (_PASSED_THROUGH if _is_passed_through(path) else None)
     if target is None and (_MCP_PATHS.match(path) or _MCP_TOOLS.match(path)):
         return MCP_TARGET
     return target
@@ -127,7 +127,7 @@ def target_passed_through(target: Target, body: Mapping[str, Any]) -> Target:
 
 
 @lru_cache(maxsize=1024)
-def _known(path: str) -> Target | None:
+def _model_target(path: str) -> Target | None:
     match = next((target for pattern, target in _TARGETS if pattern.search(path)), None)
     # LiteLLM does not count its queue among the paths for models.
     is_queued = path.startswith("/queue/")

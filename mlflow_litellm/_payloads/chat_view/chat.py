@@ -96,12 +96,12 @@ def _choices(choices: list[Any]) -> list[Any]:
 
 
 def _choice(choice: dict[str, Any]) -> dict[str, Any]:
-    return (
-        within(choice, "message", _answered) if isinstance(choice.get("message"), dict) else choice
-    )
+    if not isinstance(choice.get("message"), dict):
+        return choice
+    return within(choice, "message", _response_message)
 
 
-def _answered(message: dict[str, Any]) -> dict[str, Any]:
+def _response_message(message: dict[str, Any]) -> dict[str, Any]:
     message = _message(message)
     reasoning = message.get("reasoning_content")
     if reasoning and not message.get("reasoning"):
