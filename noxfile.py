@@ -157,7 +157,7 @@ def run_pytest(session: nox.Session, *arguments: str, **options: Any) -> None:
     session.run(pytest(session), "--disable-warnings", *arguments, *session.posargs, **options)
 
 
-@nox.session
+@nox.session(allow_parallel=True, tags=CI)
 def differential(session: nox.Session) -> None:
     """Run programs with tracing off and on, and compare all that they can see."""
     install(session, "mlflow", "tests")

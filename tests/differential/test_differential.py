@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The number of drawn programs, and their seed: a number, for the same programs in each run, or
 # "random".
-DRAWN = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "40"))
+DRAWN = int(os.environ.get("DIFFERENTIAL_PROGRAMS", "200"))
 SEED = os.environ.get("DIFFERENTIAL_SEED", "0")
 if SEED == "random":
     SEED = str(random.getrandbits(32))
