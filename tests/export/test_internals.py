@@ -22,13 +22,6 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("holder", "name"),
     [
-        ("mlflow.tracking.fluent", "_active_experiment_id"),
-        ("mlflow.tracing.provider", "_MLFLOW_TRACE_USER_DESTINATION"),
-        ("mlflow.tracking.fluent", "_get_latest_active_run"),
-        ("mlflow.tracing.utils.otlp", "should_use_otlp_exporter"),
-        ("mlflow.tracing.provider", "_get_trace_exporter"),
-        ("mlflow.tracing.provider", "_get_span_processor"),
-        ("mlflow.tracing.export.mlflow_v3", "TracingClient"),
         ("mlflow.store.tracking.sqlalchemy_store", "SqlAlchemyStore"),
         ("mlflow.tracking._tracking_service.registry", "_building_store_lock"),
     ],

@@ -195,6 +195,7 @@ AT_EVERY_LINE = """
     import asyncio, contextvars, gc, json, os, sys
     from collections import Counter
     import litellm, mlflow
+    from passed_lines import passed_lines
 
     gc.disable()  # Lines that pass as garbage is collected are nobody's.
 
@@ -205,7 +206,7 @@ AT_EVERY_LINE = """
     mlflow.tracing.configure(span_processors=[ended.append])
     loop = asyncio.new_event_loop()
 
-    ROOMS = {"_instrumentation.autolog", "_instrumentation.context", "_instrumentation.stream",
+    ROOMS = {"_instrumentation.context", "_instrumentation.decision", "_instrumentation.stream",
              "_instrumentation.stream_state", "_instrumentation.wrapper", "_tracing.guard",
              "_tracing.span", "_tracing.store.experiment"}
     LEFT = ("wrapper.py", "context.py", "span.py")
@@ -213,32 +214,18 @@ AT_EVERY_LINE = """
     class Interrupt(KeyboardInterrupt):
         pass
 
-    def lines(way, wanted=None):
-        passed = []
+    class Raiser:
+        def __neg__(self):
+            raise Interrupt
 
-        def at_line(frame, event, _):
-            if event == "line":
-                line = frame.f_code.co_filename, frame.f_lineno
-                passed.append(line)
-                if (line, passed.count(line)) == wanted:
-                    raise Interrupt
-            return at_line
+    def is_ours(frame):
+        return frame.f_globals.get("__name__", "").removeprefix("mlflow_litellm.") in ROOMS
 
-        def at_call(frame, *_):
-            if frame.f_globals.get("__name__", "").removeprefix("mlflow_litellm.") not in ROOMS:
-                return None
-            while frame is not None and frame.f_code.co_name != "__del__":
-                frame = frame.f_back
-            return at_line if frame is None else None
-
-        sys.settrace(at_call)
+    def lines(way, at=None):
         try:
-            way()
+            return passed_lines(way, is_ours, at, Raiser())
         except Interrupt:
             return "interrupted"
-        finally:
-            sys.settrace(None)
-        return passed
 
     async def acall():
         return await litellm.acompletion(**CALL)

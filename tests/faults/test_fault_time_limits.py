@@ -371,6 +371,7 @@ AT_EVERY_LINE = """
     import contextvars, ctypes, functools, gc, json, os, signal, sys
     import litellm, mlflow
     from mlflow.entities import LiveSpan
+    from passed_lines import passed_lines
 
     gc.disable()  # Lines that pass as garbage is collected are nobody's.
 
@@ -394,35 +395,16 @@ AT_EVERY_LINE = """
     mlflow.litellm.autolog()
     mlflow.tracing.configure(span_processors=[ended.append])
 
-    def lines(way, wanted=None):
-        passed = []
+    def is_ours(frame):
+        named = frame.f_globals.get("__name__", "").partition(".")[0]
+        # Not the hook of imports: Python's own locks of modules bear no interruption.
+        return named == "mlflow_litellm" and not frame.f_code.co_filename.endswith("_takeover.py")
 
-        def at_line(frame, event, _):
-            if event == "line":
-                line = frame.f_code.co_filename, frame.f_lineno
-                passed.append(line)
-                if (line, passed.count(line)) == wanted:
-                    sys.settrace(None)
-                    -sender
-            return at_line
-
-        def at_call(frame, *_):
-            named = frame.f_globals.get("__name__", "").partition(".")[0]
-            # Not the hook of imports: Python's own locks of modules bear no interruption.
-            if named != "mlflow_litellm" or frame.f_code.co_filename.endswith("_takeover.py"):
-                return None
-            while frame is not None and frame.f_code.co_name != "__del__":
-                frame = frame.f_back
-            return at_line if frame is None else None
-
-        sys.settrace(at_call)
+    def lines(way, at=None):
         try:
-            way()
+            return passed_lines(way, is_ours, at, sender)
         except Exception as error:
-            return error if fired else passed
-        finally:
-            sys.settrace(None)
-        return passed
+            return error
 
     def interrupted(way, at):
         # Python may look for signals only after a call that failed.
@@ -445,7 +427,9 @@ AT_EVERY_LINE = """
     WAYS = {
         "sync": lambda: litellm.completion(**CALL),
         "stream": lambda: list(litellm.completion(**CALL, stream=True)),
-        "failure": lambda: litellm.completion(**{**CALL, "mock_response": FAILURE()}),
+        "failure": lambda: outcome(
+            lambda: litellm.completion(**{**CALL, "mock_response": FAILURE()})
+        ),
         "router": lambda: ROUTER.completion(model="m", messages=MESSAGES),
     }
     LEFT = ("wrapper.py", "context.py", "span.py", "stream.py")
@@ -463,7 +447,7 @@ AT_EVERY_LINE = """
                 by_others = fired == ["litellm"] or dropped
                 current = context.run(mlflow.get_current_active_span)
                 del fired[:], ended[:]
-                context.run(outcome, way)
+                context.run(way)
                 is_through = isinstance(told, TimeLimit) or by_others
                 following = len({span.span_id for span in ended})
                 if not is_through or current or following != SPANS.get(name, 1):
