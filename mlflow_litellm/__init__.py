@@ -12,15 +12,20 @@ if TYPE_CHECKING:
 
 __all__ = ["Health", "__version__", "autolog", "health"]
 
-_takeover.install()
+
+def _load_autolog() -> Any:
+    from mlflow_litellm._instrumentation.autolog import autolog
+
+    return autolog
+
+
+_takeover.install(_load_autolog)
 
 
 def __getattr__(name: str) -> Any:
     # Lazy: MLflow loads this package while MLflow itself is only half imported.
     if name == "autolog":
-        from mlflow_litellm._instrumentation.autolog import autolog
-
-        return autolog
+        return _load_autolog()
     if name in {"Health", "health"}:
         from mlflow_litellm._tracing import health as health_module
 

@@ -150,7 +150,7 @@ class Patch:
         self.name = name
         self._served = served
         self._wrapper = wrapper
-        self._is_on = is_enabled
+        self._is_enabled = is_enabled
         self.original: Any = None
         self.patched: Any = None
         self._installed = False
@@ -158,15 +158,15 @@ class Patch:
     @property
     def full_name(self) -> str:
         """The dotted name, such as ``litellm.completion``."""
-        return ".".join(filter(None, (*self._place, self.name)))
+        return ".".join(filter(None, (*self._path, self.name)))
 
     @property
     def package(self) -> str:
         """The top-level package of the holder."""
-        return _package(self._place[0])
+        return _package(self._path[0])
 
     @property
-    def _place(self) -> tuple[str, str]:
+    def _path(self) -> tuple[str, str]:
         if isinstance(self.holder, ModuleType):
             return self.holder.__name__, ""
         return self.holder.__module__, self.holder.__qualname__
@@ -205,12 +205,12 @@ class Patch:
     def _wrap(self, current: Any) -> Any:
         if isinstance(current, staticmethod):
             name = f"{self.holder.__module__}:{self.holder.__qualname__}.{self.name}"
-            wrapped = PatchedFunction(name, current.__func__, self._wrapper, self._is_on)
+            wrapped = PatchedFunction(name, current.__func__, self._wrapper, self._is_enabled)
             return staticmethod(wrapped)
         if not isinstance(self.holder, ModuleType):
-            return _patched_method(current, self._wrapper, self._is_on)
+            return _patched_method(current, self._wrapper, self._is_enabled)
         name = f"{self.holder.__name__}:{self.name}"
-        return PatchedFunction(name, current, self._wrapper, self._is_on)
+        return PatchedFunction(name, current, self._wrapper, self._is_enabled)
 
     def revert(self) -> None:
         """

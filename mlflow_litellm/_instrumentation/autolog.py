@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
-from mlflow_litellm._instrumentation import builtin_callback, router, shutdown, threads
+from mlflow_litellm._instrumentation import router, shutdown, threads
+from mlflow_litellm._instrumentation.builtin_callback import removed_callbacks
 from mlflow_litellm._instrumentation.decision import should_trace, tracing
 from mlflow_litellm._instrumentation.guardrails import GUARDRAIL_WRAPPERS
 from mlflow_litellm._instrumentation.late_targets import late_patches
@@ -261,7 +262,7 @@ def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool 
 def _enable(litellm: ModuleType) -> None:
     _patches.apply(litellm)
     stats.watch()
-    builtin_callback.take_out(litellm)
+    removed_callbacks.remove(litellm)
     ids.isolate()
     notebook.attach()
     # Before the filter that keeps MLflow from logging: no filter after that one is called.
@@ -282,7 +283,7 @@ def _disable() -> None:
     interruptions.detach()
     losses.detach()
     if _patches.litellm is not None:
-        builtin_callback.put_back(_patches.litellm)
+        removed_callbacks.restore(_patches.litellm)
     _builtin.restore()
 
 

@@ -23,31 +23,46 @@ LISTS = (
     "_async_failure_callback",
 )
 
-_lock = threading.Lock()
-_taken: list[tuple[str, int, Any]] = []
+
+class RemovedCallbacks:
+    """
+    The callbacks of MLflow that were removed from LiteLLM's lists.
+
+    The process has one instance. Each call may remove a callback. A lock guards the changes.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._removed: list[tuple[str, int, Any]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._removed)
+
+    def remove(self, litellm: ModuleType) -> None:
+        """Remove MLflow's callback from LiteLLM's lists. Is idempotent. Takes 1 us."""
+        for name in LISTS:
+            callbacks: list[Any] | None = getattr(litellm, name, None)
+            if callbacks and any(map(is_mlflow, callbacks)):
+                self._remove(name, callbacks)
+
+    def restore(self, litellm: ModuleType) -> None:
+        """Put the removed callbacks back at their positions. Is idempotent."""
+        with self._lock:
+            while self._removed:
+                name, position, callback = self._removed.pop()
+                callbacks = getattr(litellm, name, None)
+                if isinstance(callbacks, list) and callback not in callbacks:
+                    callbacks.insert(position, callback)
+
+    def _remove(self, name: str, callbacks: list[Any]) -> None:
+        with self._lock:
+            positions = [position for position, item in enumerate(callbacks) if is_mlflow(item)]
+            # In place, last one first: LiteLLM and the user may hold the list itself.
+            for position in reversed(positions):
+                self._removed.append((name, position, callbacks.pop(position)))
 
 
-def take_out(litellm: ModuleType) -> None:
-    """Remove MLflow's callback from LiteLLM's lists. Is idempotent, thread-safe, and takes 1 us."""
-    for name in LISTS:
-        callbacks: list[Any] | None = getattr(litellm, name, None)
-        if callbacks and any(map(is_mlflow, callbacks)):
-            _take_out_of(name, callbacks)
-
-
-def are_taken_out() -> bool:
-    """Return whether a callback has been removed from the lists."""
-    return bool(_taken)
-
-
-def put_back(litellm: ModuleType) -> None:
-    """Put the removed callbacks back at their positions. Is idempotent and thread-safe."""
-    with _lock:
-        while _taken:
-            name, position, callback = _taken.pop()
-            callbacks = getattr(litellm, name, None)
-            if isinstance(callbacks, list) and callback not in callbacks:
-                callbacks.insert(position, callback)
+removed_callbacks = RemovedCallbacks()
 
 
 def is_mlflow(callback: Any) -> bool:
@@ -55,10 +70,3 @@ def is_mlflow(callback: Any) -> bool:
     if isinstance(callback, str):
         return callback == "mlflow"
     return type(callback).__module__ == "litellm.integrations.mlflow"
-
-
-def _take_out_of(name: str, callbacks: list[Any]) -> None:
-    with _lock:
-        positions = [position for position, item in enumerate(callbacks) if is_mlflow(item)]
-        # In place, last one first: LiteLLM and the user may hold the list itself.
-        _taken.extend((name, position, callbacks.pop(position)) for position in reversed(positions))

@@ -20,6 +20,7 @@ from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._common.patching import holder_of
 from mlflow_litellm._instrumentation.callers import LIBRARIES_OF_LITELLM, litellm_caller
 from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._tracing.guard import guard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,7 +149,35 @@ class CallContext:
         # The response of a helper, such as a judge, is not the response of this call.
         self.usage_is_below |= any(result is each for each in results)
 
-    def release(self) -> None:
+    def close(
+        self,
+        response: Response | None,
+        error: BaseException | None = None,
+        redact: Callable[[str], str] = str,
+        finish: Callable[[Response | None], None] | None = None,
+    ) -> None:
+        """
+        End the call and its span.
+
+        Args:
+            response: The response, if any.
+            error: The exception that the call raised, if any.
+            redact: Redacts the secrets in a text of the exception.
+            finish: Ends the span of a call without an error; None for `CallSpan.finish`.
+        """
+        self.is_open = False
+        if response is not None:
+            with guard("recording inner calls"):
+                _record_inner_calls(response, self)
+        if error is not None:
+            self.span.fail(error, response, redact, self.cause_of(error))
+        elif finish is not None:
+            finish(response)
+        else:
+            self.span.finish(response)
+        self._release()
+
+    def _release(self) -> None:
         """
         Drop the arguments of inner calls, after the span has ended.
 
@@ -231,10 +260,10 @@ def _reset(token: Token[CallContext | None]) -> None:
 
 
 # Streams read and set the variable directly: a function call takes longer than that.
-current: ContextVar[CallContext | None] = ContextVar("mlflow_litellm_enclosing", default=None)
+current: ContextVar[CallContext | None] = ContextVar("mlflow_litellm_call", default=None)
 
 
-def leave(call: CallContext, before: CallContext | None) -> None:
+def restore(call: CallContext, before: CallContext | None) -> None:
     """Make `before` the current call again, after a chunk of the stream of `call` was read."""
     # The garbage collector may close a stream in another context than the one it was entered in.
     if current.get() is call:
@@ -343,7 +372,7 @@ def is_custom_stream(stream: Any, arguments: Mapping[str, Any]) -> bool:
     return any(handler["provider"] in providers for handler in handlers)
 
 
-def record_inner_calls(response: Response, call: CallContext) -> None:
+def _record_inner_calls(response: Response, call: CallContext) -> None:
     """
     Record the number of inner calls, and remove tokens and cost if the inner calls have them.
 

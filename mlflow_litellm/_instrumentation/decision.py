@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from mlflow_litellm._instrumentation import builtin_callback
+from mlflow_litellm._instrumentation.builtin_callback import removed_callbacks
 from mlflow_litellm._instrumentation.callers import is_mlflows_own
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.health import Reason, counts
@@ -38,7 +38,7 @@ def should_trace() -> bool:
         counts.add_not_traced(Reason.OFF)
         return False
     with guard("taking MLflow's callback out of LiteLLM's lists"):
-        builtin_callback.take_out(sys.modules["litellm"])
+        removed_callbacks.remove(sys.modules["litellm"])
     if is_mlflows_own():
         counts.add_not_traced(Reason.BY_MLFLOW)
         return False

@@ -79,7 +79,7 @@ def router_patches(litellm: ModuleType, targets: Sequence[tuple[Target, Patch]])
     if patches := _taking_a_function(litellm, functions):
         return patches
     listed = {target.name for target, _ in targets}
-    served = {name: _route(target) for target, _ in functions for name in _names(target)}
+    served = {name: _composite(target) for target, _ in functions for name in _names(target)}
     patches = [
         _patch(litellm, name, target)
         for name, target in served.items()
@@ -133,15 +133,17 @@ def _names(target: Target) -> Iterable[str]:
 def _taking_a_function(
     litellm: ModuleType, functions: Sequence[tuple[Target, Patch]]
 ) -> list[Patch]:
-    def route(wrapped: Any, router: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+    def call_composite(wrapped: Any, router: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         function = kwargs.get("original_function", "")
         for target, patch in functions:
             if function is patch.original or function is patch.patched:
                 patched = {**kwargs, "original_function": patch.patched}
-                return wrapper_for(_route(target), wrapped)(wrapped, router, args, patched)
+                return wrapper_for(_composite(target), wrapped)(wrapped, router, args, patched)
         return wrapped(*args, **kwargs)
 
-    return _existing(Patch(*holder_of(litellm, name), route, should_trace) for name in METHODS)
+    return _existing(
+        Patch(*holder_of(litellm, name), call_composite, should_trace) for name in METHODS
+    )
 
 
 def _looking_up_a_function(litellm: ModuleType, functions: Sequence[tuple[Target, Patch]]) -> Patch:
@@ -153,6 +155,6 @@ def _looking_up_a_function(litellm: ModuleType, functions: Sequence[tuple[Target
     return Patch(*holder_of(litellm, LOOKUP), invoke, should_trace)
 
 
-def _route(target: Target) -> Target:
+def _composite(target: Target) -> Target:
     name = target.name.removeprefix("google_genai.")
     return replace(target, name=f"{PREFIX}{name}", span_type=SpanType.CHAIN, is_composite=True)

@@ -17,6 +17,7 @@ from mlflow_litellm._instrumentation.stream_state import open_streams
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from mlflow_litellm._instrumentation.context import CallContext
     from mlflow_litellm._instrumentation.stream_state import StreamRecord
 
 
@@ -25,17 +26,20 @@ def is_stream(result: Any) -> bool:
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
-def traced_stream(stream: Any, record: StreamRecord, *, is_custom: bool = False) -> Any:
+def traced_stream(
+    stream: Any, call: CallContext, record: StreamRecord, *, is_custom: bool = False
+) -> Any:
     """
     Return a proxy of `stream` that records what is read and ends the span once.
 
     Args:
         stream: The stream as LiteLLM made it.
+        call: The call that opened the stream.
         record: The record of the stream.
         is_custom: Whether the stream runs the user's code, which may read the current span.
     """
-    record.context.is_streaming = not is_custom
-    proxy = _class_for(type(stream))(stream, record, is_custom=is_custom)
+    call.is_streaming = not is_custom
+    proxy = _class_for(type(stream))(stream, call, record, is_custom=is_custom)
     open_streams.add(record)
     return proxy
 
@@ -52,6 +56,7 @@ class _Stream:
 
     __slots__ = (
         "__weakref__",
+        "_self_call",
         "_self_is_custom",
         "_self_read_before",
         "_self_record",
@@ -60,16 +65,24 @@ class _Stream:
     )
 
     _self_stream: Any
+    _self_call: CallContext
     _self_record: StreamRecord
     _self_is_custom: bool
     _self_source: Any
     _self_read_before: int
 
     def __init__(
-        self, stream: Any, record: StreamRecord, *, is_custom: bool, source: Any = None
+        self,
+        stream: Any,
+        call: CallContext,
+        record: StreamRecord,
+        *,
+        is_custom: bool,
+        source: Any = None,
     ) -> None:
         own = object.__setattr__
         own(self, "_self_stream", stream)
+        own(self, "_self_call", call)
         own(self, "_self_record", record)
         own(self, "_self_is_custom", is_custom)
         own(self, "_self_source", source)
@@ -140,7 +153,13 @@ def _loop(self: _Stream, begin: Callable[[Any], Any]) -> Any:
     # Not the stream itself: for some streams of LiteLLM, iter() returns another object.
     iterator = begin(self._self_stream)
     new = _class_for(type(iterator))
-    return new(iterator, self._self_record, is_custom=self._self_is_custom, source=self)
+    return new(
+        iterator,
+        self._self_call,
+        self._self_record,
+        is_custom=self._self_is_custom,
+        source=self,
+    )
 
 
 def _iter(self: _Stream) -> Any:
@@ -153,7 +172,7 @@ def _aiter(self: _Stream) -> Any:
 
 def _next(self: _Stream) -> Any:
     record = self._self_record
-    call = record.context
+    call = self._self_call
     # Calls that the stream makes while it is read are children of its call.
     before = context.current.get()
     try:
@@ -165,23 +184,23 @@ def _next(self: _Stream) -> Any:
             else:
                 chunk = self._self_stream.__next__()
         except StopIteration:
-            context.leave(call, before)
+            context.restore(call, before)
             record.finish()
             raise
-        context.leave(call, before)
+        context.restore(call, before)
         record.add(chunk)
         return chunk
     except StopIteration:
         raise
     except BaseException as error:
-        context.leave(call, before)
+        context.restore(call, before)
         record.fail(error)
         raise
 
 
 async def _anext(self: _Stream) -> Any:
     record = self._self_record
-    call = record.context
+    call = self._self_call
     before = context.current.get()
     try:
         context.current.set(call)
@@ -193,16 +212,16 @@ async def _anext(self: _Stream) -> Any:
             else:
                 chunk = await self._self_stream.__anext__()
         except StopAsyncIteration:
-            context.leave(call, before)
+            context.restore(call, before)
             record.finish()
             raise
-        context.leave(call, before)
+        context.restore(call, before)
         record.add(chunk)
         return chunk
     except StopAsyncIteration:
         raise
     except BaseException as error:
-        context.leave(call, before)
+        context.restore(call, before)
         record.fail(error)
         raise
 

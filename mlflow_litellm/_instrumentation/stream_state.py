@@ -11,37 +11,70 @@ import time
 import weakref
 from _thread import get_ident, start_new_thread
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mlflow
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import let_through
-from mlflow_litellm._instrumentation import context
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.health import counts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from mlflow_litellm._instrumentation.context import CallContext
+    from mlflow_litellm._payloads.base import Response
     from mlflow_litellm._payloads.kind import Accumulator
+    from mlflow_litellm._tracing.span import CallSpan
+
+
+class StreamedCall(Protocol):
+    """
+    The call that opened a stream, as far as the stream needs it.
+
+    Attributes:
+        span: The span of the call, which ends with the stream.
+        is_open: Whether the call has not ended yet.
+    """
+
+    span: CallSpan
+    is_open: bool
+
+    @property
+    def outer(self) -> StreamedCall | None:
+        """The call that the call is made for, or None."""
+
+    def is_below(self, other: Any) -> bool:
+        """Return whether the call was made for another."""
+
+    def add_lost_stream(self, error: BaseException) -> None:
+        """Record that the stream of an inner call broke."""
+
+    def close(
+        self,
+        response: Response | None,
+        error: BaseException | None,
+        redact: Callable[[str], str],
+        finish: Callable[[Response | None], None] | None,
+    ) -> None:
+        """End the call and its span."""
 
 
 class StreamRecord:
     """
-    The chunks that a stream has delivered, and the span that ends with the stream.
+    The chunks that a stream has delivered, and the call that ends with the stream.
 
     The record does not hold the stream, so the code that ends the span does not keep the stream
     alive. One reader at a time adds chunks; ending is thread-safe, and only the first end counts.
 
     Args:
-        call_context: The call that opened the stream. Its span ends with the stream.
+        call: The call that opened the stream.
         accumulator: Merges the chunks.
         redact: Redacts the secrets in a text of an exception.
 
     Attributes:
-        context: The call that opened the stream.
+        call: The call that opened the stream.
         chunks: The number of chunks that have been read.
         is_left: Whether a loop over the stream was left before its end.
     """
@@ -58,16 +91,16 @@ class StreamRecord:
         "_process",
         "_redact",
         "_span",
+        "call",
         "chunks",
-        "context",
         "is_left",
     )
 
     def __init__(
-        self, call_context: CallContext, accumulator: Accumulator, redact: Callable[[str], str]
+        self, call: StreamedCall, accumulator: Accumulator, redact: Callable[[str], str]
     ) -> None:
-        self.context = call_context
-        self._span = call_context.span
+        self.call = call
+        self._span = call.span
         self._accumulator = accumulator
         self._redact = redact
         self._first_chunk_at: float | None = None
@@ -121,9 +154,9 @@ class StreamRecord:
     def leave(self) -> bool:
         """Record that a loop over the stream was left; return whether it may be read on."""
         self.is_left = not self._ended
-        caller = self.context.outer
+        outer = self.call.outer
         # LiteLLM or a custom provider reads an inner stream only until the outer call has ended.
-        return caller is None or caller.is_open
+        return outer is None or outer.is_open
 
     def abandon_if_left(self, idle_s: float = 0.0) -> None:
         """End the span if a loop was left, and nothing has been read for some seconds since."""
@@ -147,7 +180,7 @@ class StreamRecord:
     def _end_once(self, how: str, error: BaseException | None) -> None:
         self._ended = True
         open_streams.discard(self)
-        self.context.is_open = False
+        self.call.is_open = False
         if not self.is_of_this_process:
             # The parent process ends the span, and has the threads that export it.
             return
@@ -160,17 +193,12 @@ class StreamRecord:
         with guard("merging a stream"):
             response = self._accumulator.response()
             response.attributes.update(self._attributes(how))
-            context.record_inner_calls(response, self.context)
-        if error is not None:
-            if self.context.outer is not None:
-                self.context.outer.add_lost_stream(error)
-            self._span.fail(error, response, self._redact, self.context.cause_of(error))
-        elif how == "abandoned":
-            self._span.abandon(response, self.chunks, self._last_chunk_at if self.is_left else None)
-        else:
-            self._span.finish(response)
-        open_streams.abandon_left(below=self.context)
-        self.context.release()
+        if error is not None and self.call.outer is not None:
+            self.call.outer.add_lost_stream(error)
+        left_at = self._last_chunk_at if self.is_left else None
+        abandon = partial(self._span.abandon, chunks=self.chunks, at=left_at)
+        self.call.close(response, error, self._redact, abandon if how == "abandoned" else None)
+        open_streams.abandon_left(below=self.call)
 
     def _attributes(self, how: str) -> dict[str, Any]:
         attributes: dict[str, Any] = {names.STREAM_END: how, names.STREAM_CHUNKS: self.chunks}
@@ -245,7 +273,7 @@ class OpenStreams:
             with contextlib.suppress(RuntimeError):
                 start_new_thread(self._end_dropped, ())
 
-    def abandon_left(self, *, idle_s: float = 0.0, below: CallContext | None = None) -> None:
+    def abandon_left(self, *, idle_s: float = 0.0, below: StreamedCall | None = None) -> None:
         """
         End the spans of streams that loops have left, and that nobody reads on.
 
@@ -256,10 +284,10 @@ class OpenStreams:
         if not self._left:
             return
         for record in _members(self._left):
-            if below is None or record.context.outer is below:
+            if below is None or record.call.outer is below:
                 record.abandon_if_left(idle_s)
 
-    def abandon_below(self, call: CallContext) -> None:
+    def abandon_below(self, call: StreamedCall) -> None:
         """
         End the spans of the streams that were opened for a call and that nobody reads any more.
 
@@ -267,7 +295,7 @@ class OpenStreams:
         never.
         """
         for record in self:
-            if record.context.is_below(call):
+            if record.call.is_below(call):
                 record.abandon()
 
     def end_all(self) -> None:

@@ -15,8 +15,7 @@ from mlflow_litellm._common.interruptions import release_locks
 from mlflow_litellm._instrumentation import context, propagation
 from mlflow_litellm._instrumentation.stream import is_stream, traced_stream
 from mlflow_litellm._instrumentation.stream_state import LEFT_FOR_S, StreamRecord, open_streams
-from mlflow_litellm._payloads.redaction import redacted
-from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.secret_values import Redaction
 from mlflow_litellm._payloads.tools import has_mcp
 from mlflow_litellm._tracing import privacy
 from mlflow_litellm._tracing.guard import guard
@@ -238,17 +237,9 @@ class Call:
         self._end(response, error)
 
     def _end(self, response: Response | None, error: BaseException | None = None) -> None:
-        self.context.is_open = False
-        if response is not None:
-            error = error or response.error
-            with guard("recording inner calls"):
-                context.record_inner_calls(response, self.context)
-        if error is None:
-            self.span.finish(response)
-        else:
-            cause = self.context.cause_of(error)
-            self.span.fail(error, response, self._redaction(self._arguments), cause)
-        self.context.release()
+        error = error or (response.error if response is not None else None)
+        redact = self._redaction(self._arguments) if error is not None else str
+        self.context.close(response, error, redact)
 
     def _redaction(self, arguments: Mapping[str, Any]) -> Redaction:
         allowed = self._target.kind.recorded
@@ -264,7 +255,8 @@ class Call:
         if accumulator is None:
             return None
         record = StreamRecord(self.context, accumulator, self._redaction(kept))
-        return traced_stream(stream, record, is_custom=context.is_custom_stream(stream, kept))
+        is_custom = context.is_custom_stream(stream, kept)
+        return traced_stream(stream, self.context, record, is_custom=is_custom)
 
     def _coroutine(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Trace a coroutine that a sync call returned, as calls with MCP tools do."""
@@ -285,27 +277,6 @@ class Call:
         except BaseException as error:
             self.fail(error)
             raise
-
-
-class Redaction:
-    """Redact the secrets of a call and of its inner calls in the texts of an exception."""
-
-    def __init__(
-        self, arguments: Mapping[str, Any], allowed: frozenset[str], below: list[Redaction]
-    ) -> None:
-        self._arguments = arguments
-        self._shown = allowed
-        self._below = below
-        self._secrets: frozenset[str] | None = None
-
-    def __call__(self, text: str) -> str:
-        return redacted(text, sorted(self.known(), key=len, reverse=True))
-
-    def known(self) -> frozenset[str]:
-        """Return the secrets as one set: thousands of calls of a batch may have the same ones."""
-        if self._secrets is None:
-            self._secrets = frozenset(secrets(self._arguments, self._shown))
-        return self._secrets.union(*(redaction.known() for redaction in self._below))
 
 
 def _named_as(function: Any, coroutine: Any) -> Any:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+# LiteLLM's provider name for a stream from its cache.
+CACHED = "cached_response"
+
 
 @dataclass(slots=True)
 class Request:

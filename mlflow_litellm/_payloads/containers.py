@@ -16,8 +16,6 @@ from collections.abc import Set as AbstractSet
 from itertools import islice
 from typing import Any
 
-from mlflow_litellm._common.interruptions import errors_ignored
-
 _TEXTS = (str, bytes, bytearray, memoryview, UserString)
 _LISTS = (AbstractSet, Sequence, ValuesView)
 # A container may report a wrong size, or never end.
@@ -52,11 +50,9 @@ def listed(value: Any) -> list[Any]:
     return first if size <= _MOST else [*first, f"<{size - _MOST} more>"]
 
 
-def items(value: Any) -> list[Any] | None:
-    """Return the items of a container; None if it cannot be read again, or raises."""
-    with errors_ignored():
-        return listed(value) if is_listed(value) else None
-    return None
+def dicts(items: Any) -> list[dict[str, Any]]:
+    """Return the dicts of a list; an empty list for any other value."""
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def entries(value: Mapping[Any, Any]) -> dict[Any, Any]:

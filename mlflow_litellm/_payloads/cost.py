@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.hidden_params import number
+from mlflow_litellm._payloads.serialize import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

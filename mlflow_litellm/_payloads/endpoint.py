@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.hidden_params import CACHED
-from mlflow_litellm._payloads.urls import endpoint
+from mlflow_litellm._payloads.base import CACHED
+from mlflow_litellm._payloads.secrets import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

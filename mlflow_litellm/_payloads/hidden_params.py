@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from mlflow_litellm._common import attributes as names
-from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.base import CACHED
+from mlflow_litellm._payloads.serialize import number, to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-# LiteLLM's provider name for a stream from its cache.
-CACHED = "cached_response"
 
 # The response headers of each span attribute. An allowlist: other headers hold cookies.
 # LiteLLM keeps OpenAI's header names, and adds this prefix to every provider's.
@@ -88,11 +86,6 @@ def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> di
     if type(code := getattr(error, "status_code", None)) is int:
         fields[names.ERROR_CODE] = code
     return fields
-
-
-def number(value: Any) -> float | None:
-    """Return an int or a float as it is, and None for any other value, also for a bool."""
-    return value if type(value) in (int, float) else None
 
 
 def _count(headers: Any, name: str) -> int | None:

@@ -14,8 +14,8 @@ import re
 from typing import Any
 
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.redaction import without_parameters
-from mlflow_litellm._payloads.secrets import strip_credentials
+from mlflow_litellm._payloads.containers import dicts
+from mlflow_litellm._payloads.secrets import strip_credentials, without_parameters
 
 _TEXT_PARTS = frozenset({
     "input_text", "output_text", "redacted_thinking", "refusal", "text", "thinking", "tool_use",
@@ -66,11 +66,6 @@ def redact_media(messages: list[Any]) -> list[Any]:
 def redact_data(value: Any) -> Any:
     """Return any JSON types with their media as in `redact_media`."""
     return _redact(value, ())
-
-
-def dicts(items: Any) -> list[dict[str, Any]]:
-    """Return the dicts of a list; an empty list for any other value."""
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def _is_media(content: Any) -> bool:

@@ -17,11 +17,10 @@ from uuid import UUID
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._common.interruptions import errors_ignored
-from mlflow_litellm._payloads.containers import entries, items
+from mlflow_litellm._payloads.containers import entries
 from mlflow_litellm._payloads.message_logging import is_excluded
-from mlflow_litellm._payloads.redaction import redacted
-from mlflow_litellm._payloads.secrets import redact_named_secrets
-from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.secrets import redact_named_secrets, redacted
+from mlflow_litellm._payloads.serialize import items, to_jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

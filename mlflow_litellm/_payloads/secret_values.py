@@ -13,9 +13,16 @@ from urllib.parse import parse_qsl, unquote
 
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.containers import entries, is_listed, listed
-from mlflow_litellm._payloads.redaction import KEY, PLAIN_WORDS
-from mlflow_litellm._payloads.secrets import ADDRESS, URL, WHOLE_URL, is_secret_name
-from mlflow_litellm._payloads.urls import split_url
+from mlflow_litellm._payloads.secrets import (
+    ADDRESS,
+    KEY,
+    PLAIN_WORDS,
+    URL,
+    WHOLE_URL,
+    is_secret_name,
+    redacted,
+    split_url,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +55,34 @@ _PIECES = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 _MOST_NESTED = 4
 _ANY_PIECES = re.compile(r"[^\w.~%+*-]+")
 _ENCODED_AGAIN = re.compile(r"%(?:25)+")
+
+
+class Redaction:
+    """
+    Redact the secrets of a call and of its inner calls in the texts of an exception.
+
+    Args:
+        arguments: The call's arguments by name.
+        allowed: The names of the arguments that are recorded.
+        inner: The redactions of the inner calls; inner calls are added to this list later.
+    """
+
+    def __init__(
+        self, arguments: Mapping[str, Any], allowed: frozenset[str], inner: list[Redaction]
+    ) -> None:
+        self._arguments = arguments
+        self._allowed = allowed
+        self._inner = inner
+        self._secrets: frozenset[str] | None = None
+
+    def __call__(self, text: str) -> str:
+        return redacted(text, sorted(self.secrets(), key=len, reverse=True))
+
+    def secrets(self) -> frozenset[str]:
+        """Return the secrets as one set: thousands of calls of a batch may have the same ones."""
+        if self._secrets is None:
+            self._secrets = frozenset(secrets(self._arguments, self._allowed))
+        return self._secrets.union(*(redaction.secrets() for redaction in self._inner))
 
 
 def secrets(arguments: Mapping[str, Any], allowed: frozenset[str]) -> list[str]:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._common.interruptions import errors_ignored, let_through
 from mlflow_litellm._payloads.containers import entries, from_numpy, is_listed, listed
 
 _PRINTABLE = (date, datetime, time, Decimal, UUID, PurePath, UserString)
@@ -40,6 +40,18 @@ def to_jsonable(value: Any) -> Any:
     - A lone surrogate, which no store takes, becomes ``?``.
     """
     return _to_jsonable(value, _Path())
+
+
+def items(value: Any) -> list[Any] | None:
+    """Return the items of a container; None if it cannot be read again, or raises."""
+    with errors_ignored():
+        return listed(value) if is_listed(value) else None
+    return None
+
+
+def number(value: Any) -> float | None:
+    """Return an int or a float as it is, and None for any other value, also for a bool."""
+    return value if type(value) in (int, float) else None
 
 
 class _Path(set[int]):

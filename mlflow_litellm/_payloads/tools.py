@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from mlflow_litellm._payloads.containers import items
-from mlflow_litellm._payloads.media import dicts
+from mlflow_litellm._payloads.containers import dicts
+from mlflow_litellm._payloads.serialize import items
 
 _SCHEMAS = ("parameters", "input_schema", "parametersJsonSchema", "parameters_json_schema")
 _DECLARATIONS = ("functionDeclarations", "function_declarations")

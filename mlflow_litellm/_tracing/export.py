@@ -79,7 +79,7 @@ def export_patches() -> list[Patch]:
 def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
     arguments = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
     # If this fails, MLflow sends the spans with the trace.
-    arguments["location"] = experiment.known_id(arguments["location"])
+    arguments["location"] = experiment.wait_for_id(arguments["location"])
     with export_lock:
         result = wrapped(**arguments)
     with guard("counting spans that were sent"):
@@ -91,7 +91,7 @@ def _start_trace(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> An
     trace = kwargs["trace_info"] if "trace_info" in kwargs else args[0]
     stored = None
     try:
-        experiment.complete(trace)
+        experiment.set_id(trace)
         with export_lock:
             stored = wrapped(*args, **kwargs)
     finally:

@@ -41,10 +41,12 @@ _FRESH: dict[type, Any] = {
 def attach() -> None:
     """Let each child that is forked from now on trace. Only the first call does something."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=_pause, after_in_parent=_go_on, after_in_child=_begin_anew)
+        os.register_at_fork(
+            before=_before, after_in_parent=_after_in_parent, after_in_child=_after_in_child
+        )
 
 
-def _pause() -> None:
+def _before() -> None:
     with guard("preparing a fork"):
         opening.hold()
         # No wait for a tracking server: parent and child share no state with it.
@@ -52,13 +54,13 @@ def _pause() -> None:
             export_lock.close()
 
 
-def _go_on() -> None:
+def _after_in_parent() -> None:
     with guard("going on after a fork"):
-        opening.go_on()
+        opening.release()
         export_lock.open()
 
 
-def _begin_anew() -> None:
+def _after_in_child() -> None:
     export_lock.reset_after_fork()
     with guard("resetting locks in a forked process"):
         _reset_locks()
@@ -91,7 +93,7 @@ def _reset_locks_of(holder: Any) -> None:
 
 def _reset_export() -> None:
     for processor in mlflow_compat.span_processors():
-        mlflow_compat.forget_other_threads(processor)
+        mlflow_compat.reset_ending_spans(processor)
     for exporter in mlflow_compat.trace_exporters():
         if queue := mlflow_compat.export_queue(exporter):
             # As MLflow made it: empty, and without threads until the first entry.

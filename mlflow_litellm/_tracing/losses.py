@@ -18,8 +18,13 @@ from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.health import Reason, counts
+from mlflow_litellm._tracing.store.errors import (
+    ANOTHER_STORE,
+    StoreUnavailableError,
+    explain,
+    store_uri,
+)
 from mlflow_litellm._tracing.store.first_span import WorkspaceSilentError
-from mlflow_litellm._tracing.store.opening import ELSEWHERE, StoreUnavailableError
 
 _FAILED_TO_START = logging.getLogger("mlflow.tracing.fluent")
 _FAILED_TO_SEND = logging.getLogger("mlflow.tracing.export.mlflow_v3")
@@ -123,13 +128,11 @@ def _warn(error: BaseException | None) -> None:
 
 
 def _explain(error: BaseException | None) -> tuple[str, str]:
-    from mlflow_litellm._tracing.store import errors
-
     if isinstance(error, WorkspaceSilentError):
         return str(error), "check that workspace; calls are traced once it has answered"
     if isinstance(error, (ImportError, MlflowException)):
         with errors_ignored():
-            problem = errors.explain(errors.store_uri(), error, ELSEWHERE)
+            problem = explain(store_uri(), error, ANOTHER_STORE)
             return problem.what, problem.remedy
     cause = "" if error is None else f" ({type(error).__name__}: {error})"
     remedy = "set the logger 'mlflow_litellm' to DEBUG to see the cause, and fix it"

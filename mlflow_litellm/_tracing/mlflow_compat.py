@@ -384,7 +384,7 @@ def trace_exporters() -> list[Any]:
     return exporters if current is None or current in exporters else [*exporters, current]
 
 
-def forget_other_threads(processor: Any) -> None:
+def reset_ending_spans(processor: Any) -> None:
     """Keep a flush from waiting for spans that other threads were ending at the fork."""
     if hasattr(processor, "_pending_on_end_count"):
         processor._pending_on_end_count = 0  # noqa: SLF001 - There is no public way.

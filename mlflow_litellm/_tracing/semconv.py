@@ -200,10 +200,10 @@ def convention_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any
     converted["gen_ai.output.type"] = _output_type(name, request)
     if _operation(name, fields) == "retrieval":
         converted["gen_ai.retrieval.query.text"] = request.get("query")
-    return {key: value for key, value in converted.items() if _fits(value)}
+    return {key: value for key, value in converted.items() if _is_valid(value)}
 
 
-def _fits(value: Any) -> bool:
+def _is_valid(value: Any) -> bool:
     """Return whether OpenTelemetry allows a value as an attribute, and it is not empty."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) for item in value)
@@ -253,12 +253,12 @@ def _response(fields: Mapping[str, Any]) -> dict[str, Any]:
         "gen_ai.request.stream": True if names.STREAM_CHUNKS in fields else None,
         "gen_ai.response.finish_reasons": reasons,
         "gen_ai.response.id": response.get("id") or response.get("responseId"),
-        "gen_ai.response.model": _answered_model(fields),
+        "gen_ai.response.model": _response_model(fields),
         "gen_ai.response.time_to_first_chunk": first and first / 1000,
     }
 
 
-def _answered_model(fields: Mapping[str, Any]) -> str | None:
+def _response_model(fields: Mapping[str, Any]) -> str | None:
     """Return the model of the response; None if the span has only the requested model."""
     model = fields.get(names.LLM_MODEL)
     is_confirmed = bool(fields.get(names.CHAT_USAGE)) and model == _requested_model(fields)

@@ -195,6 +195,8 @@ class CallSpan:
             if response is not None:
                 with guard("timing a response"):
                     self._time(response, ended_ns)
+            with guard("completing a trace's experiment"):
+                experiment.set_id_if_known(span)
             active = self.active()
             end = SpanEnd(
                 span, self.content, self._request, response, failure,

@@ -17,7 +17,6 @@ from mlflow_litellm._tracing.export_stats import stats
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.health import counts
 from mlflow_litellm._tracing.privacy import Content
-from mlflow_litellm._tracing.store import experiment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,8 +105,6 @@ class SpanEnd:
                 self.span.add_event(failure.event)
         with guard("counting a span"):
             stats.track(self.span)
-        with guard("completing a trace's experiment"):
-            experiment.complete_if_known(self.span)
         with guard("ending a span"):
             self.span.end(status=_status(failure), end_time_ns=self.ended_ns)
         counts.add_call()
@@ -130,11 +127,11 @@ class SpanEnd:
         if request.tools:
             attributes[names.CHAT_TOOLS] = request.tools
         if not request.has_media:
-            attributes[names.INPUTS] = self._shown(chat_view.inputs, request.inputs)
+            attributes[names.INPUTS] = self._view(chat_view.inputs, request.inputs)
         self.span.set_attributes(attributes)
         if request.has_media:
             self.span.set_inputs(request.inputs)
-            self._reshow(names.INPUTS, chat_view.inputs)
+            self._renew_view(names.INPUTS, chat_view.inputs)
 
     def _write_response(self) -> None:
         if self.response is None:
@@ -142,22 +139,22 @@ class SpanEnd:
         response = privacy.response_of(self.response, self.content)
         attributes = _attributes_of(response)
         if not response.has_media and response.outputs is not None:
-            attributes[names.OUTPUTS] = self._shown(chat_view.outputs, response.outputs)
+            attributes[names.OUTPUTS] = self._view(chat_view.outputs, response.outputs)
         self.span.set_attributes(attributes)
         if response.has_media:
             self.span.set_outputs(response.outputs)
-            self._reshow(names.OUTPUTS, chat_view.outputs)
+            self._renew_view(names.OUTPUTS, chat_view.outputs)
 
-    def _shown(self, show: Callable[[str | None, Any], Any], content: Any) -> Any:
+    def _view(self, view: Callable[[str | None, Any], Any], content: Any) -> Any:
         with guard("making the chat view"):
-            return show(self.request.message_format if self.request else None, content)
+            return view(self.request.message_format if self.request else None, content)
         return content
 
-    def _reshow(self, key: str, show: Callable[[str | None, Any], Any]) -> None:
+    def _renew_view(self, key: str, view: Callable[[str | None, Any], Any]) -> None:
         # MLflow has replaced the pictures by references to attachments, which the UI shows.
         content = self.span.get_attribute(key)
-        if (again := self._shown(show, content)) is not content:
-            self.span.set_attribute(key, again)
+        if (changed := self._view(view, content)) is not content:
+            self.span.set_attribute(key, changed)
 
 
 class Holder(Protocol):
@@ -240,7 +237,7 @@ def tag_trace(span: Any, request: Request, active: Any) -> None:
 
 def _tag(span: Any, request: Request, active: Any) -> None:
     active().__enter__()
-    trace_metadata.tell(span, request)
+    trace_metadata.set_metadata(span, request)
 
 
 def _status(failure: Failure | None) -> SpanStatus | None:

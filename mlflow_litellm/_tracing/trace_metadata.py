@@ -27,7 +27,7 @@ TRACE_TAG_PREFIX = "mlflow.traceTag."
 _SEMANTIC_NAMES = {TRACE_SESSION: SESSION_ID, TRACE_USER: USER_ID}
 
 
-def tell(span: Any, request: Request) -> None:
+def set_metadata(span: Any, request: Request) -> None:
     """
     Set the tags, session and user of a request on its trace, if `span` is the root.
 

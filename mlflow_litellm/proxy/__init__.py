@@ -23,7 +23,8 @@ from mlflow_litellm._instrumentation.decision import tracing
 from mlflow_litellm._tracing.guard import guard
 from mlflow_litellm._tracing.store import first_span
 from mlflow_litellm._tracing.store.experiment import root_experiment_id
-from mlflow_litellm.proxy import _export, _middleware, _verdict
+from mlflow_litellm.proxy import _export, _middleware
+from mlflow_litellm.proxy._verdict import verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,13 +68,13 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         with guard("recording the key of a request"):
             if (request := _middleware.current()) is not None:
                 request.identify(user_api_key_dict, call_type)
-                request.note_data(data)
+                request.record_data(data)
 
     async def async_log_success_event(
         self, kwargs: dict[str, Any], *_: object, **__: object
     ) -> None:
         """Pass LiteLLM's log of a call on: its texts may be recorded of a guarded request."""
-        _verdict.take(kwargs)
+        verdicts.read_log(kwargs)
 
     async def async_post_call_failure_hook(
         self,
@@ -87,7 +88,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         with guard("recording why a request failed"):
             if (request := _middleware.current()) is not None:
                 request.identify(user_api_key_dict)
-                request.note_failure(original_exception, request_data)
+                request.record_failure(original_exception, request_data)
 
 
 def _flush_at_stop() -> None:

@@ -16,7 +16,7 @@ import mlflow
 
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm._tracing.mlflow_compat import export_queue
-from mlflow_litellm.proxy import _verdict
+from mlflow_litellm.proxy._verdict import verdicts
 
 # A trace takes a few entries: one for itself, and one for each batch of its spans.
 _FULL = 0.8
@@ -67,7 +67,7 @@ def has_room() -> bool:
 
 async def flush() -> None:
     """Send the queued traces, for ten seconds at most. Does not block the event loop."""
-    _verdict.release_all()
+    verdicts.release_all()
     # Not a thread of the event loop: at its end, the loop would wait for it.
     thread = threading.Thread(target=_flush, name="mlflow-litellm-flush", daemon=True)
     thread.start()

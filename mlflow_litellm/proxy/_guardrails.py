@@ -34,6 +34,8 @@ _HOOKS = (
 # LiteLLM's own callbacks, which count, limit and log. Its guardrails are in other modules.
 _HARMLESS = ("litellm.integrations.", "litellm.proxy.hooks.", "litellm.router", "mlflow_litellm.")
 _NOT_HARMLESS = ("azure_content_safety",)
+# The classes whose logging hook is patched.
+_observed: set[type] = set()
 
 
 @dataclass(frozen=True)
@@ -83,9 +85,6 @@ def observe(callbacks: tuple[Any, ...], record_result: Callable[[Any, Any, Any],
         if holder not in _observed:
             _observed.add(holder)
             apply_all([Patch(holder, _LOGGING[0], observed, tracing.is_enabled)])
-
-
-_observed: set[type] = set()
 
 
 def _callbacks() -> Iterator[Any]:

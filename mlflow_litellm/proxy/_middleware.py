@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import mlflow
 
-from mlflow_litellm._instrumentation import builtin_callback
+from mlflow_litellm._instrumentation.builtin_callback import removed_callbacks
 from mlflow_litellm._instrumentation.decision import tracing
 from mlflow_litellm._tracing.guard import guard, logger
 from mlflow_litellm.proxy import _export
 from mlflow_litellm.proxy._request import ProxiedRequest
-from mlflow_litellm.proxy._routes import MCP_TARGET, asks_a_server, target_of
+from mlflow_litellm.proxy._routes import MCP_TARGET, calls_server, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -56,9 +56,9 @@ class TracingMiddleware:
         if target is MCP_TARGET:
             # Only the body has the method of the request.
             message = await receive()
-            receive = _again(message, receive)
+            receive = _replayed(message, receive)
             with guard("looking at a request to the MCP server"):
-                if not asks_a_server(_path(scope), message.get("body") or b""):
+                if not calls_server(_path(scope), message.get("body") or b""):
                     target = None
         with guard("looking for room"):
             is_sendable = target is None or _export.has_room()
@@ -75,8 +75,8 @@ class TracingMiddleware:
         if self._has_warned:
             return
         # The callback may have been added since tracing was switched on.
-        builtin_callback.take_out(sys.modules["litellm"])
-        if builtin_callback.are_taken_out():
+        removed_callbacks.remove(sys.modules["litellm"])
+        if removed_callbacks:
             self._has_warned = True
             logger.warning(
                 'The configuration names LiteLLM\'s own callback "mlflow" as well. It is left out, '
@@ -100,8 +100,8 @@ class TracingMiddleware:
 
         async def sent(message: Message) -> None:
             with guard("checking for the client"):
-                if request.may_have_been_left and await _has_left(receive):
-                    request.note_left()
+                if request.may_be_disconnected and await _is_disconnected(receive):
+                    request.record_disconnect()
             # The client gets the message before it is read here.
             await send(message)
             with guard("reading a response"):
@@ -121,7 +121,7 @@ class TracingMiddleware:
                 request.end(raised)
 
 
-async def _has_left(receive: Receive) -> bool:
+async def _is_disconnected(receive: Receive) -> bool:
     """Return whether the client of a completely received request has left. Does not wait."""
     import anyio
 
@@ -131,7 +131,7 @@ async def _has_left(receive: Receive) -> bool:
     return False
 
 
-def _again(message: Message, receive: Receive) -> Receive:
+def _replayed(message: Message, receive: Receive) -> Receive:
     """Return a `receive` that returns `message` again, and then the messages after it."""
     taken = [message]
 

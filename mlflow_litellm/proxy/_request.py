@@ -15,9 +15,9 @@ from mlflow.entities import SpanType
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._instrumentation.context import CallContext
 from mlflow_litellm._instrumentation.stream_state import open_streams
-from mlflow_litellm._instrumentation.wrapper import Redaction
 from mlflow_litellm._payloads.media import bounded
 from mlflow_litellm._payloads.message_logging import ENABLE
+from mlflow_litellm._payloads.secret_values import Redaction
 from mlflow_litellm._payloads.secrets import is_secret_name
 from mlflow_litellm._tracing import privacy
 from mlflow_litellm._tracing.guard import guard
@@ -68,18 +68,18 @@ class ProxiedRequest(CallContext):
     __slots__ = (
         "_allowed",
         "_body",
+        "_broken_stream",
         "_error",
+        "_has_inner_call",
         "_headers",
         "_identity",
-        "_is_composite",
         "_is_received",
-        "_lost",
         "_parsed_request",
         "_remote",
         "_scope",
         "_size",
+        "_statuses",
         "_verdict",
-        "_verdicts",
         "response",
     )  # fmt: skip
 
@@ -94,11 +94,11 @@ class ProxiedRequest(CallContext):
         self.resolve_outcome(None)
         self.response = ProxyResponse()
         self._identity: dict[str, Any] = {}
-        self._verdicts: list[str] = []
-        self._lost: BaseException | None = None
+        self._statuses: list[str] = []
+        self._broken_stream: BaseException | None = None
         self._is_received = False
         self._parsed_request: Request | None = None
-        self._is_composite = False
+        self._has_inner_call = False
         self._body: list[bytes] = []
         self._size = 0
         self._error: BaseException | None = None
@@ -128,37 +128,37 @@ class ProxiedRequest(CallContext):
         """Record the request of an inner call: LiteLLM made it from the client's request."""
         super().add_inner_request(target, request)
         # Only an inner call by LiteLLM itself counts: a guardrail may have called a model before.
-        if self.inner_targets and not self._is_composite:
-            self._is_composite = True
+        if self.inner_targets and not self._has_inner_call:
+            self._has_inner_call = True
             self._parsed_request = request
             self._body.clear()
 
     def add_guardrail(self, name: str, mode: str, status: str) -> None:
         """Record the verdict of a guardrail, by which traces are searched."""
         super().add_guardrail(name, mode, status)
-        self._verdicts.append(status)
+        self._statuses.append(status)
 
     def record_late(self, status: str, record: Callable[[], None]) -> None:
         """Record a guardrail's run below the request, whose span may wait for LiteLLM's log."""
-        self._verdicts.append(status)
+        self._statuses.append(status)
         if self.is_open:
             with self.active():
                 record()
         elif self._verdict is not None:
-            self._verdict.record_late(record, _worst(self._verdicts))
+            self._verdict.record_late(record, _worst(self._statuses))
 
     def add_lost_stream(self, error: BaseException) -> None:
         """Record that the model's stream broke: a guardrail may end the client's normally."""
         if not isinstance(error, CancelledError):
-            self._lost = error
+            self._broken_stream = error
 
     @property
-    def may_have_been_left(self) -> bool:
+    def may_be_disconnected(self) -> bool:
         """Whether the request is received, and the client has waited long for a response."""
         waited = time.perf_counter() - self.span.started_at
         return self._is_received and self.response.status is None and waited > _LONG_S
 
-    def note_left(self) -> None:
+    def record_disconnect(self) -> None:
         """Record that the client has left before the end of the response."""
         if not self.response.is_complete:
             self._identity[names.CLIENT_DISCONNECTED] = True
@@ -176,7 +176,7 @@ class ProxiedRequest(CallContext):
         if call_type is not None:
             self._identity[names.CALL_TYPE] = str(getattr(call_type, "value", call_type))
 
-    def note_data(self, data: Mapping[str, Any]) -> None:
+    def record_data(self, data: Mapping[str, Any]) -> None:
         """Record the switches for content and the call id from LiteLLM's data of the request."""
         self._allowed = privacy.allowed(data)
         # The id of a request that is passed through.
@@ -188,20 +188,20 @@ class ProxiedRequest(CallContext):
             if self._verdict is not None:
                 self._verdict.expect(call_id, data)
 
-    def note_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
+    def record_failure(self, error: BaseException, data: Mapping[str, Any]) -> None:
         """Record why the request failed, and LiteLLM's data of it at that time."""
         self._error = error
-        self.note_data(data)
+        self.record_data(data)
         if self._parsed_request is None:
             self._parsed_request = self.target.kind.request({**self._arguments(), **data})
 
     def receive(self, message: Mapping[str, Any]) -> None:
         """Read an ASGI message from the client."""
         if message["type"] == "http.disconnect":
-            self.note_left()
+            self.record_disconnect()
             return
         self._is_received |= not message.get("more_body", False)
-        if not self._is_composite:
+        if not self._has_inner_call:
             self._size += len(message.get("body") or b"")
             if self._size <= _LONGEST:
                 self._body.append(message.get("body") or b"")
@@ -216,10 +216,10 @@ class ProxiedRequest(CallContext):
             self.end()
 
     def _start_response(self, message: Mapping[str, Any]) -> None:
-        arguments = {} if self._is_composite else self._arguments()
-        if not self._is_composite:
+        arguments = {} if self._has_inner_call else self._arguments()
+        if not self._has_inner_call:
             self.target = target_passed_through(self.target, arguments)
-        is_priced = not self._is_composite
+        is_priced = not self._has_inner_call
         self.response.start(message, self.target.kind, arguments, is_priced=is_priced)
 
     def end(self, error: BaseException | None = None) -> None:
@@ -246,21 +246,21 @@ class ProxiedRequest(CallContext):
         if self._verdict is not None:
             self.span.withheld = RootEnd(
                 self._verdict,
-                self._leave,
-                is_composite=self._is_composite,
-                shows_error=self._says_why(),
+                self._leave_trace,
+                has_inner_call=self._has_inner_call,
+                shows_error=self._shows_error(),
             )
         if error is None:
             self.span.finish(response)
         else:
             self.span.fail(error, response, self._redaction())
         if self._verdict is None:
-            self._leave()
+            self._leave_trace()
         else:
             self.span.withheld = self._verdict.withheld
-        self._forget()
+        self._drop_content()
 
-    def _leave(self) -> None:
+    def _leave_trace(self) -> None:
         if self._remote is not None:
             with guard("leaving a caller's trace"):
                 self._remote.leave()
@@ -284,17 +284,17 @@ class ProxiedRequest(CallContext):
             privacy.allowed({**body, "metadata": metadata}),
         )
 
-    def _says_why(self) -> bool:
+    def _shows_error(self) -> bool:
         """Return whether the request's error may be recorded: if it is a verdict, not a fault."""
         status = self.response.status or 0
         if _FIRST_SERVER_ERROR > status >= _FIRST_ERROR:
             return True
         return type(self._error).__module__.startswith("litellm.")
 
-    def _forget(self) -> None:
+    def _drop_content(self) -> None:
         """Drop the content: tasks that live longer than the request have it in their context."""
         self.response = ProxyResponse()
-        self._parsed_request = self._error = self._lost = None
+        self._parsed_request = self._error = self._broken_stream = None
         self._body.clear()
         self.redactions.clear()
 
@@ -302,7 +302,7 @@ class ProxiedRequest(CallContext):
         fields = self._parsed_request or self.target.kind.request(self._arguments())
         path = getattr(self._scope.get("route"), "path", self._scope["path"])
         # https://opentelemetry.io/docs/specs/semconv/http/http-spans/
-        verdict = _worst(self._verdicts)
+        verdict = _worst(self._statuses)
         http = {names.HTTP_METHOD: self._scope["method"], names.HTTP_ROUTE: path}
         return replace(
             fields,
@@ -319,7 +319,7 @@ class ProxiedRequest(CallContext):
         fields = self.response.read()
         if self.response.has_failed:
             fields.outputs = self._without_secrets(fields.outputs)
-        elif self.response.status is not None and not self._is_composite:
+        elif self.response.status is not None and not self._has_inner_call:
             self.span.set_type(self.target.span_type)
             # LiteLLM's configured address may differ from the address of this request.
             fields.api_base = None
@@ -334,7 +334,7 @@ class ProxiedRequest(CallContext):
             # Some of LiteLLM's exceptions have no text.
             fields = RequestFailedError(f"{status}: {message_of(self.response.body())}")
             return self._error if self._error and str(self._error) else fields
-        return self.response.error or self._lost
+        return self.response.error or self._broken_stream
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments of the call that the proxy passes on, from its body and path."""

@@ -120,12 +120,12 @@ class ProxyResponse:
             kind = self._headers.get(b"content-type", b"").decode("latin-1").partition(";")[0]
             return f"<{self._size} bytes: {kind}>" if self._size else None
 
-    def attributes(self, asked_at: float, error: BaseException | None) -> dict[str, Any]:
+    def attributes(self, began_at: float, error: BaseException | None) -> dict[str, Any]:
         """
         Return the span attributes of the response.
 
         Args:
-            asked_at: When the request came, by ``time.perf_counter()``.
+            began_at: When the request came, by ``time.perf_counter()``.
             error: The error of the request, or None.
         """
         fields: dict[str, Any] = {names.HTTP_STATUS: self.status}
@@ -136,7 +136,7 @@ class ProxyResponse:
             fields[names.STREAM_END] = "failed" if error else how
             if self._first_sent_at is not None:
                 fields[names.TIME_TO_FIRST_CHUNK_MS] = round(
-                    (self._first_sent_at - asked_at) * 1000, 3
+                    (self._first_sent_at - began_at) * 1000, 3
                 )
         return {key: value for key, value in fields.items() if value is not None}
 

@@ -99,7 +99,7 @@ def target_of(path: str) -> Target | None:
     return target
 
 
-def asks_a_server(path: str, body: bytes) -> bool:
+def calls_server(path: str, body: bytes) -> bool:
     """
     Return whether a request to the MCP server is for a tool, a prompt or a resource.
 
@@ -139,18 +139,18 @@ def _is_reached(path: str) -> bool:
 
 
 def _is_for_models(path: str) -> bool:
-    return _ask("litellm.proxy.auth.route_checks", "RouteChecks.is_llm_api_route", path)
+    return _result_of("litellm.proxy.auth.route_checks", "RouteChecks.is_llm_api_route", path)
 
 
 def _is_passed_through(path: str) -> bool:
-    return _ask(
+    return _result_of(
         "litellm.proxy.pass_through_endpoints.pass_through_endpoints",
         "InitPassThroughEndpointHelpers.is_registered_pass_through_route",
         path,
     )
 
 
-def _ask(module: str, name: str, path: str) -> bool:
+def _result_of(module: str, name: str, path: str) -> bool:
     """Return the result of a function of LiteLLM's for a path; False without the function."""
     function: Any = sys.modules.get(module)
     for part in name.split("."):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow_litellm.proxy._guardrails import Guards
 
 # If set, responses of providers are recorded that a guardrail changed or blocked.
-RAW_ANSWERS = "MLFLOW_LITELLM_LOG_RAW_ANSWERS"
+RAW_RESPONSES = "MLFLOW_LITELLM_LOG_RAW_ANSWERS"
 
 # LiteLLM logs a call shortly after its response has been sent.
 WAIT_S = 10.0
@@ -45,8 +45,8 @@ _MOST_SEARCHES = 100
 # JSON that may have several texts begins with one of these.
 _OPENINGS = ("{", "[")
 
-_known: WeakValueDictionary[str, Verdict] = WeakValueDictionary()
-_waiting: set[Verdict] = set()
+# The fields of a response that hold its content, in the formats of the providers.
+_OUTPUTS = ("choices", "content", "output")
 
 
 class Verdict:
@@ -63,33 +63,33 @@ class Verdict:
     def __init__(self, guards: Guards) -> None:
         self.withheld = Withheld()
         self._guards = guards
-        self._keeps_raw = switches.switch(RAW_ANSWERS, default=False, unknown=False)
-        self._ran: set[int] = set()
+        self._keeps_raw = switches.switch(RAW_RESPONSES, default=False, unknown=False)
+        self._masked_by: set[int] = set()
         self._masked: tuple[Any, Any] | None = None
         self._payload: Texts | None = None
         self._is_expected = False
         self._originals: dict[str, str] = {}
         self._data: Mapping[str, Any] = {}
         self._root: SpanEnd | None = None
-        self._place: RootEnd | None = None
-        _guardrails.observe(guards.masking, note_masked)
+        self._root_end: RootEnd | None = None
+        _guardrails.observe(guards.masking, verdicts.record_masked)
 
     def expect(self, call_id: str, data: Mapping[str, Any]) -> None:
         """Use the payload of a call for this request. `data` is LiteLLM's data of the request."""
         self._is_expected = True
         self._data = data
-        _known[call_id] = self
+        verdicts.add(call_id, self)
 
-    def note_masked(self, callback: Any, masked: Any) -> None:
+    def record_masked(self, callback: Any, masked: Any) -> None:
         """Record the request and the response as a logging hook has masked them."""
         if not isinstance(masked, tuple):
             # LiteLLM and its callbacks then go on with the unmasked content.
             return
         details, result = masked
         self._masked = (to_jsonable(details["messages"]), to_jsonable(result))
-        self._ran.add(id(callback))
+        self._masked_by.add(id(callback))
 
-    def take(self, details: Mapping[str, Any]) -> None:
+    def read_log(self, details: Mapping[str, Any]) -> None:
         """Read LiteLLM's log of the call."""
         expected = self._guards.expected(details)
         if not expected:
@@ -98,20 +98,20 @@ class Verdict:
             self._payload = Texts(
                 _masked_again(details["standard_logging_object"], self._originals)
             )
-        elif self._ran.issuperset(map(id, expected)):
+        elif self._masked_by.issuperset(map(id, expected)):
             self._payload = Texts(self._masked)
         if self._root is not None:
             self.release()
 
-    def end(self, root: SpanEnd, place: RootEnd) -> None:
+    def end(self, root: SpanEnd, root_end: RootEnd) -> None:
         """Keep the end of the request's own span, and give the verdict as soon as possible."""
-        self._root, self._place = root, place
+        self._root, self._root_end = root, root_end
         # LiteLLM passes nothing to its callbacks for a request that must not be logged.
         is_logged = self._is_expected and root.content > Content.NOTHING
         if root.failure is None and self._payload is None and is_logged:
             with guard("waiting for LiteLLM's log"):
                 asyncio.get_running_loop().call_later(WAIT_S, self.release)
-                _waiting.add(self)
+                verdicts.wait(self)
                 return
         self.release()
 
@@ -136,19 +136,19 @@ class Verdict:
 
     def release(self) -> None:
         """Write all spans by the data that has come so far. A second call does nothing."""
-        _waiting.discard(self)
+        verdicts.discard(self)
         root, self._root = self._root, None
-        place, self._place = self._place, None
-        if root is None or place is None:
+        root_end, self._root_end = self._root_end, None
+        if root is None or root_end is None:
             return
-        self.withheld.release(self._decision(root, place))
+        self.withheld.release(self._decision(root, root_end))
         self._payload = self._masked = None
         self._data, self._originals = {}, {}
-        place.on_release()
+        root_end.on_release()
 
-    def _decision(self, root: SpanEnd, place: RootEnd) -> Callable[[SpanEnd], None]:
+    def _decision(self, root: SpanEnd, root_end: RootEnd) -> Callable[[SpanEnd], None]:
         if root.failure is not None:
-            return lambda end: self._decide_failed(end, place, is_root=end is root)
+            return lambda end: self._decide_failed(end, root_end, is_root=end is root)
         if self._guards.unmasks:
             # The client got the texts without masks; the providers' responses still have the masks.
             ends = [end for end in self.withheld.waiting() if end is not root]
@@ -157,15 +157,15 @@ class Verdict:
         served = Texts(root.response and root.response.outputs)
         return lambda end: self._decide(end, None if end is root else served)
 
-    def _decide_failed(self, end: SpanEnd, place: RootEnd, *, is_root: bool) -> None:
+    def _decide_failed(self, end: SpanEnd, root_end: RootEnd, *, is_root: bool) -> None:
         if self._guards.masking:
             return
         end.content = Content.FULL
-        if end.request is not None and not (place.is_composite and place.shows_error):
+        if end.request is not None and not (root_end.has_inner_call and root_end.shows_error):
             end.request = request_of(end.request, Content.REDACTED)
-        if end.failure is not None and not place.shows_error:
+        if end.failure is not None and not root_end.shows_error:
             end.failure = end.failure.without_text()
-        keeps = place.shows_error and not self._guards.unmasks if is_root else self._keeps_raw
+        keeps = root_end.shows_error and not self._guards.unmasks if is_root else self._keeps_raw
         if end.response is not None and not keeps:
             end.response = response_of(end.response, Content.REDACTED)
 
@@ -211,7 +211,7 @@ class RootEnd:
     Args:
         verdict: The verdict.
         on_release: Called after all spans have ended.
-        is_composite: Whether LiteLLM made a call for the request, which the guards let pass.
+        has_inner_call: Whether LiteLLM made a call for the request, which the guards let pass.
         shows_error: Whether the text of its error may be recorded, not only the type.
     """
 
@@ -220,12 +220,12 @@ class RootEnd:
         verdict: Verdict,
         on_release: Callable[[], None],
         *,
-        is_composite: bool,
+        has_inner_call: bool,
         shows_error: bool,
     ) -> None:
         self._verdict = verdict
         self.on_release = on_release
-        self.is_composite = is_composite
+        self.has_inner_call = has_inner_call
         self.shows_error = shows_error
 
     def hold(self, end: SpanEnd) -> None:
@@ -321,30 +321,51 @@ def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
 def _masked_outputs(outputs: Any, masked: Any) -> Any:
     """Return a response with the contents that a logging hook has masked."""
     if isinstance(outputs, dict) and isinstance(masked, dict):
-        return {**outputs, **{key: masked[key] for key in _ANSWERS if key in masked}}
+        return {**outputs, **{key: masked[key] for key in _OUTPUTS if key in masked}}
     return None
 
 
-_ANSWERS = ("choices", "content", "output")
+class Verdicts:
+    """
+    The verdicts that are not given yet. All requests to the proxy share one instance.
+
+    It has no lock: LiteLLM calls its hooks in the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._by_call: WeakValueDictionary[str, Verdict] = WeakValueDictionary()
+        self._waiting: set[Verdict] = set()
+
+    def add(self, call_id: str, verdict: Verdict) -> None:
+        """Pass the data of a call on to a verdict, as long as the verdict exists."""
+        self._by_call[call_id] = verdict
+
+    def wait(self, verdict: Verdict) -> None:
+        """Keep a verdict that waits for a payload, until `discard`."""
+        self._waiting.add(verdict)
+
+    def discard(self, verdict: Verdict) -> None:
+        """Drop a verdict that is given."""
+        self._waiting.discard(verdict)
+
+    def record_masked(self, callback: Any, details: Any, masked: Any) -> None:
+        """Pass on the result of a logging hook of one of LiteLLM's callbacks."""
+        with guard("recording the masks of a guardrail"):
+            if (verdict := self._by_call.get(details.get("litellm_call_id"))) is not None:
+                verdict.record_masked(callback, masked)
+
+    def read_log(self, details: Mapping[str, Any]) -> None:
+        """Pass on LiteLLM's log of a call."""
+        with guard("reading LiteLLM's log"):
+            call_id: Any = details.get("litellm_call_id")
+            if (verdict := self._by_call.get(call_id)) is not None:
+                verdict.read_log(details)
+
+    def release_all(self) -> None:
+        """Give all verdicts that wait for a payload, because the proxy stops."""
+        for verdict in tuple(self._waiting):
+            with guard("ending a request as the proxy stops"):
+                verdict.release()
 
 
-def note_masked(callback: Any, details: Any, masked: Any) -> None:
-    """Record the result of a logging hook of one of LiteLLM's callbacks."""
-    with guard("recording the masks of a guardrail"):
-        if (verdict := _known.get(details.get("litellm_call_id"))) is not None:
-            verdict.note_masked(callback, masked)
-
-
-def take(details: Mapping[str, Any]) -> None:
-    """Read LiteLLM's log of a call."""
-    with guard("reading LiteLLM's log"):
-        call_id: Any = details.get("litellm_call_id")
-        if (verdict := _known.get(call_id)) is not None:
-            verdict.take(details)
-
-
-def release_all() -> None:
-    """Give all verdicts that wait for a payload, because the proxy stops."""
-    for verdict in tuple(_waiting):
-        with guard("ending a request as the proxy stops"):
-            verdict.release()
+verdicts = Verdicts()

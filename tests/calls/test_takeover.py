@@ -56,8 +56,8 @@ def test_flavor_loaded_before_the_package_is_taken_over(tmp_path: Path) -> None:
         del os.environ["MLFLOW_LITELLM_TAKEOVER"]
         from mlflow_litellm import _takeover, autolog
         from mlflow_litellm._tracing import builtin_flavor
-        _takeover.install()
-        _takeover.install()
+        _takeover.install(lambda: autolog)
+        _takeover.install(lambda: autolog)
         assert flavor.autolog is autolog is not own
         assert builtin_flavor.builtin_autolog() is own
     """

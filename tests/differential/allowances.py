@@ -13,6 +13,6 @@ THREADS = ("MLflow", "Mlflow", "mlflow", "OtelBatch")
 # MLflow's store, and modules that its export imports at the time.
 OPEN_FILES = ("mlflow.db", ".py")
 # For mlflow.get_last_active_trace_id(), and the current call, which is None after a stream's chunk.
-CONTEXT_VARIABLES = frozenset({"last_active_trace_id", "mlflow_litellm_enclosing"})
+CONTEXT_VARIABLES = frozenset({"last_active_trace_id", "mlflow_litellm_call"})
 # Packages with frames in tracebacks, between the caller's and LiteLLM's.
 WRAPPERS = ("mlflow_litellm", "wrapt")

@@ -68,7 +68,7 @@ def named(traces: Traces, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_name_is_looked_up_once(named: str, traces: Traces) -> None:
     """The name is looked up once, not at every root span."""
     first = experiment.root_experiment_id()
-    assert experiment.known_id(first) == traces.experiment_id
+    assert experiment.wait_for_id(first) == traces.experiment_id
     threads = threading.active_count()
     assert experiment.root_experiment_id() == traces.experiment_id
     assert threading.active_count() == threads
@@ -77,7 +77,7 @@ def test_name_is_looked_up_once(named: str, traces: Traces) -> None:
 def test_missing_experiment_is_made(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A missing experiment is created, as by MLflow."""
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", f"{named} of another name")
-    made = mlflow.get_experiment(experiment.known_id(experiment.root_experiment_id()))
+    made = mlflow.get_experiment(experiment.wait_for_id(experiment.root_experiment_id()))
     assert made.name == f"{named} of another name"
 
 
@@ -202,7 +202,7 @@ def test_lookup_that_fails_tells_what_to_do(slow_server: SlowServer) -> None:
     pending = experiment.root_experiment_id()
     slow_server.close()
     with pytest.raises(experiment.UnknownExperimentError, match="or set MLFLOW_EXPERIMENT_ID"):
-        experiment.known_id(pending)
+        experiment.wait_for_id(pending)
 
 
 def test_failed_lookup_is_tried_again(

@@ -17,8 +17,8 @@ import pytest
 
 from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.kinds.table import CHAT, EMBEDDING, RESPONSES
-from mlflow_litellm._payloads.redaction import REDACTED, redacted
 from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.secrets import REDACTED, redacted
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.tools import has_mcp
 

@@ -7,7 +7,7 @@ from typing import Any
 import litellm
 import pytest
 
-from mlflow_litellm._payloads import endpoint, urls
+from mlflow_litellm._payloads import endpoint, secrets
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from mlflow_litellm._payloads import endpoint, urls
 )
 def test_endpoint_has_no_credentials(url: Any, expected: str | None) -> None:
     """The endpoint is recorded without the keys that some URLs contain."""
-    assert urls.endpoint(url) == expected
+    assert secrets.endpoint(url) == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from growth import is_linear
 
-from mlflow_litellm._instrumentation.wrapper import Redaction
 from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.kinds.table import (
     ANTHROPIC_MESSAGES,
@@ -17,8 +16,8 @@ from mlflow_litellm._payloads.kinds.table import (
     GENERATE_CONTENT,
     RESPONSES,
 )
-from mlflow_litellm._payloads.redaction import redacted
-from mlflow_litellm._payloads.secret_values import secrets
+from mlflow_litellm._payloads.secret_values import Redaction, secrets
+from mlflow_litellm._payloads.secrets import redacted
 from mlflow_litellm._payloads.serialize import to_jsonable
 
 if TYPE_CHECKING:

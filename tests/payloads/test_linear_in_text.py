@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from mlflow_litellm._payloads import metadata
 from mlflow_litellm._payloads.kinds.table import ANTHROPIC_MESSAGES, CHAT, EMBEDDING, RESPONSES
 from mlflow_litellm._payloads.media import bounded, has_media, redact_data, redact_media
-from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
-from mlflow_litellm._payloads.secrets import is_secret_name, redact_named_secrets
+from mlflow_litellm._payloads.secrets import (
+    endpoint,
+    is_secret_name,
+    redact_named_secrets,
+    redacted,
+)
 from mlflow_litellm._payloads.streams.sse import Events
-from mlflow_litellm._payloads.urls import endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,7 +16,7 @@ LAYERS = ["_common", "_payloads", "_tracing", "_instrumentation"]
 MAX_ENTRIES = 10
 MAX_FILES = 20
 MAX_LINES = 450
-MAX_LEVELS = 19
+MAX_LEVELS = 12
 
 
 def module_name(file: str) -> str:

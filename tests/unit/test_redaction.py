@@ -14,12 +14,12 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from mlflow_litellm._payloads.kinds.table import CHAT
-from mlflow_litellm._payloads.redaction import redacted
 from mlflow_litellm._payloads.secret_values import secrets
 from mlflow_litellm._payloads.secrets import (
     REDACTED,
     is_secret_name,
     redact_named_secrets,
+    redacted,
     strip_credentials,
 )
 

@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from mlflow_litellm._payloads.chat_view.changes import as_text, attachment, each, replaced, within
-from mlflow_litellm._payloads.media import dicts
+from mlflow_litellm._payloads.containers import dicts
 
 _ROLES = frozenset({"assistant", "system", "tool", "user"})
 # The accepted role for each rejected role that means the same.

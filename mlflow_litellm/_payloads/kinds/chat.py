@@ -15,9 +15,10 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import cost
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.kind import Accumulator, Argument
-from mlflow_litellm._payloads.media import dicts, has_media, redact_media, redact_media_in_text
+from mlflow_litellm._payloads.media import has_media, redact_media, redact_media_in_text
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.merge import fields, merge_provider_fields, merged
 from mlflow_litellm._payloads.usage import latest, tokens

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.arguments import recorded
-from mlflow_litellm._payloads.containers import from_numpy, items
-from mlflow_litellm._payloads.hidden_params import number
+from mlflow_litellm._payloads.containers import from_numpy
 from mlflow_litellm._payloads.kind import Argument, to_body
 from mlflow_litellm._payloads.media import redact_data
-from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.serialize import items, number, to_jsonable
 
 if TYPE_CHECKING:
     from mlflow_litellm._payloads.base import Response

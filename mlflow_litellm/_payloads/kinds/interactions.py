@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.kind import Accumulator, Argument
-from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.base import Request, Response, StreamError
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.kind import Accumulator, Kind
-from mlflow_litellm._payloads.media import bounded, dicts
+from mlflow_litellm._payloads.media import bounded
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._payloads import cost
 from mlflow_litellm._payloads.base import StreamError
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.kind import Accumulator, Argument
-from mlflow_litellm._payloads.media import dicts, has_media, redact_data, redact_media
+from mlflow_litellm._payloads.media import has_media, redact_data, redact_media
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.merge import fields

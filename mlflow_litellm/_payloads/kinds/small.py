@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads import endpoint
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.files import bytes_uri, described, picture_uri
-from mlflow_litellm._payloads.hidden_params import number, read_hidden_params
+from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.kind import to_body, usage_of
-from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.secrets import redact_named_secrets
-from mlflow_litellm._payloads.serialize import to_jsonable
+from mlflow_litellm._payloads.serialize import number, to_jsonable
 from mlflow_litellm._payloads.usage import tokens
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ list of secrets is ever complete. Most kinds keep the format of one provider for
 
 from __future__ import annotations
 
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.files import described, picture
 from mlflow_litellm._payloads.kind import Argument, Kind
 from mlflow_litellm._payloads.kinds import (
@@ -20,7 +21,7 @@ from mlflow_litellm._payloads.kinds import (
     small,
     text_completion,
 )
-from mlflow_litellm._payloads.media import dicts, redact_data
+from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from mlflow_litellm._payloads.containers import dicts
 from mlflow_litellm._payloads.hidden_params import read_hidden_params
 from mlflow_litellm._payloads.kind import Accumulator
-from mlflow_litellm._payloads.media import dicts
 from mlflow_litellm._payloads.serialize import to_jsonable
 from mlflow_litellm._payloads.streams.merge import fields, merged
 from mlflow_litellm._payloads.usage import tokens

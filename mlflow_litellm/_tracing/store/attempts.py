@@ -103,10 +103,10 @@ class Attempts(Generic[Key, Result]):
         return attempt
 
     def hold(self) -> dict[Key, Attempt[Result]]:
-        """Let no attempt begin until `go_on`; return the latest ones."""
+        """Let no attempt begin until `release`; return the latest ones."""
         self._lock.acquire()
         return self._latest.copy()
 
-    def go_on(self) -> None:
+    def release(self) -> None:
         """Let attempts begin again."""
         self._lock.release()

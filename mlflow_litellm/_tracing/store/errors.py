@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
 SERVERS = ("http", "https", "databricks", "databricks-uc")
 FULL_MLFLOW = "pip install 'mlflow_litellm[mlflow]'"
+# The remedy of choosing another store: for the commands, and for a program that makes calls.
 ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
+ANOTHER_STORE = "name another store with MLFLOW_TRACKING_URI"
+
+
+class StoreUnavailableError(Exception):
+    """The store of traces could not be opened."""
 
 
 class ProblemError(Exception):

@@ -69,7 +69,7 @@ def root_experiment_id(run: Run | None = None) -> str | None:
     return mlflow_compat.default_experiment_id()
 
 
-def known_id(experiment_id: str) -> str:
+def wait_for_id(experiment_id: str) -> str:
     """
     Return the id of an experiment, for an export to it.
 
@@ -100,13 +100,13 @@ def is_pending(experiment_id: str) -> bool:
     return experiment_id.startswith(_NAMED)
 
 
-def complete(info: TraceInfo) -> None:
-    """Replace the placeholder of a trace by the id, which `known_id` returns."""
+def set_id(info: TraceInfo) -> None:
+    """Replace the placeholder of a trace by the id, which `wait_for_id` returns."""
     if info.experiment_id and is_pending(info.experiment_id):
-        info.experiment_id = known_id(info.experiment_id)
+        info.experiment_id = wait_for_id(info.experiment_id)
 
 
-def complete_if_known(span: Any) -> None:
+def set_id_if_known(span: Any) -> None:
     """Replace the placeholder of the trace of a root span that is about to end, if known by now."""
     manager = mlflow_compat.trace_manager()
     if not _lookups or span.parent_id is not None or manager is None:

@@ -33,9 +33,9 @@ def prepare() -> None:
     Raises:
         WorkspaceSilentError: The workspace has not answered within a second.
     """
-    if not _has_to_ask():
+    if not _needs_workspace():
         return
-    attempt = _workspace.asked()
+    attempt = _workspace.request()
     attempt.wait(PATIENCE_S)
     if attempt.is_running and not mlflow_compat.is_tracing_ready():
         msg = f"{mlflow.get_tracking_uri()} has not answered with the location of its traces"
@@ -44,11 +44,11 @@ def prepare() -> None:
 
 def prepare_at_start() -> None:
     """Make MLflow ready before the first call, in a server that starts. Waits 5 s at most."""
-    if _has_to_ask():
-        _workspace.asked().wait(START_PATIENCE_S)
+    if _needs_workspace():
+        _workspace.request().wait(START_PATIENCE_S)
 
 
-def _has_to_ask() -> bool:
+def _needs_workspace() -> bool:
     if mlflow_compat.is_tracing_ready():
         return False
     # To find its default store, MLflow imports modules that mlflow-tracing lacks.
@@ -58,19 +58,19 @@ def _has_to_ask() -> bool:
 
 
 class _Workspace:
-    """The workspace, which all calls of the process ask together. A lock guards the question."""
+    """The request to the workspace, which all calls of the process share. A lock guards it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._attempt: Attempt[bool] | None = None
+        self._latest: Attempt[bool] | None = None
 
-    def asked(self) -> Attempt[bool]:
-        """Return the question that is under way; ask if there is none."""
+    def request(self) -> Attempt[bool]:
+        """Return the request that is under way; make one if there is none."""
         with self._lock:
-            if self._attempt is None or not self._attempt.is_running:
+            if self._latest is None or not self._latest.is_running:
                 name = "mlflow-litellm-first-span"
-                self._attempt = Attempt(name, mlflow_compat.get_tracing_ready)
-            return self._attempt
+                self._latest = Attempt(name, mlflow_compat.get_tracing_ready)
+            return self._latest
 
 
 _workspace = _Workspace()

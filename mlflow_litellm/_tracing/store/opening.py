@@ -15,8 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._tracing import mlflow_compat
 from mlflow_litellm._tracing.guard import guard, logger
-from mlflow_litellm._tracing.store import errors
 from mlflow_litellm._tracing.store.attempts import Attempts
+from mlflow_litellm._tracing.store.errors import (
+    ANOTHER_STORE,
+    StoreUnavailableError,
+    explain,
+    masked,
+)
 
 if TYPE_CHECKING:
     from mlflow_litellm._common.patching import Patch
@@ -28,11 +33,6 @@ PATIENCE_S = 120.0
 # its tables, and the fork would copy its locks into the child.
 FORK_PATIENCE_S = 5.0
 LOCAL_FORK_PATIENCE_S = 30.0
-ELSEWHERE = "name another store with MLFLOW_TRACKING_URI"
-
-
-class StoreUnavailableError(Exception):
-    """The store of traces could not be opened."""
 
 
 @cache
@@ -96,7 +96,7 @@ def opened(uri: str) -> Any:
 
 def hold() -> None:
     """
-    Prevent the opening of further stores until `go_on`, and wait for stores that are being opened.
+    Let no further store be opened until `release`, and wait for stores that are being opened.
 
     Call it before a fork: otherwise, the locks of these stores stay locked in the child. The wait
     is bounded.
@@ -105,9 +105,9 @@ def hold() -> None:
         opening.wait(LOCAL_FORK_PATIENCE_S if uri.startswith("sqlite:") else FORK_PATIENCE_S)
 
 
-def go_on() -> None:
+def release() -> None:
     """Allow the opening of stores again, after `hold`."""
-    _openings.go_on()
+    _openings.release()
 
 
 def _lazy_client(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -130,7 +130,7 @@ _warned: set[str] = set()
 
 def _warn(uri: str, error: Exception) -> str:
     """Log once for each store that it cannot be opened; return the problem as a sentence."""
-    problem = errors.explain(errors.masked(uri), error, ELSEWHERE)
+    problem = explain(masked(uri), error, ANOTHER_STORE)
     if uri in _warned:
         logger.debug("The store of traces cannot be opened.", exc_info=error)
     else:
