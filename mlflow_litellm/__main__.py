@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "python -m mlflow_litellm"
 INTERRUPTED = 130
-LOADING = "Loading LiteLLM and MLflow ..."
 EXPERIMENT = "mlflow_litellm demo"
 # The reference in the documentation has these texts too.
 COMMANDS = {
@@ -25,8 +24,8 @@ COMMANDS = {
     "doctor": "Check whether calls are traced in this environment, and show where the traces go.",
 }
 STORE = ("URI", None, "the store of the traces; default: MLflow's own setting")
-# By command and option: the name of the value, the default and the help.
-OPTIONS: dict[str, dict[str, tuple[str, str | None, str]]] = {
+# By command and option: the name of the value, or None for a switch; the default and the help.
+OPTIONS: dict[str, dict[str, tuple[str | None, str | None, str]]] = {
     "demo": {
         "--model": (
             "NAME",
@@ -40,7 +39,10 @@ OPTIONS: dict[str, dict[str, tuple[str, str | None, str]]] = {
         ),
         "--tracking-uri": STORE,
     },
-    "doctor": {"--tracking-uri": STORE},
+    "doctor": {
+        "--send": (None, None, "send one trace, read it back, and show how long that took"),
+        "--tracking-uri": STORE,
+    },
 }
 EXIT = (
     "The exit status is 0 on success; 1 if doctor finds a problem; 2 if the command could not be "
@@ -75,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         summary = description.partition(". ")[0].rstrip(".")
         command = commands.add_parser(name, help=summary, description=description, epilog=EXIT)
         for option, (metavar, default, text) in OPTIONS[name].items():
-            command.add_argument(option, metavar=metavar, default=default, help=text)
+            if metavar is None:
+                command.add_argument(option, action="store_true", help=text)
+            else:
+                command.add_argument(option, metavar=metavar, default=default, help=text)
     return parser
 
 
@@ -83,7 +88,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     report.prepare(offline=arguments.model is None)
     terminal = Terminal()
     problem = report.problem_on_error("tracing cannot be switched on", f"run {PROGRAM} doctor")
-    with terminal.status(LOADING), problem:
+    with terminal.status(report.LOADING), problem:
         from mlflow_litellm._cli import demo as demo_module
 
     return demo_module.run(terminal, arguments.model, arguments.tracking_uri, arguments.experiment)
@@ -93,7 +98,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from mlflow_litellm._cli import doctor as doctor_module
 
     report.prepare(offline=True)
-    return doctor_module.run(arguments.tracking_uri)
+    return doctor_module.run(Terminal(), arguments.tracking_uri, arguments.send)
 
 
 def _leave(status: int) -> NoReturn:

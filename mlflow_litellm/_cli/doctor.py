@@ -2,121 +2,98 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-import platform
 import re
 import socket
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mlflow_litellm import _takeover
-from mlflow_litellm._cli import report, store
+from mlflow_litellm._cli import report, sending, store, versions
 from mlflow_litellm._cli.report import Finding
+from mlflow_litellm._cli.terminal import Segment
 from mlflow_litellm._instrumentation import builtin_callback
-from mlflow_litellm._tracing import health
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from mlflow_litellm._cli.terminal import Terminal
     from mlflow_litellm._common.patching import Patch
 
-MLFLOWS = ("mlflow", "mlflow-skinny", "mlflow-tracing")
-# The first version that works, and the first version that is not tested.
-SUPPORTED = {
-    "litellm": ((1, 72), (2,)),
-    "wrapt": ((1, 17), (3,)),
-    **dict.fromkeys(MLFLOWS, ((3, 13), (4,))),
-}
-MALWARE = {"1.82.7", "1.82.8"}
+OTEL_OFF = "OTEL_SDK_DISABLED"
+# The first one of these that is set names the collector.
+COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+NOT_SENT = "No problem was found. No trace was sent: add --send to test that one arrives."
+WELL = "Calls are traced. To see some: python -m mlflow_litellm demo"
+ILL = "Calls are not traced as they should be. The remedy follows each FAIL."
 
 
-def run(tracking_uri: str | None) -> int:
+def run(terminal: Terminal, tracking_uri: str | None, send: bool) -> int:
     """
     Print the findings, and return the exit status: 1 if calls would not be traced, else 0.
 
     Args:
+        terminal: The output.
         tracking_uri: The store of the traces, or None for MLflow's current tracking URI.
+        send: Whether to send a trace.
     """
-    failed = 0
-    for finding in examine(tracking_uri):
-        print(finding, flush=True)
-        failed += finding.mark == "FAIL"
-    if failed:
-        print("\nCalls are not traced as they should be. The remedy follows each FAIL.")
-    else:
-        print("\nCalls are traced. To see some: python -m mlflow_litellm demo")
-    return 1 if failed else 0
+    terminal.line(Segment("Looked at:", "bold"))
+    failures = _write(terminal, versions.examine())
+    with terminal.status(report.LOADING):
+        broken = list(_imports())
+    failures += _write(terminal, broken)
+    if not broken:
+        failures += _write(terminal, look(tracking_uri))
+        terminal.line()
+        terminal.line(Segment("Tested:", "bold"))
+        failures += _write(terminal, test())
+        if send:
+            failures += _write(terminal, [sending.NOT_SENT] if failures else sending.send())
+    terminal.line()
+    terminal.line(Segment(ILL if failures else WELL if send else NOT_SENT, "bold"))
+    return 1 if failures else 0
 
 
-def examine(tracking_uri: str | None) -> Iterator[Finding]:
-    """Switch tracing on as a user would, and yield the findings."""
-    yield from _versions()
+def _write(terminal: Terminal, findings: Iterable[Finding]) -> int:
+    """Write findings as they come, and return the number of failures."""
+    failures = 0
+    for finding in findings:
+        report.write(terminal, finding)
+        failures += finding.mark == "FAIL"
+    return failures
+
+
+def _imports() -> Iterator[Finding]:
+    """Import MLflow and LiteLLM, and yield a finding if that fails."""
     try:
-        import litellm
-        import mlflow
-        import mlflow.litellm
+        importlib.import_module("litellm")
+        importlib.import_module("mlflow.litellm")
     except Exception as error:  # noqa: BLE001 - an installation can be broken in any way
         reason = f"{type(error).__name__}: {one_line(error, 200)}"
         yield Finding("FAIL", f"MLflow or LiteLLM cannot be imported ({reason})", "reinstall it")
-        return
+
+
+def look(tracking_uri: str | None) -> Iterator[Finding]:
+    """Choose the store, and yield the findings about settings, before tracing is switched on."""
+    import litellm
+    import mlflow
+
     report.quiet()
     if tracking_uri is not None:
         mlflow.set_tracking_uri(tracking_uri)
-    others = list(other_callbacks(litellm))
-    yield from _switch()
     yield _recording()
+    yield from list(other_callbacks(litellm)) or [
+        Finding("ok", "no other callbacks in LiteLLM's lists")
+    ]
+
+
+def test() -> Iterator[Finding]:
+    """Switch tracing on as a user would, and yield the findings."""
+    yield from _switch()
     yield from _destination()
-    yield from others or [Finding("ok", "no other callbacks in LiteLLM's lists")]
-    yield report.own_health(health.health())
-
-
-def _versions() -> Iterator[Finding]:
-    versions = {name: _version(name) for name in ("mlflow_litellm", "litellm", "wrapt", *MLFLOWS)}
-    installed = {name: version for name, version in versions.items() if version}
-    listed = ", ".join(f"{name} {version}" for name, version in installed.items())
-    yield Finding("ok", f"Python {platform.python_version()}, {listed}")
-    if "mlflow_litellm" not in installed:
-        what = "mlflow_litellm is imported but not installed, so MLflow does not find it by itself"
-        yield Finding("note", what, "pip install mlflow_litellm, or import it in your program")
-    yield from _out_of_range(installed)
-    yield from _overlaid(installed)
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _out_of_range(installed: dict[str, str]) -> Iterator[Finding]:
-    for name, (first, end) in SUPPORTED.items():
-        version = installed.get(name, "")
-        numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-        wanted = f"pip install '{name}>={_dotted(first)},<{_dotted(end)}'"
-        if name == "litellm" and version in MALWARE:
-            what = f"litellm {version} carried malware that steals credentials"
-            yield Finding("FAIL", what, "pip install -U litellm, and renew every secret it saw")
-        elif version and numbers < first:
-            yield Finding("FAIL", f"{name} {version} is older than {_dotted(first)}", wanted)
-        elif numbers >= end:
-            yield Finding("note", f"{name} {version} is newer than all supported versions", wanted)
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
-
-
-def _overlaid(installed: dict[str, str]) -> Iterator[Finding]:
-    mlflows = {name: installed[name] for name in MLFLOWS if name in installed}
-    if len(set(mlflows.values())) > 1:
-        newest = max(mlflows.values(), key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
-        listed = " and ".join(f"{name} {version}" for name, version in mlflows.items())
-        what = f"{listed} lay the same files over one another, in different versions"
-        equal = " ".join(f"{name}=={newest}" for name in mlflows)
-        yield Finding("FAIL", what, f"pip install --force-reinstall --no-deps {equal}")
 
 
 def _switch() -> Iterator[Finding]:
@@ -154,16 +131,32 @@ def patched(patches: Iterable[Patch]) -> Iterator[Finding]:
         if state in names:
             listed = f"{len(names[state])} of LiteLLM's functions"
             if mark != "ok":
-                listed = ", ".join(names[state])
+                listed = _listed(names[state])
             yield Finding(mark, f"{what}: {listed}", remedy)
+    if "missing" in names:
+        yield _missing(names["missing"])
+
+
+def _missing(names: list[str]) -> Finding:
+    listed = _listed(names)
+    if versions.has_newest_litellm():
+        what = f"LiteLLM has removed these functions: {listed}"
+        return Finding("note", what, "nothing: they cannot be called")
+    what = f"not in this version of LiteLLM, so not traced: {listed}"
+    return Finding("note", what, "pip install -U litellm, if you call them")
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:SHOWN])} and {more} more"
 
 
 AGAIN = "call mlflow.litellm.autolog() after the code that did this, if calls are not traced"
-LATEST = "pip install -U litellm, if you call them"
+# The number of names in a list that may be long.
+SHOWN = 5
 STATES = {
     "traced": ("ok", "traced", ""),
     "covered": ("note", "covered by something that does not say what it wraps", AGAIN),
-    "missing": ("note", "not in this version of LiteLLM, so not traced", LATEST),
     "lost": ("FAIL", "not traced, as something put the original back", AGAIN),
 }
 
@@ -182,7 +175,7 @@ def _other_wrappers(patches: Iterable[Patch]) -> Iterator[Finding]:
         for module in wrapped_by(patch.current):
             wrappers.setdefault(module, []).append(patch.full_name)
     for module, names in wrappers.items():
-        what = f"{module} wraps {', '.join(names)} too"
+        what = f"{module} wraps {_listed(names)} too"
         yield Finding("note", what, "nothing, unless you want one of the two: both see each call")
 
 
@@ -204,6 +197,8 @@ def _layers(function: Any) -> Iterator[Any]:
 def _module_of(function: Any) -> str:
     # Not __module__, which a wrapper copies from the wrapped function.
     wrapper = getattr(function, "_self_wrapper", function)
+    while isinstance(wrapper, functools.partial):
+        wrapper = wrapper.func
     namespace = getattr(getattr(wrapper, "__func__", wrapper), "__globals__", None)
     return str(namespace["__name__"] if namespace else type(wrapper).__module__)
 
@@ -213,24 +208,23 @@ def _destination() -> Iterator[Finding]:
 
     from mlflow_litellm._tracing.mlflow_compat import exports_to_otlp_only
 
-    base = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or base
-    if endpoint and MLFLOW_ENABLE_OTLP_EXPORTER.get():
-        yield _collector(endpoint)
+    name = next(filter(os.environ.get, COLLECTORS), None)
+    if name and MLFLOW_ENABLE_OTLP_EXPORTER.get():
+        yield _collector(name, os.environ[name])
     if exports_to_otlp_only():
         yield from _unknown_server()
     else:
         yield _destined_store()
 
 
-def _collector(endpoint: str) -> Finding:
+def _collector(name: str, endpoint: str) -> Finding:
     try:
         address = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
         port = address.port or (443 if address.scheme == "https" else 80)
         socket.create_connection((address.hostname or "", port), report.REQUEST_S).close()
     except (OSError, ValueError) as error:
         what = f"the OpenTelemetry collector {endpoint} does not answer ({error})"
-        return Finding("FAIL", what, "start it, or correct or unset OTEL_EXPORTER_OTLP_*ENDPOINT")
+        return Finding("FAIL", what, f"start it, or correct or unset {name}")
     return Finding("ok", f"traces go to the OpenTelemetry collector {endpoint}, which answers")
 
 
@@ -259,9 +253,12 @@ def _recording() -> Finding:
     from mlflow.tracing.provider import is_tracing_enabled
 
     # A test span would be certain, but it would make MLflow open or create the store.
-    if not is_tracing_enabled() or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        remedy = "look for mlflow.tracing.disable() and OTEL_SDK_DISABLED"
-        return Finding("FAIL", "tracing is switched off in MLflow", remedy)
+    if os.environ.get(OTEL_OFF, "").lower() == "true":
+        what = f"MLflow records no traces, because {OTEL_OFF} is true"
+        return Finding("FAIL", what, f"unset {OTEL_OFF}")
+    if not is_tracing_enabled():
+        what = "MLflow records no traces, because mlflow.tracing.disable() was called"
+        return Finding("FAIL", what, "remove that call, or call mlflow.tracing.enable()")
     sampling = MLFLOW_TRACE_SAMPLING_RATIO.name
     ratio = os.environ.get(sampling, "1")
     if not re.fullmatch(r"\d*\.?\d+|\d+\.", ratio):

@@ -6,18 +6,24 @@ import contextlib
 import logging
 import os
 import textwrap
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from mlflow_litellm._cli.terminal import Segment
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mlflow_litellm._cli.terminal import Terminal
     from mlflow_litellm._tracing.health import Health
 
 # The time limit of one request to a server, in seconds.
 REQUEST_S = 10
-WIDTH = 100
+LOADING = "Loading LiteLLM and MLflow ..."
+INDENT = " " * 6
+ARROW = "-> "
+STYLES = {"ok": "green", "note": "yellow", "FAIL": "bold red"}
 
 
 class Finding(NamedTuple):
@@ -34,18 +40,20 @@ class Finding(NamedTuple):
     text: str
     remedy: str = ""
 
-    def __str__(self) -> str:
-        lines = [_filled(f"{self.mark:4}  {self.text}", " " * 6)]
-        if self.remedy:
-            lines.append(_filled(f"      -> {self.remedy}", " " * 9))
-        return "\n".join(lines)
+
+def write(terminal: Terminal, finding: Finding) -> None:
+    """Write a finding, and its remedy below it."""
+    lines = _wrapped(finding.text, terminal.width - len(INDENT))
+    for mark, line in zip_longest([finding.mark.ljust(len(INDENT))], lines, fillvalue=INDENT):
+        terminal.line(Segment(mark, STYLES[finding.mark]), Segment(line))
+    lines = _wrapped(finding.remedy, terminal.width - len(INDENT) - len(ARROW))
+    for arrow, line in zip_longest([ARROW][: len(lines)], lines, fillvalue=" " * len(ARROW)):
+        terminal.line(Segment(INDENT + arrow), Segment(line))
 
 
-def _filled(line: str, indent: str) -> str:
+def _wrapped(text: str, width: int) -> list[str]:
     # Addresses and commands must not be broken.
-    return textwrap.fill(
-        line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-    )
+    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def prepare(*, offline: bool) -> None:

@@ -153,7 +153,8 @@ print(mlflow_litellm.health().spans_dropped)
     ended = run(BEGIN + dedent(code), tmp_path, MLFLOW_TRACKING_URI="localhost:5000")
     assert ended.stdout == "3\n"
     [said] = [line for line in ended.stderr.splitlines() if "calls are lost" in line]
-    assert "MLflow cannot store anything in 'localhost:5000', only under" in said
+    assert "localhost:5000 has no scheme" in said
+    assert "write http://localhost:5000" in said
     assert "Failed to send trace" not in ended.stderr
 
 

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import litellm
@@ -16,8 +17,11 @@ import mlflow
 import mlflow.litellm
 import pytest
 import wrapt
+from documents import ROOT
+from mlflow import MlflowClient
+from scripts import provide_store
 
-from mlflow_litellm._cli import doctor
+from mlflow_litellm._cli import doctor, sending, versions
 from mlflow_litellm._common.patching import Patch
 from mlflow_litellm._instrumentation import autolog
 
@@ -32,7 +36,7 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
     return subprocess.run(
         [sys.executable, "-m", "mlflow_litellm", "doctor", *arguments],
         cwd=directory,
-        env={**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables},
+        env={**kept, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "COLUMNS": "100", **variables},
         capture_output=True,
         encoding="utf-8",
         timeout=100,
@@ -56,18 +60,71 @@ def test_all_is_well(healthy: subprocess.CompletedProcess[str], home: Path) -> N
     """Versions, patches and the traces' store are printed, and the exit status is 0."""
     assert (0, "") == (healthy.returncode, healthy.stderr)
     assert "FAIL" not in healthy.stdout
-    assert f"litellm {doctor.metadata.version('litellm')}, wrapt" in healthy.stdout
+    assert f"litellm {metadata.version('litellm')}, wrapt" in healthy.stdout
     assert "ok    mlflow.litellm.autolog is this package's" in healthy.stdout
     assert re.search(r"ok    traced: \d+ of LiteLLM's functions\n", healthy.stdout)
     unfolded = " ".join(healthy.stdout.split())
     assert f"ok traces go to sqlite:///{home / 'mlflow.db'}" in unfolded
-    assert "Calls are traced." in healthy.stdout.splitlines()[-1]
+    assert "this package was tested with these versions" in unfolded
+    looked, tested = healthy.stdout.split("\nTested:\n")
+    assert looked.startswith("Looked at:\n")
+    assert "traced: " in tested
+    assert "No trace was sent: add --send" in healthy.stdout.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("healthy")
 def test_nothing_is_left_behind(home: Path) -> None:
     """The doctor creates no store and no trace."""
     assert [] == list(home.iterdir())
+
+
+def test_sent_trace_is_read_back(tmp_path: Path) -> None:
+    """With --send, one trace is stored and read back, and the time of that is printed."""
+    provide_store(tmp_path)
+    done = run(tmp_path, "--send")
+    assert (0, "") == (done.returncode, done.stderr)
+    unfolded = " ".join(done.stdout.split())
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    [sent] = re.findall(
+        rf"ok a trace was sent to {store} and read back after [\d.]+ s: (\S+)", unfolded
+    )
+    [trace] = MlflowClient(store).search_traces(locations=["0"])
+    assert sent == trace.info.trace_id
+    assert "doctor" == trace.info.tags["example"]
+    assert "Calls are traced." in done.stdout.splitlines()[-1]
+
+
+def test_no_trace_is_sent_despite_a_problem(tmp_path: Path) -> None:
+    """With --send, a problem that was found is named, and no trace is sent."""
+    done = run(tmp_path, "--send", "--tracking-uri", "localhost:5000", OTEL_SDK_DISABLED="true")
+    assert (1, "") == (done.returncode, done.stderr)
+    assert (
+        "FAIL  the address localhost:5000 has no scheme\n      -> write http://localhost:5000"
+        in done.stdout
+    )
+    assert "FAIL  MLflow records no traces, because OTEL_SDK_DISABLED is true" in done.stdout
+    assert "note  no trace was sent" in done.stdout
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_trace_that_does_not_arrive_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace that the store does not have is a failure."""
+    monkeypatch.setattr(sending.store, "ask", lambda question: None)
+    assert "FAIL" == sending._read_back("tr-1", 0.0).mark
+
+
+@pytest.mark.usefixtures("traces")
+def test_call_that_is_not_sampled_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call without a trace is a failure, unless it was sampled out."""
+    assert "FAIL" == sending._no_trace().mark
+    monkeypatch.setenv("MLFLOW_TRACE_SAMPLING_RATIO", "0")
+    mlflow.tracing.reset()
+    mlflow.litellm.autolog()
+    try:
+        assert "note" == next(sending.send()).mark
+    finally:
+        monkeypatch.undo()
+        mlflow.tracing.reset()
 
 
 def test_a_server_that_is_down_fails_soon(tmp_path: Path) -> None:
@@ -109,9 +166,9 @@ def test_no_takeover_fails(tmp_path: Path) -> None:
     assert "has no experiment with the id 77" in " ".join(done.stdout.split())
 
 
-def findings(**versions: str) -> dict[str, str]:
+def findings(**installed: str) -> dict[str, str]:
     """Return the remedies of the problems with these versions, by mark and text."""
-    found = [*doctor._out_of_range(versions), *doctor._overlaid(versions)]
+    found = [*versions.out_of_range(installed), *versions.overlaid(installed)]
     return {f"{finding.mark} {finding.text}": finding.remedy for finding in found}
 
 
@@ -119,7 +176,7 @@ GOOD = {"litellm": "1.106.2", "wrapt": "2.5.2", "mlflow-tracing": "3.17.2"}
 
 
 @pytest.mark.parametrize(
-    ("versions", "text", "remedy"),
+    ("installed", "text", "remedy"),
     [
         ({"litellm": "1.82.8"}, "FAIL litellm 1.82.8 carried malware", "renew every secret"),
         ({"litellm": "1.71.9"}, "FAIL litellm 1.71.9 is older than 1.72", "litellm>=1.72,<2"),
@@ -133,10 +190,10 @@ GOOD = {"litellm": "1.106.2", "wrapt": "2.5.2", "mlflow-tracing": "3.17.2"}
     ],
 )
 def test_versions_that_do_not_work_are_told(
-    versions: dict[str, str], text: str, remedy: str
+    installed: dict[str, str], text: str, remedy: str
 ) -> None:
     """Each unsupported version is reported with the pip command that fixes it."""
-    found = findings(**{**GOOD, **versions})
+    found = findings(**{**GOOD, **installed})
     [match] = [each for each in found if each.startswith(text)]
     assert remedy in found[match]
 
@@ -144,6 +201,32 @@ def test_versions_that_do_not_work_are_told(
 def test_versions_that_work_are_not_complained_of() -> None:
     """A supported version is not reported."""
     assert {} == findings(**GOOD)
+
+
+def test_tested_versions_are_those_of_ci() -> None:
+    """The doctor's list has the versions that nox and its dependency groups install."""
+    noxfile, project = (ROOT / "noxfile.py").read_text(), (ROOT / "pyproject.toml").read_text()
+    triples = re.findall(r'": \("([\d.]+)", "([\d.]+)", "([\d.]+)"\)', noxfile)
+    pinned = re.findall(r'"litellm==([\d.]+)", "mlflow==([\d.]+)", "wrapt==([\d.]+)"', project)
+    columns = map(set, zip(*triples, *pinned, strict=True))
+    names = ("litellm", "mlflow-tracing", "wrapt")
+    assert {name: set(versions.TESTED[name]) for name in names} == dict(
+        zip(names, columns, strict=True)
+    )
+    classifiers = re.findall(r"Python :: (3\.\d+)", project)
+    assert classifiers == list(versions.TESTED["Python"])
+
+
+def test_versions_that_were_not_tested_are_named_with_their_neighbours() -> None:
+    """An untested version is reported with the tested ones before and after it."""
+    newest = {name: tested[-1] for name, tested in versions.TESTED.items()}
+    assert "ok" == versions.tested(newest).mark
+    found = versions.tested({**newest, "litellm": "1.105.0", "wrapt": "2.9.0"})
+    assert (
+        "litellm 1.105.0 (but with 1.103.11 and 1.108.7), wrapt 2.9.0 (but with 2.5.2)"
+        in found.text
+    )
+    assert "note" == found.mark
 
 
 def wrapper(function: Any) -> Any:
@@ -162,6 +245,8 @@ def test_wrappers_of_others_are_named(wrap: Any) -> None:
     expected = "builtins" if wrap is not wrapper else __name__
     assert [expected] == doctor.wrapped_by(wrap(litellm.completion))
     assert [] == doctor.wrapped_by(litellm.completion)
+    mlflow.litellm.autolog()
+    assert [] == doctor.wrapped_by(litellm.completion)
 
 
 def test_each_patch_is_told() -> None:
@@ -177,8 +262,31 @@ def test_each_patch_is_told() -> None:
     assert "ok traced: 1 of LiteLLM's functions" == texts[0]
     assert "note covered by something" in texts[1]
     assert texts[1].endswith(": stand_in.covered")
-    assert texts[2].endswith("so not traced: stand_in.gone")
-    assert "FAIL not traced, as something put the original back: stand_in.lost" == texts[3]
+    assert "FAIL not traced, as something put the original back: stand_in.lost" == texts[2]
+    assert texts[3].endswith(": stand_in.gone")
+
+
+@pytest.mark.parametrize(
+    ("version", "text", "remedy"),
+    [
+        ("1.98.1", "not in this version of LiteLLM", "pip install -U litellm, if you call them"),
+        ("1.200.0", "LiteLLM has removed these functions: a.b", "nothing: they cannot be called"),
+    ],
+)
+def test_function_that_litellm_removed_needs_no_upgrade(
+    version: str, text: str, remedy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A missing function is new in a later LiteLLM, or removed by a LiteLLM newer than tested."""
+    monkeypatch.setattr(versions, "_version", lambda name: version)
+    found = doctor._missing(["a.b"])
+    assert found.text.startswith(text)
+    assert remedy == found.remedy
+
+
+def test_long_list_is_cut() -> None:
+    """Of many functions, the first ones and the number of the others are printed."""
+    assert "a, b" == doctor._listed(["a", "b"])
+    assert "0, 1, 2, 3, 4 and 5 more" == doctor._listed([str(number) for number in range(10)])
 
 
 def test_callbacks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,10 +309,11 @@ def test_an_autolog_of_somebody_else_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_tracing_switched_off_in_mlflow_is_told() -> None:
-    """Tracing that is disabled in MLflow is a failure, as nothing would be traced."""
+    """Tracing that is disabled in MLflow is a failure, and the finding names what did it."""
     mlflow.tracing.disable()
     try:
         assert "FAIL" == doctor._recording().mark
+        assert "mlflow.tracing.disable()" in doctor._recording().text
     finally:
         mlflow.tracing.enable()
     assert "ok" == doctor._recording().mark
@@ -228,6 +337,7 @@ def test_a_collector_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"traces go to the OpenTelemetry collector {endpoint}, which answers" == finding.text
     [finding] = doctor._destination()
     assert "FAIL" == finding.mark
+    assert "start it, or correct or unset OTEL_EXPORTER_OTLP_ENDPOINT" == finding.remedy
 
 
 @pytest.mark.usefixtures("traces")

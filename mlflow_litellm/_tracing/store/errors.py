@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,12 @@ ANOTHER_STORE = "name another store with MLFLOW_TRACKING_URI"
 
 class StoreUnavailableError(Exception):
     """The store of traces could not be opened."""
+
+# A host and a port, such as localhost:5000. MLflow takes the host for a scheme or a folder.
+_WITHOUT_SCHEME = re.compile(r"[\w.-]+:\d+(/.*)?")
+# MLflow raises the same type for each of these.
+_DENIED = re.compile(r"failed with error code 40[13]\b")
+_NO_SERVER = re.compile(r"failed with error code (404|405|501)\b|valid JSON|: Response: \{")
 
 
 class ProblemError(Exception):
@@ -68,18 +75,51 @@ def explain(uri: str, error: Exception, elsewhere: str = ELSEWHERE) -> ProblemEr
         error: The exception that MLflow raised.
         elsewhere: The remedy of choosing another store, as an imperative.
     """
+    if _WITHOUT_SCHEME.fullmatch(uri):
+        return ProblemError(f"the address {uri} has no scheme", f"write http://{uri}")
     if isinstance(error, ImportError) or hasattr(error, "supported_uri_schemes"):
         return _no_store(uri, error, elsewhere)
+    text = one_line(error, 2000)
+    if "filesystem tracking" in text:
+        return _folder(uri, elsewhere)
     served = uri.startswith(("http:", "https:"))
     remedy = f"start it with: mlflow server, or {elsewhere}" if served else elsewhere
     if isinstance(error, TimeoutError):
         return ProblemError(f"{uri} did not answer in time", remedy)
-    reasons = [each for each in _causes(error) if isinstance(each, OSError)]
-    if served and reasons:
-        reason = reasons[-1].strerror or one_line(reasons[-1], 80)
-        return ProblemError(f"the tracking server {uri} does not answer ({reason})", remedy)
-    sentence = one_line(error, 200).partition(". ")[0].rstrip(".")
+    if served:
+        problem = _server(uri, error, text, remedy)
+        return problem or _unusable(uri, text, elsewhere)
+    return _unusable(uri, text, elsewhere)
+
+
+def _unusable(uri: str, text: str, elsewhere: str) -> ProblemError:
+    sentence = one_line(text, 200).partition(". ")[0].rstrip(".")
     return ProblemError(f"{uri} cannot be used ({sentence})", f"fix that, or {elsewhere}")
+
+
+def _folder(uri: str, elsewhere: str) -> ProblemError:
+    what = f"MLflow no longer stores traces in folders such as {uri}"
+    migrate = "move the data with: mlflow migrate-filestore"
+    return ProblemError(
+        what, f"name a database such as sqlite:///mlflow.db ({migrate}), or {elsewhere}"
+    )
+
+
+def _server(uri: str, error: Exception, text: str, remedy: str) -> ProblemError | None:
+    """Return the problem with a server; None if it is none of those that have a remedy."""
+    if reasons := [each for each in _causes(error) if isinstance(each, OSError)]:
+        reason = reasons[-1].strerror or one_line(reasons[-1], 80)
+        if "WRONG_VERSION_NUMBER" in reason:
+            return ProblemError(f"{uri} answers without TLS", "write http:// instead of https://")
+        return ProblemError(f"the tracking server {uri} does not answer ({reason})", remedy)
+    if _DENIED.search(text):
+        what = f"the tracking server {uri} denies access"
+        names = "MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+        return ProblemError(what, f"correct {names}")
+    if _NO_SERVER.search(text):
+        what = f"a server answers at {uri}, but it is no MLflow tracking server"
+        return ProblemError(what, "name the address that shows MLflow's UI in a browser")
+    return None
 
 
 def _no_store(uri: str, error: Any, elsewhere: str) -> ProblemError:
