@@ -14,16 +14,15 @@ FULL_MLFLOW = "pip install 'mlflow_litellm[mlflow]'"
 # The remedy of choosing another store: for the commands, and for a program that makes calls.
 ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
 ANOTHER_STORE = "name another store with MLFLOW_TRACKING_URI"
-
-
-class StoreUnavailableError(Exception):
-    """The store of traces could not be opened."""
-
 # A host and a port, such as localhost:5000. MLflow takes the host for a scheme or a folder.
 _WITHOUT_SCHEME = re.compile(r"[\w.-]+:\d+(/.*)?")
 # MLflow raises the same type for each of these.
 _DENIED = re.compile(r"failed with error code 40[13]\b")
 _NO_SERVER = re.compile(r"failed with error code (404|405|501)\b|valid JSON|: Response: \{")
+
+
+class StoreUnavailableError(Exception):
+    """The store of traces could not be opened."""
 
 
 class ProblemError(Exception):
