@@ -9,8 +9,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlflow.entities import SpanType
-
 from mlflow_litellm._common.patching import PatchedFunction
 from mlflow_litellm._instrumentation import context
 from mlflow_litellm._instrumentation.target import Target
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from mlflow_litellm._common.patching import Wrapper
     from mlflow_litellm._payloads.base import Response
 
-_TURN = Target("aresponses", SpanType.LLM, RESPONSES)
+_TURN = Target("aresponses", RESPONSES.span_type, RESPONSES)
 _LIST = "tools/list"
 _AFTER = "post_mcp_call"
 
@@ -55,7 +53,7 @@ class _ToolCall(Call):
     __slots__ = ("is_sent",)
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
-        target = _Method(mcp.CALL, SpanType.TOOL, MCP, tool=str(arguments.get("name") or ""))
+        target = _Method(mcp.CALL, MCP.span_type, MCP, tool=str(arguments.get("name") or ""))
         super().__init__(target, arguments)
         self.is_sent = False
 
@@ -120,7 +118,7 @@ async def load_tools(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -
     """Wrap ``experimental_mcp_client.load_mcp_tools``."""
     if _is_patched(wrapped):
         return await wrapped(*args, **kwargs)
-    target = _Method(_LIST, SpanType.TOOL, MCP)
+    target = _Method(_LIST, MCP.span_type, MCP)
     call = Call(target, {"jsonrpc": "2.0", "method": _LIST})
     return await _within(call, wrapped, args, kwargs)
 
@@ -140,7 +138,7 @@ def _is_patched(function: Any) -> bool:
 
 
 def _tool(request: Mapping[str, Any]) -> Call:
-    target = _Method(mcp.CALL, SpanType.TOOL, MCP, tool=str(request.get("name") or ""))
+    target = _Method(mcp.CALL, MCP.span_type, MCP, tool=str(request.get("name") or ""))
     return Call(target, request)
 
 

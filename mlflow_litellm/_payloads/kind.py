@@ -78,6 +78,7 @@ class Kind:
     Attributes:
         name: The name of the kind.
         recorded: The names of the arguments that are recorded.
+        span_type: MLflow's type of the spans, as ``mlflow.entities.SpanType`` has it.
         arguments: The recorded arguments that are not simply copied.
         model_arguments: The names of the argument for the model; the first one that is there
             counts.
@@ -101,6 +102,7 @@ class Kind:
 
     name: str
     recorded: frozenset[str]
+    span_type: str = "LLM"
     arguments: Mapping[str, Argument] = field(default_factory=lambda: MappingProxyType({}))
     model_arguments: tuple[str, ...] = ("model",)
     message_format: str | None = None

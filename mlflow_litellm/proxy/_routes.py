@@ -33,50 +33,57 @@ from mlflow_litellm._payloads.kinds.table import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mlflow_litellm._payloads.kind import Kind
+
 # The kind of call by the end of the path. Any prefix is allowed: a version, a provider, an engine.
 # The first match counts.
 # https://docs.litellm.ai/docs/supported_endpoints
 _KINDS = (
-    ("/chat/completions", SpanType.LLM, CHAT),
-    ("/completions", SpanType.LLM, TEXT_COMPLETION),
-    ("/embeddings", SpanType.EMBEDDING, EMBEDDING),
-    ("/responses", SpanType.LLM, RESPONSES),
-    ("/responses/compact", SpanType.LLM, RESPONSES),
-    ("/v1/messages", SpanType.LLM, ANTHROPIC_MESSAGES),
-    (":generateContent", SpanType.LLM, GENERATE_CONTENT),
-    (":streamGenerateContent", SpanType.LLM, GENERATE_CONTENT),
-    ("/interactions", SpanType.LLM, INTERACTIONS),
-    ("/images/generations", SpanType.LLM, IMAGES),
-    ("/images/edits", SpanType.LLM, IMAGES),
-    ("/audio/speech", SpanType.LLM, AUDIO),
-    ("/audio/transcriptions", SpanType.LLM, AUDIO),
-    ("/rerank", SpanType.RERANKER, RERANK),
-    ("/moderations", SpanType.GUARDRAIL, MODERATION),
-    ("/vector_stores/[^/]+/search", SpanType.RETRIEVER, VECTOR_STORES),
-    ("/search", SpanType.RETRIEVER, SEARCH),
-    ("/search/[^/]+", SpanType.RETRIEVER, SEARCH),
-    ("/ocr", SpanType.PARSER, OCR),
-    ("/rag/query", SpanType.CHAIN, CHAT),
-    ("/videos(?:/edits|/extensions|/[^/]+/remix)?", SpanType.LLM, OTHER),
-    ("/decisions", SpanType.LLM, OTHER),
-    ("/systemone", SpanType.LLM, OTHER),
-    ("/extraction", SpanType.LLM, OTHER),
+    ("/chat/completions", CHAT),
+    ("/completions", TEXT_COMPLETION),
+    ("/embeddings", EMBEDDING),
+    ("/responses", RESPONSES),
+    ("/responses/compact", RESPONSES),
+    ("/v1/messages", ANTHROPIC_MESSAGES),
+    (":generateContent", GENERATE_CONTENT),
+    (":streamGenerateContent", GENERATE_CONTENT),
+    ("/interactions", INTERACTIONS),
+    ("/images/generations", IMAGES),
+    ("/images/edits", IMAGES),
+    ("/audio/speech", AUDIO),
+    ("/audio/transcriptions", AUDIO),
+    ("/rerank", RERANK),
+    ("/moderations", MODERATION),
+    ("/vector_stores/[^/]+/search", VECTOR_STORES),
+    ("/search", SEARCH),
+    ("/search/[^/]+", SEARCH),
+    ("/ocr", OCR),
+    ("/videos(?:/edits|/extensions|/[^/]+/remix)?", OTHER),
+    ("/decisions", OTHER),
+    ("/systemone", OTHER),
+    ("/extraction", OTHER),
 )
+
+
+def _target(name: str, kind: Kind, span_type: str | None = None) -> Target:
+    return Target(name, span_type or kind.span_type, kind, is_composite=True)
+
+
 _TARGETS = [
-    (re.compile(f"{ending}/?$"), Target(ending, span_type, kind, is_composite=True))
-    for ending, span_type, kind in _KINDS
+    *((re.compile(f"{ending}/?$"), _target(ending, kind)) for ending, kind in _KINDS),
+    (re.compile("/rag/query/?$"), _target("/rag/query", CHAT, SpanType.CHAIN)),
 ]
 # MCP's own transport, by JSON-RPC, and LiteLLM's path for a tool call.
-MCP_TARGET = Target("/mcp", SpanType.CHAIN, MCP, is_composite=True)
+MCP_TARGET = _target("/mcp", MCP, SpanType.CHAIN)
 _MCP_PATHS = re.compile(r"/(?:mcp(?:/[^/]+)?|(?:toolset/)?[^/]+/mcp)/?$")
 _MCP_TOOLS = re.compile(r"/mcp-rest/tools/call/?$")
 # Requests that open, count or end a call. LiteLLM answers them itself, also if it passes others on.
 _ABOUT_A_CALL = re.compile(r"^/openai/v1/(?:realtime/|responses/(?:input_tokens|[^/]+/cancel))")
-_PASSED_THROUGH = Target("pass-through", SpanType.LLM, OTHER, is_composite=True)
+_PASSED_THROUGH = _target("pass-through", OTHER)
 # The kind of call by a field of the body, if the path does not show it.
 _FIELDS = {
-    "messages": Target("messages", SpanType.LLM, CHAT, is_composite=True),
-    "contents": Target("contents", SpanType.LLM, GENERATE_CONTENT, is_composite=True),
+    "messages": _target("messages", CHAT),
+    "contents": _target("contents", GENERATE_CONTENT),
 }
 
 

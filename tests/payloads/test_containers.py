@@ -157,8 +157,8 @@ def test_metadata_in_any_mapping_is_read(kind: Callable[[dict[str, Any]], Any]) 
     arguments = {"metadata": given}
     assert metadata.tags(arguments) == {"a": "b"}
     assert metadata.session(arguments) == "s"
-    told = metadata.attributes(arguments)
-    assert (told["metadata"]["x"], told["model_id"]) == (1, "d")
+    assert (metadata.call_metadata(arguments) or {})["x"] == 1
+    assert metadata.router_attributes(arguments) == {"model_id": "d"}
 
 
 @pytest.mark.parametrize("kind", LISTS)
@@ -231,7 +231,7 @@ def test_broken_container_costs_itself_alone(way: str) -> None:
     told = CHAT.request({**given, "metadata": {"tags": broken, "x": 1}})
     assert told.inputs["messages"] == [MESSAGE]
     assert len(told.inputs["stop"]) <= 100
-    assert told.attributes["metadata"]["x"] == 1
+    assert (told.metadata or {})["x"] == 1
     assert len(EMBEDDING.request(given).inputs["input"]) <= 100
     assert not has_mcp(broken)
     assert "x7Kq2mZv9w" in secrets({**given, "api_key": "x7Kq2mZv9w"}, frozenset())

@@ -69,7 +69,7 @@ ITEMS: dict[str, Callable[[int], Callable[[], Any]]] = {
     ),
     "tags": lambda n: lambda: metadata.tags({"tags": [f"key-{number}:a" for number in range(n)]}),
     "metadata": lambda n: (
-        lambda: metadata.attributes({"metadata": {f"key-{number}": "a" for number in range(n)}})
+        lambda: metadata.call_metadata({"metadata": {f"key-{number}": "a" for number in range(n)}})
     ),
     "metadata of a trace": lambda n: (
         lambda: metadata.trace_metadata(

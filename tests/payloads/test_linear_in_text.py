@@ -80,7 +80,7 @@ READERS: dict[str, Callable[[str], Any]] = {
     "events in pieces": lambda text: events(text, 16),
     "bounded": bounded,
     "name": lambda text: (is_secret_name(text), endpoint(text)),
-    "metadata": lambda text: metadata.attributes({"metadata": named(text)}),
+    "metadata": lambda text: metadata.call_metadata({"metadata": named(text)}),
     "tags": lambda text: (
         metadata.tags({"metadata": {"tags": [text]}}),
         metadata.trace_metadata({"metadata": {"trace_metadata": named(text), "trace_id": text}}),

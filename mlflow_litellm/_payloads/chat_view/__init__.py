@@ -28,19 +28,19 @@ _LAST = ("id", "object", "created", "created_at")
 
 def inputs(message_format: str | None, fields: Any) -> Any:
     """Return a request's inputs as the UI displays them; the same object if nothing changes."""
-    return _shown("REQUEST", message_format, fields)
+    return _view("REQUEST", message_format, fields)
 
 
 def outputs(message_format: str | None, fields: Any) -> Any:
     """Return a response's outputs as the UI displays them; the same object if nothing changes."""
-    fields = _shown("ANSWER", message_format, fields)
+    fields = _view("RESPONSE", message_format, fields)
     if message_format is None or not isinstance(fields, dict):
         return fields
     last = {key: fields[key] for key in _LAST if key in fields}
     return {**{key: fields[key] for key in fields if key not in last}, **last} if last else fields
 
 
-def _shown(side: str, message_format: str | None, fields: Any) -> Any:
+def _view(side: str, message_format: str | None, fields: Any) -> Any:
     if message_format is None or not isinstance(fields, dict):
         return fields
     for module in _FORMATS.get(message_format, ()):

@@ -55,4 +55,4 @@ def _is_read(source: Any) -> bool:
 
 
 REQUEST = {"messages": _messages}
-ANSWER = {"content": _blocks}
+RESPONSE = {"content": _blocks}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SAYING = ("text", "refusal", "thinking", "code", "output")
-_CALLED = ("filename", "title", "name", "file_id", "url")
+_TEXT_KEYS = ("text", "refusal", "thinking", "code", "output")
+_NAME_KEYS = ("filename", "title", "name", "file_id", "url")
 _ATTACHED = "mlflow-attachment://"
 # In characters. A longer text is no name.
 _LONG = 500
@@ -41,7 +41,7 @@ def as_text(part: dict[str, Any], kind: str = "text") -> dict[str, Any]:
     """Return a part as a text part: its own text, or else its type and its content's name."""
     if isinstance(part.get("text"), str):
         return replaced(part, type=kind)
-    fields = next((part[key] for key in _SAYING if isinstance(part.get(key), str)), None)
+    fields = next((part[key] for key in _TEXT_KEYS if isinstance(part.get(key), str)), None)
     return {**replaced(part, type=kind), "text": fields or _label(part)}
 
 
@@ -57,6 +57,6 @@ def attachment(value: Any) -> str | None:
 def _label(part: dict[str, Any]) -> str:
     kind = str(part.get("type") or next(iter(part), ""))
     held = [part, *(value for value in part.values() if isinstance(value, dict))]
-    names = (holder.get(key) for key in _CALLED for holder in held)
+    names = (holder.get(key) for key in _NAME_KEYS for holder in held)
     name = next((name for name in names if isinstance(name, str) and len(name) < _LONG), None)
     return f"[{kind}: {name}]" if name else f"[{kind}]"

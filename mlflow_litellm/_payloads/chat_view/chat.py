@@ -14,7 +14,7 @@ from mlflow_litellm._payloads.containers import dicts
 
 _ROLES = frozenset({"assistant", "system", "tool", "user"})
 # The accepted role for each rejected role that means the same.
-_SAME = {"developer": "system", "function": "tool"}
+_SAME_ROLE = {"developer": "system", "function": "tool"}
 _TEXTS = frozenset({"input_text", "output_text", "text"})
 _DETAILS = frozenset({None, "auto", "high", "low"})
 _SOUNDS = frozenset({None, "mp3", "wav"})
@@ -26,8 +26,8 @@ def _messages(messages: list[Any]) -> list[Any]:
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
     role = message.get("role")
-    if role not in _ROLES and role in _SAME:
-        message = replaced(message, role=_SAME[role])
+    if role not in _ROLES and role in _SAME_ROLE:
+        message = replaced(message, role=_SAME_ROLE[role])
     if isinstance(message.get("content"), list):
         message = within(message, "content", _parts)
     if isinstance(message.get("tool_calls"), list):
@@ -126,4 +126,4 @@ def _pictured(message: dict[str, Any]) -> dict[str, Any]:
 
 
 REQUEST = {"messages": _messages}
-ANSWER = {"choices": _choices}
+RESPONSE = {"choices": _choices}

@@ -10,14 +10,14 @@ from typing import Any
 
 from mlflow_litellm._payloads.chat_view.changes import as_text, each, replaced, within
 
-_SPELLED = {
+_PART_KEYS = {
     "fileData": "file_data",
     "functionCall": "function_call",
     "functionResponse": "function_response",
     "inlineData": "inline_data",
 }
-_NAMED = {"displayName": "display_name", "fileUri": "file_uri", "mimeType": "mime_type"}
-_READ = frozenset({*_SPELLED.values(), "text"})
+_FILE_KEYS = {"displayName": "display_name", "fileUri": "file_uri", "mimeType": "mime_type"}
+_READ = frozenset({*_PART_KEYS.values(), "text"})
 _ROLES = frozenset({"model", "user"})
 
 
@@ -38,18 +38,18 @@ def _parts(parts: list[Any]) -> list[Any]:
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
-    if _SPELLED.keys() & part.keys():
-        return {_SPELLED.get(key, key): _spelled(value) for key, value in part.items()}
+    if _PART_KEYS.keys() & part.keys():
+        return {_PART_KEYS.get(key, key): _renamed(value) for key, value in part.items()}
     if _READ & part.keys():
         return part
     held = next((value for value in part.values() if isinstance(value, dict)), {})
     return {**part, "text": as_text({"type": next(iter(part), ""), **held})["text"]}
 
 
-def _spelled(value: Any) -> Any:
-    if not isinstance(value, dict) or not _NAMED.keys() & value.keys():
+def _renamed(value: Any) -> Any:
+    if not isinstance(value, dict) or not _FILE_KEYS.keys() & value.keys():
         return value
-    return {_NAMED.get(key, key): item for key, item in value.items()}
+    return {_FILE_KEYS.get(key, key): item for key, item in value.items()}
 
 
 def _candidates(candidates: list[Any]) -> list[Any]:
@@ -63,4 +63,4 @@ def _candidate(candidate: dict[str, Any]) -> dict[str, Any]:
 
 
 REQUEST = {"contents": _contents}
-ANSWER = {"candidates": _candidates}
+RESPONSE = {"candidates": _candidates}

@@ -11,7 +11,7 @@ from typing import Any
 
 from mlflow_litellm._payloads.chat_view.changes import as_text, each, replaced, within
 
-_ASKED = frozenset({"input_file", "input_image", "input_text"})
+_INPUT_PARTS = frozenset({"input_file", "input_image", "input_text"})
 _READ = frozenset({"function_call", "message"})
 _PICTURES = frozenset({"jpeg", "png", "webp"})
 
@@ -35,7 +35,7 @@ def _item(item: dict[str, Any]) -> dict[str, Any]:
 
 def _message(item: dict[str, Any]) -> dict[str, Any]:
     parts = item.get("content")
-    if not isinstance(parts, list) or all(_kind(part) in _ASKED for part in parts):
+    if not isinstance(parts, list) or all(_kind(part) in _INPUT_PARTS for part in parts):
         return item
     if "type" not in item:
         item = {**item, "type": "message"}
@@ -76,4 +76,4 @@ def _call(item: dict[str, Any]) -> dict[str, Any]:
 
 
 REQUEST = {"input": _items}
-ANSWER = {"output": _items}
+RESPONSE = {"output": _items}

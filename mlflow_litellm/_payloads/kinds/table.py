@@ -156,6 +156,7 @@ EMBEDDING = Kind(
         encoding_format fallbacks input input_type model num_retries output_dtype task
         task_type title truncate truncation user
     """),
+    "EMBEDDING",
     arguments={"input": embedding.INPUT},
     takes_headers=True,
     outputs=embedding.outputs,
@@ -170,6 +171,7 @@ RERANK = Kind(
         max_tokens_per_query model num_retries query rank_fields return_documents top_n
         truncate_prompt_tokens truncation_side user
     """),
+    "RERANKER",
     arguments={"documents": Argument(redact=redact_data)},
     usage=small.rerank_usage,
 )
@@ -178,6 +180,7 @@ RERANK = Kind(
 MODERATION = Kind(
     "moderation",
     _names("input model user"),
+    "GUARDRAIL",
     arguments={"input": Argument(is_media=dicts, redact=redact_data)},
     provider=small.moderation_provider,
     read_response=small.read_moderation,
@@ -191,6 +194,7 @@ SEARCH = Kind(
         query search_depth search_domain_filter search_provider search_tool_name time_range
         topic
     """),
+    "RETRIEVER",
     provider=small.search_provider,
     read_response=small.read_search,
 )
@@ -202,6 +206,7 @@ VECTOR_STORES = Kind(
         filters max_num_results num_retries query ranking_options rewrite_query
         vector_store_id
     """),
+    "RETRIEVER",
     read_response=small.read_vector_store_search,
 )
 
@@ -213,6 +218,7 @@ OCR = Kind(
         extract_header fallbacks image_limit image_min_size include_image_base64 model
         num_retries pages req_format table_format user
     """),
+    "PARSER",
     arguments={"document": Argument(small.document, is_media=small.is_dict)},
     read_response=small.read_ocr,
 )
@@ -268,5 +274,6 @@ OTHER = Kind(
 MCP = mcp.McpKind(
     "mcp",
     _names("arguments cursor name uri"),
+    "TOOL",
     accumulator=mcp.MessageAccumulator,
 )
