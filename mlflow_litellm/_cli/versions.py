@@ -40,7 +40,9 @@ def examine() -> Iterator[Finding]:
     yield Finding("ok", f"Python {platform.python_version()}, {listed}")
     if "mlflow_litellm" not in installed:
         what = "mlflow_litellm is imported but not installed, so MLflow does not find it by itself"
-        yield Finding("note", what, "pip install mlflow_litellm, or import it in your program")
+        yield Finding(
+            "note", what, "install it with pip from its folder, or import it in your program"
+        )
     yield from out_of_range(installed)
     yield from overlaid(installed)
     yield tested({**installed, "Python": ".".join(platform.python_version_tuple()[:2])})

@@ -147,5 +147,5 @@ def test_calls_are_lost_and_counted_without_a_server(tmp_path: Path) -> None:
     assert (done.returncode, counts) == (0, "0 3 True"), done.stderr
     assert reasons == ["ModuleNotFoundError"]
     [said] = [line for line in done.stderr.splitlines() if "calls are not traced" in line]
-    assert "pip install 'mlflow_litellm[mlflow]'" in said
+    assert "pip install 'mlflow>=3.13,<4'" in said
     assert "MLFLOW_TRACKING_URI" in said

@@ -14,7 +14,7 @@ import pytest
 from documents import ROOT, blocks
 from mlflow import MlflowClient
 from processes import STARTING_S, Process, clean_environment, running, until
-from ui_page import TracePage
+from ui_page import TracePage, hide_hints
 
 if TYPE_CHECKING:
     from mlflow.entities import Trace
@@ -70,9 +70,7 @@ def test_clone_leads_to_its_traces_in_the_ui(page: Page, tmp_path: Path) -> None
         there = url.partition("#")[0]
         until(lambda: server.answers(f"{there}health"), STARTING_S, "the server")
         page.goto(url)
-        page.set_default_timeout(60_000)
-        # The UI shows a hint over the list, the first time.
-        page.add_locator_handler(page.get_by_text("Got it"), lambda hint: hint.click())
+        hide_hints(page)
         page.get_by_text("Say hello.").first.click()
         page.get_by_text("litellm-completion").first.wait_for()
         demo = stored_in(clone, "demo")

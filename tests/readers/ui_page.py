@@ -23,6 +23,12 @@ RED = """titles => titles.filter(title => {
 }).map(title => title.innerText).filter(text => text)"""
 
 
+def hide_hints(page: Page) -> None:
+    """Close the hint over the list of traces, which the UI shows the first time."""
+    page.set_default_timeout(PATIENCE_MS)
+    page.add_locator_handler(page.get_by_text("Got it"), lambda hint: hint.click())
+
+
 class TracePage:
     """
     The open page of one trace.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SERVERS = ("http", "https", "databricks", "databricks-uc")
-FULL_MLFLOW = "pip install 'mlflow_litellm[mlflow]'"
+FULL_MLFLOW = "pip install 'mlflow>=3.13,<4'"
 # The remedy of choosing another store: for the commands, and for a program that makes calls.
 ELSEWHERE = "name another place with --tracking-uri or MLFLOW_TRACKING_URI"
 ANOTHER_STORE = "name another store with MLFLOW_TRACKING_URI"
