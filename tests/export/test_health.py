@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from children import run, succeed
+from collectors import over_http
 from mlflow.entities import LiveSpan
 
 import mlflow_litellm
@@ -127,6 +128,22 @@ while mlflow_litellm.health().spans_dropped is not None and time.monotonic() < e
 print(mlflow_litellm.health().spans_dropped)
 """
     assert succeed(BEGIN + code, tmp_path, **collector, **protocol, **GONE) == "None\n"
+
+
+def test_span_for_a_collector_that_is_still_referenced_is_no_loss(tmp_path: Path) -> None:
+    """A span that went to a collector is not reported as lost if something still refers to it."""
+    code = """
+kept = []
+litellm.input_callback = [lambda *_: kept.append(mlflow.get_current_active_span())]
+call()
+"""
+    with over_http() as collector:
+        environment = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint,
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+        }
+        assert "incomplete" not in run(BEGIN + code, tmp_path, **environment).stderr
+        assert collector.root()
 
 
 def test_what_waits_when_tracing_is_switched_off_is_no_loss(tmp_path: Path) -> None:
