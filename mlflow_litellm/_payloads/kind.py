@@ -80,8 +80,6 @@ class Kind:
         recorded: The names of the arguments that are recorded.
         span_type: MLflow's type of the spans, as ``mlflow.entities.SpanType`` has it.
         arguments: The recorded arguments that are not simply copied.
-        model_arguments: The names of the argument for the model; the first one that is there
-            counts.
         message_format: MLflow's name for the format of inputs and outputs, such as ``"openai"``;
             None if the UI has no view for the format.
         has_chat_tools: Whether tools are defined as for a chat completion.
@@ -104,7 +102,6 @@ class Kind:
     recorded: frozenset[str]
     span_type: str = "LLM"
     arguments: Mapping[str, Argument] = field(default_factory=lambda: MappingProxyType({}))
-    model_arguments: tuple[str, ...] = ("model",)
     message_format: str | None = None
     has_chat_tools: bool = False
     has_large_data: bool = False
@@ -124,11 +121,9 @@ class Kind:
     def request(self, arguments: Mapping[str, Any]) -> Request:
         """Return a call's request: the allowed arguments by name, without secrets."""
         inputs, has_media = self._inputs(arguments)
-        models = (inputs[name] for name in self.model_arguments if name in inputs)
-        model = next(models, None)
         request = Request(
             inputs,
-            model,
+            inputs.get("model"),
             inputs.get("tools"),
             endpoint.requested_base_url(arguments),
             message_format=self.message_format,

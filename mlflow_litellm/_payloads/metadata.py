@@ -159,6 +159,8 @@ def _dicts(arguments: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _as_dict(value: Any) -> dict[str, Any] | None:
+    if type(value) is dict:
+        return value
     if _is(value, Mapping):
         # A mapping of the user's own class may raise.
         with errors_ignored():

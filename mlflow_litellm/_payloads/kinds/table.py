@@ -68,8 +68,8 @@ TEXT_COMPLETION = Kind(
         min_tokens model n num_retries presence_penalty prompt repetition_penalty seed stop
         stream stream_options suffix temperature top_k top_p user
     """),
-    model_arguments=("model", "engine"),
     takes_headers=True,
+    read_request=text_completion.read_request,
     read_response=text_completion.read_response,
     # LiteLLM gives no cost if it turned the call into a chat completion.
     is_priced_by_list=True,

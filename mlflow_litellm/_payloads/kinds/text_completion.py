@@ -20,10 +20,16 @@ from mlflow_litellm._payloads.usage import tokens
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mlflow_litellm._payloads.base import Response
+    from mlflow_litellm._payloads.base import Request, Response
     from mlflow_litellm._payloads.kind import Kind
 
 _HEAD = ("id", "object", "created", "model", "system_fingerprint")
+
+
+def read_request(request: Request) -> None:
+    """Find the model, which may have OpenAI's former name for it."""
+    if request.model is None:
+        request.model = request.inputs.get("engine")
 
 
 def read_response(parsed: Response, _: Any) -> None:
