@@ -49,7 +49,7 @@ def run(terminal: Terminal, model: str | None, tracking_uri: str | None, experim
         for line in tree.draw(trace.data.spans, _labels(trace), guides, terminal.width):
             terminal.line(*line)
         terminal.line()
-    terminal.line(Segment(f"Stored in {store_uri()}, experiment {experiment!r}."))
+    terminal.paragraph(f"Stored in {store_uri()}, experiment {experiment!r}.")
     terminal.line()
     for step in store.way_to_ui(experiment_id, terminal.width):
         terminal.line(Segment(step))

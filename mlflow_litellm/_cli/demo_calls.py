@@ -19,7 +19,8 @@ from mlflow_litellm._tracing.store.errors import ProblemError
 from mlflow_litellm._tracing.trace_metadata import TRACE_SESSION, TRACE_USER
 
 MOCKED = "gpt-4o-mini"
-FALLBACK = "anthropic/claude-sonnet-4-5"
+# Of another provider, and with a price in every version of LiteLLM.
+FALLBACK = "mistral/mistral-medium"
 EMBEDDING = "text-embedding-3-small"
 QUESTION = "How many people live in Paris?"
 INHABITANTS = {"Paris": 2_100_000}

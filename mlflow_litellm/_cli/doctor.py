@@ -53,7 +53,7 @@ def run(terminal: Terminal, tracking_uri: str | None, send: bool) -> int:
         if send:
             failures += _write(terminal, [sending.NOT_SENT] if failures else sending.send())
     terminal.line()
-    terminal.line(Segment(ILL if failures else WELL if send else NOT_SENT, "bold"))
+    terminal.paragraph(ILL if failures else WELL if send else NOT_SENT, "bold")
     return 1 if failures else 0
 
 

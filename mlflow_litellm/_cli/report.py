@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import textwrap
+import sys
+import warnings
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from mlflow_litellm._cli.terminal import Segment
+from mlflow_litellm._cli.terminal import Segment, wrapped
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line
 
 if TYPE_CHECKING:
@@ -43,17 +44,12 @@ class Finding(NamedTuple):
 
 def write(terminal: Terminal, finding: Finding) -> None:
     """Write a finding, and its remedy below it."""
-    lines = _wrapped(finding.text, terminal.width - len(INDENT))
+    lines = wrapped(finding.text, terminal.width - len(INDENT))
     for mark, line in zip_longest([finding.mark.ljust(len(INDENT))], lines, fillvalue=INDENT):
         terminal.line(Segment(mark, STYLES[finding.mark]), Segment(line))
-    lines = _wrapped(finding.remedy, terminal.width - len(INDENT) - len(ARROW))
+    lines = wrapped(finding.remedy, terminal.width - len(INDENT) - len(ARROW))
     for arrow, line in zip_longest([ARROW][: len(lines)], lines, fillvalue=" " * len(ARROW)):
         terminal.line(Segment(INDENT + arrow), Segment(line))
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    # Addresses and commands must not be broken.
-    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def prepare(*, offline: bool) -> None:
@@ -67,6 +63,9 @@ def prepare(*, offline: bool) -> None:
     os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
     os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = str(REQUEST_S)
     os.environ.setdefault("LITELLM_LOG", "ERROR")
+    if not sys.warnoptions:
+        # Of LiteLLM's and MLflow's own code, such as pydantic's for old versions of LiteLLM.
+        warnings.simplefilter("ignore")
     if offline:
         os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 

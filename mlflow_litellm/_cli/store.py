@@ -169,10 +169,13 @@ def make_local() -> None:
 
 
 def local_path() -> Path | None:
-    """Return the path of the SQLite store that traces go to; None for any other store."""
-    import mlflow
+    """
+    Return the path of the SQLite store that traces go to; None for any other store.
 
-    uri = mlflow.get_tracking_uri()
+    Raises:
+        ProblemError: MLflow has no store by default, as only a part of it is installed.
+    """
+    uri = _tracking_uri()
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Terminal:
         else:
             self._console.print(self._text(segments))
 
+    def paragraph(self, text: str, style: str = "") -> None:
+        """Write a text in lines of the terminal's width. Addresses stay whole."""
+        for line in wrapped(text, self.width):
+            self.line(Segment(line, style))
+
     def _text(self, segments: Sequence[Segment]) -> Any:
         from rich.text import Text
 
@@ -77,6 +83,11 @@ class Terminal:
             yield
         finally:
             _erase_line(console)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text as lines. Addresses and commands stay whole."""
+    return textwrap.wrap(text, max(width, 20), break_long_words=False, break_on_hyphens=False)
 
 
 def _console() -> Any:

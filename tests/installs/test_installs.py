@@ -117,6 +117,26 @@ def test_doctor_finds_all_well(name: str, tracking: TrackingServer, tmp_path: Pa
     assert "FAIL" not in run(name, tmp_path, "-m", "mlflow_litellm", "doctor", **where)
 
 
+@each_install
+def test_demo_sends_its_traces_to_a_server(
+    name: str, tracking: TrackingServer, tmp_path: Path
+) -> None:
+    """The demo needs no local store and no rich; its last line is the address of the traces."""
+    where = {"MLFLOW_TRACKING_URI": tracking.uri}
+    printed = run(name, tmp_path, "-m", "mlflow_litellm", "demo", **where)
+    assert "└─ litellm-Router.completion" in printed
+    assert printed.splitlines()[-1].startswith(f"Open {tracking.uri}/#/experiments/")
+
+
+def test_demo_tells_what_mlflow_lacks_to_store_traces(tmp_path: Path) -> None:
+    """Without a server and without MLflow in full, one line has the problem and its remedy."""
+    done = start("tracing", tmp_path, "-m", "mlflow_litellm", "demo")
+    [line] = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert "needs MLflow in full" in line
+    assert "pip install 'mlflow>=3.13,<4'" in line
+
+
 def test_doctor_tells_what_mlflow_lacks_to_start_a_span(tmp_path: Path) -> None:
     """The doctor reports that MLflow requires its local store even if traces go to a collector."""
     with over_http() as collector:
