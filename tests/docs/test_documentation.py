@@ -121,6 +121,13 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_readme_has_the_commands_that_ci_runs() -> None:
+    """CI runs each line of the README's shell blocks: the demo, and then the tests."""
+    demo, tests = "".join(blocks("README.md", "shell")).splitlines()
+    assert demo.endswith(".venv/bin/python -m mlflow_litellm demo")
+    assert tests.endswith(".venv/bin/nox")
+
+
 def test_install_commands_work_before_a_release() -> None:
     """Each page installs from a clone, with an extra that the package has."""
     commands = {each for page in pages() for each in re.findall(r"pip install '?(\S+)", text(page))}
