@@ -14,6 +14,7 @@ from mlflow_litellm import _takeover
 from mlflow_litellm._cli import report, sending, store, versions
 from mlflow_litellm._cli.report import Finding
 from mlflow_litellm._cli.terminal import Segment
+from mlflow_litellm._common.switches import switch
 from mlflow_litellm._instrumentation import builtin_callback
 from mlflow_litellm._tracing.store.errors import ProblemError, one_line, store_uri
 
@@ -113,8 +114,9 @@ def _switch() -> Iterator[Finding]:
 
 
 def _not_taken_over(autolog: Any) -> Finding:
-    if os.environ.get(_takeover.SWITCH):
-        what = f"mlflow.litellm.autolog is MLflow's own, because {_takeover.SWITCH} is set"
+    if not switch(_takeover.SWITCH, default=True, unknown=True):
+        value = os.environ[_takeover.SWITCH]
+        what = f"mlflow.litellm.autolog is MLflow's own, because {_takeover.SWITCH} is {value}"
         remedy = f"unset {_takeover.SWITCH}, or call mlflow_litellm.autolog() instead"
         return Finding("FAIL", what, remedy)
     what = f"mlflow.litellm.autolog is not this package's but one from {autolog.__module__}"

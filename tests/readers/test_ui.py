@@ -83,11 +83,19 @@ CHATS: dict[str, tuple[list[str], list[str]]] = {
     "messages picture": (["User", "See?"], said("See?")),
     "gemini": (["User", "Hello."], said("Hello.")),
     "gemini tool calls": (["User", "/tools 2"], ["Assistant", "Tool calls", *CALLS]),
+    # A result of Gemini's is an object, which the UI shows as JSON.
+    "gemini tool loop": (TOOL_LOOP[: TOOL_LOOP.index("Sunny, 21 degrees.")], said("And tomorrow?")),
     "gemini reasoning": (["User", "/reason"], THOUGHT),
     "gemini picture": (["User", "See?"], said("See?")),
     "router": (["User", "Hello."], said("Hello.")),
 }
-WITH_TOOLS = {"conversation", "tool calls", "responses tool calls", "messages tool loop"}
+WITH_TOOLS = {
+    "conversation",
+    "tool calls",
+    "responses tool calls",
+    "messages tool loop",
+    "gemini tool loop",
+}
 # The heading below the messages, by kind.
 BESIDE = {"responses": "instructions", "messages": "system"}
 # For kinds without messages: a text in the inputs, and a text in the outputs.

@@ -74,6 +74,16 @@ LOOP_OF_BLOCKS: list[dict[str, Any]] = [
         ],
     },
 ]
+PART_TOOLS = [{"functionDeclarations": [FUNCTION]}]
+RESULT = {"name": "get_weather", "response": {"result": "Sunny, 21 degrees."}}
+LOOP_OF_PARTS: list[dict[str, Any]] = [
+    {"role": "user", "parts": [{"text": "How is the weather in Paris?"}]},
+    {
+        "role": "model",
+        "parts": [{"functionCall": {"name": "get_weather", "args": {"location": "Paris"}}}],
+    },
+    {"role": "user", "parts": [{"functionResponse": RESULT}, {"text": "And tomorrow?"}]},
+]
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
@@ -140,7 +150,10 @@ class Calls:
 
     def gemini(self, *parts: Any, **arguments: Any) -> Any:
         """Call Gemini's own API."""
-        contents = [{"role": "user", "parts": list(parts)}]
+        return self.gemini_contents([{"role": "user", "parts": list(parts)}], **arguments)
+
+    def gemini_contents(self, contents: list[dict[str, Any]], **arguments: Any) -> Any:
+        """Call Gemini's own API with several contents."""
         known = {**KEY, "api_base": f"{self.vendor['api_base']}/v1beta"}
         model = "gemini/gemini-2.5-flash"
         ask = litellm.google_genai.generate_content
@@ -200,6 +213,7 @@ class Calls:
             ),
             "gemini": lambda: self.gemini({"text": "Hello."}),
             "gemini tool calls": lambda: self.gemini({"text": "/tools 2"}),
+            "gemini tool loop": lambda: self.gemini_contents(LOOP_OF_PARTS, tools=PART_TOOLS),
             "gemini reasoning": lambda: self.gemini({"text": "/reason"}),
             "gemini picture": lambda: self.gemini({"text": "See?"}, {"inlineData": inline}),
             "router": lambda: self.router("Hello."),
