@@ -276,7 +276,7 @@ def current_call() -> CallContext | None:
     return call if call is not None and call.is_open else None
 
 
-def last() -> CallContext | None:
+def last_call() -> CallContext | None:
     """Return the innermost call of this context, which may have ended."""
     return current.get()
 
@@ -391,11 +391,11 @@ def _record_inner_calls(response: Response, call: CallContext) -> None:
             names.ATTEMPTED_RETRIES, len(call.inner_targets) - len(groups)
         )
     if call.usage_is_below:
-        _leave_tokens(response)
+        _drop_usage(response)
         if not call.target.is_composite:
             call.span.set_type(SpanType.CHAIN)
 
 
-def _leave_tokens(response: Response) -> None:
+def _drop_usage(response: Response) -> None:
     response.usage = response.cost = None
     response.token_details, response.usage_is_estimate = {}, False

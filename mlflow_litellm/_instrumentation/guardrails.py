@@ -96,7 +96,7 @@ def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
     status = str(recorded.get(names.GUARDRAIL_STATUS))
     if recorded.get(names.GUARDRAIL_MODE) == _FOR_LOGS or context.call_has_ended():
         # If the request's trace has been sent, the span would begin a trace of its own.
-        if (last := context.last()) is not None:
+        if (last := context.last_call()) is not None:
             last.record_late(status, lambda: _write(name, recorded, began, None))
         return
     outer = context.current_call()

@@ -24,7 +24,9 @@ _HEADERS = ("extra_headers", "headers")
 _TRACEPARENT = "traceparent"
 
 
-def fields(kind: Kind, arguments: Mapping[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+def with_traceparent(
+    kind: Kind, arguments: Mapping[str, Any], kwargs: dict[str, Any]
+) -> dict[str, Any]:
     """
     Return the keyword arguments of a call, with the header ``traceparent`` if it is to be sent.
 
@@ -37,7 +39,7 @@ def fields(kind: Kind, arguments: Mapping[str, Any], kwargs: dict[str, Any]) -> 
         kwargs: The keyword arguments of the call; neither they nor their headers are changed.
     """
     with guard("sending the header traceparent"):
-        if kind.takes_headers and _is_wanted(arguments) and not _is_given(kwargs):
+        if kind.takes_headers and _is_wanted(arguments) and not _has_traceparent(kwargs):
             headers = get_tracing_context_headers_for_http_request()
             # Copies: LiteLLM 1.98 and before merge one into the other in place.
             merged = {name: dict(kwargs[name]) for name in _HEADERS if kwargs.get(name)}
@@ -59,7 +61,7 @@ def _is_wanted(arguments: Mapping[str, Any]) -> bool:
     )
 
 
-def _is_given(kwargs: Mapping[str, Any]) -> bool:
+def _has_traceparent(kwargs: Mapping[str, Any]) -> bool:
     return any(
         str(name).lower() == _TRACEPARENT for key in _HEADERS for name in kwargs.get(key) or ()
     )

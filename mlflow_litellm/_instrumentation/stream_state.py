@@ -181,24 +181,25 @@ class StreamRecord:
         self._ended = True
         open_streams.discard(self)
         self.call.is_open = False
-        if not self.is_of_this_process:
-            # The parent process ends the span, and has the threads that export it.
-            return
-        # In some streams, LiteLLM delivers an error as a chunk.
-        error = error or self._accumulator.error
+        # If the stream was opened before a fork, the parent process ends the span.
+        if self.is_of_this_process:
+            # In some streams, LiteLLM delivers an error as a chunk.
+            self._close(how, error or self._accumulator.error)
+            open_streams.abandon_left(below=self.call)
+
+    def _close(self, how: str, error: BaseException | None) -> None:
         how = "failed" if error else how
-        if how == "abandoned":
-            counts.add_abandoned()
-        response = None
+        response = finish = None
         with guard("merging a stream"):
             response = self._accumulator.response()
             response.attributes.update(self._attributes(how))
         if error is not None and self.call.outer is not None:
             self.call.outer.add_lost_stream(error)
-        left_at = self._last_chunk_at if self.is_left else None
-        abandon = partial(self._span.abandon, chunks=self.chunks, at=left_at)
-        self.call.close(response, error, self._redact, abandon if how == "abandoned" else None)
-        open_streams.abandon_left(below=self.call)
+        if how == "abandoned":
+            counts.add_abandoned()
+            left_at = self._last_chunk_at if self.is_left else None
+            finish = partial(self._span.abandon, chunks=self.chunks, at=left_at)
+        self.call.close(response, error, self._redact, finish)
 
     def _attributes(self, how: str) -> dict[str, Any]:
         attributes: dict[str, Any] = {names.STREAM_END: how, names.STREAM_CHUNKS: self.chunks}

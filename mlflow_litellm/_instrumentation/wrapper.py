@@ -57,7 +57,7 @@ def _call_sync(
     try:
         call.begin(wrapped, instance, args)
         with call.active:
-            result = wrapped(*args, **call.sent(kwargs))
+            result = wrapped(*args, **call.kwargs_to_send(kwargs))
         return call.deliver(result)
     except BaseException as error:
         call.fail(error)
@@ -80,7 +80,7 @@ async def _await(
     try:
         call.begin(wrapped, instance, args)
         with call.active:
-            result = await wrapped(*args, **call.sent(kwargs))
+            result = await wrapped(*args, **call.kwargs_to_send(kwargs))
         return call.deliver(result)
     except BaseException as error:
         call.fail(error)
@@ -170,18 +170,18 @@ class Call:
         self.span.record(request, tags_trace=not self._target.is_composite)
 
     def _obey_switches(self) -> None:
-        last = context.last()
+        last = context.last_call()
         content = privacy.allowed(self._arguments)
         self.span.content = min(content, last.span.content) if last else content
         self.span.withheld = last.span.withheld if last else None
         if self._outer is not None:
             self._outer.restrict(content)
 
-    def sent(self, kwargs: Any) -> Any:
+    def kwargs_to_send(self, kwargs: Any) -> Any:
         """Return the keyword arguments for LiteLLM's function, with a traceparent if needed."""
         if self._target.is_composite or not self.span.recording:
             return kwargs
-        return propagation.fields(self._target.kind, self._arguments, kwargs)
+        return propagation.with_traceparent(self._target.kind, self._arguments, kwargs)
 
     def deliver(self, result: Any) -> Any:
         """End the span and return `result`. For a stream, return a proxy that ends the span."""
@@ -217,9 +217,9 @@ class Call:
         """End the span: the call raised `error`, or an interruption did."""
         # An interruption while the span is made current or not current may leave it current.
         self.active.restore()
-        with guard("releasing the locks of an interrupted call"):
-            release_locks(error)
         try:
+            with guard("releasing the locks of an interrupted call"):
+                release_locks(error)
             self._fail(error)
         except BaseException as interruption:
             self.span.fail(interruption, None, self._redaction(self._arguments))

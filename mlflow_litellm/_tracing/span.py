@@ -190,29 +190,33 @@ class CallSpan:
         failure: Failure | None = None,
         ended_ns: int | None = None,
     ) -> None:
-        span = self._span
         if self.recording:
-            if response is not None:
-                with guard("timing a response"):
-                    self._time(response, ended_ns)
-            with guard("completing a trace's experiment"):
-                experiment.set_id_if_known(span)
-            active = self.active()
-            end = SpanEnd(
-                span, self.content, self._request, response, failure,
-                tags_trace=self._tags_at_end, active=lambda: active, ended_ns=ended_ns,
-            )  # fmt: skip
-            if self.withheld is None:
-                end.write()
-            else:
-                with guard("withholding a span"):
-                    end.ended_ns = ended_ns or time.time_ns()
-                    self.withheld.hold(end)
-        elif span is not None:
+            self._write_end(response, failure, ended_ns)
+        elif self._span is not None:
             with guard("ending a span"):
-                span.end(end_time_ns=ended_ns)
+                self._span.end(end_time_ns=ended_ns)
         # Dropped last: if this is interrupted, the span is ended again.
         self._span = self._request = None
+
+    def _write_end(
+        self, response: Response | None, failure: Failure | None, ended_ns: int | None
+    ) -> None:
+        if response is not None:
+            with guard("timing a response"):
+                self._time(response, ended_ns)
+        with guard("completing a trace's experiment"):
+            experiment.set_id_if_known(self._span)
+        active = self.active()
+        end = SpanEnd(
+            self._span, self.content, self._request, response, failure,
+            tags_trace=self._tags_at_end, active=lambda: active, ended_ns=ended_ns,
+        )  # fmt: skip
+        if self.withheld is None:
+            end.write()
+        else:
+            with guard("withholding a span"):
+                end.ended_ns = ended_ns or time.time_ns()
+                self.withheld.hold(end)
 
     def _time(self, response: Response, ended_ns: int | None) -> None:
         tokens = (response.usage or {}).get("output_tokens")

@@ -223,8 +223,8 @@ def _attributes_of(response: Response) -> dict[str, Any]:
         names.FINISH_REASONS: response.finish_reasons,
     }
     # If MLflow reads a None, the trace has no totals.
-    known = {key: value for key, value in values.items() if value is not None}
-    return {**response.attributes, **response.token_details, **known}
+    fields = {key: value for key, value in values.items() if value is not None}
+    return {**response.attributes, **response.token_details, **fields}
 
 
 def tag_trace(span: Any, request: Request, active: Any) -> None:

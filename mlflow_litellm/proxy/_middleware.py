@@ -91,27 +91,15 @@ class TracingMiddleware:
         if request is None:
             await self._app(scope, receive, send)
             return
-
-        async def received() -> Message:
-            message = await receive()
-            with guard("reading a request"):
-                request.receive(message)
-            return message
-
-        async def sent(message: Message) -> None:
-            with guard("checking for the client"):
-                if request.may_be_disconnected and await _is_disconnected(receive):
-                    request.record_disconnect()
-            # The client gets the message before it is read here.
-            await send(message)
-            with guard("reading a response"):
-                request.send(message)
-
         raised: BaseException | None = None
         token = _current.set(request)
         try:
             with request.active():
-                await self._app(scope, received, sent)
+                await self._app(
+                    scope,
+                    _recorded_receive(receive, request),
+                    _recorded_send(send, receive, request),
+                )
         except BaseException as error:
             raised = error
             raise
@@ -119,6 +107,33 @@ class TracingMiddleware:
             _current.reset(token)
             with guard("ending the span of a request"):
                 request.end(raised)
+
+
+def _recorded_receive(receive: Receive, request: ProxiedRequest) -> Receive:
+    """Return a `receive` that records the messages of the client."""
+
+    async def received() -> Message:
+        message = await receive()
+        with guard("reading a request"):
+            request.receive(message)
+        return message
+
+    return received
+
+
+def _recorded_send(send: Send, receive: Receive, request: ProxiedRequest) -> Send:
+    """Return a `send` that records the messages to the client."""
+
+    async def sent(message: Message) -> None:
+        with guard("checking for the client"):
+            if request.may_be_disconnected and await _is_disconnected(receive):
+                request.record_disconnect()
+        # The client gets the message before it is read here.
+        await send(message)
+        with guard("reading a response"):
+            request.send(message)
+
+    return sent
 
 
 async def _is_disconnected(receive: Receive) -> bool:

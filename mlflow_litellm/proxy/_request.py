@@ -227,11 +227,20 @@ class ProxiedRequest(CallContext):
         if not self.is_open:
             return
         self.is_open = False
-        response = None
         self._obey_switches()
         if isinstance(error, Exception) and self.response.status is None:
             # Each ASGI server responds with this status.
             self.response.status = 500
+        response, error = self._record(error)
+        if error is not None:
+            with guard("ending the streams of a failed request"):
+                open_streams.abandon_below(self)
+        self._end_span(response, error)
+        self._drop_content()
+
+    def _record(self, error: BaseException | None) -> tuple[Response | None, BaseException | None]:
+        """Record the request; return the response, and the reason if the request failed."""
+        response = None
         with guard("reading why a request failed"):
             error = error or self._failure()
         if self.span.recording:
@@ -240,12 +249,14 @@ class ProxiedRequest(CallContext):
             with guard("reading a response of the proxy"):
                 response = self._read_response(error)
                 error = error or response.error
-        if error is not None:
-            with guard("ending the streams of a failed request"):
-                open_streams.abandon_below(self)
-        if self._verdict is not None:
+        return response, error
+
+    def _end_span(self, response: Response | None, error: BaseException | None) -> None:
+        """End the span. The span of a guarded request waits for the verdict."""
+        verdict = self._verdict
+        if verdict is not None:
             self.span.withheld = RootEnd(
-                self._verdict,
+                verdict,
                 self._leave_trace,
                 has_inner_call=self._has_inner_call,
                 shows_error=self._shows_error(),
@@ -254,11 +265,10 @@ class ProxiedRequest(CallContext):
             self.span.finish(response)
         else:
             self.span.fail(error, response, self._redaction())
-        if self._verdict is None:
+        if verdict is None:
             self._leave_trace()
         else:
-            self.span.withheld = self._verdict.withheld
-        self._drop_content()
+            self.span.withheld = verdict.withheld
 
     def _leave_trace(self) -> None:
         if self._remote is not None:

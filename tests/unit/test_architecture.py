@@ -66,6 +66,13 @@ def test_imports_are_not_deep() -> None:
     assert max(levels.values()) <= MAX_LEVELS
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_state_is_in_objects(module: str) -> None:
+    """No function rebinds a variable of its module: state that changes has a class."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    assert [node.names for node in ast.walk(tree) if isinstance(node, ast.Global)] == []
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_folder_imports_only_the_folders_below_it(layer: str) -> None:
     """A folder imports only the folders before it."""

@@ -25,10 +25,13 @@ CODE = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)|^#[^\n]*$", re.MULTILINE |
 WORD = re.compile(r"[A-Za-z']+")
 # Names that only this package used for concepts of MLflow, LiteLLM and OpenTelemetry.
 OWN_NAMES = {
-    "Answer", "DOORS", "Door", "Enclosing", "GatewayAnswer", "become", "bridges", "cleaned", "door",
-    "doors", "enclosing", "given_base", "has_place", "hidden", "is_late", "is_on", "is_plumbing",
-    "is_route", "joined", "offer", "owner", "plain", "plumbing", "renew", "settle", "shown",
-    "tell_losses", "told",
+    "Answer", "DOORS", "Door", "Enclosing", "GatewayAnswer", "_answered", "_asked",
+    "_begin_anew", "_forget", "_known", "_place", "_route", "_said", "_shown", "_tell", "_told",
+    "answered", "asked", "asks_a_server", "become", "begin_anew", "bridges", "cleaned", "door",
+    "doors", "enclosing", "forget", "given_base", "has_place", "hidden", "is_late", "is_on",
+    "is_plumbing", "is_route", "joined", "note_data", "note_failure", "note_left",
+    "note_masked", "offer", "owner", "plain", "plumbing", "put_back", "renew", "route", "said",
+    "settle", "shown", "take_out", "tell", "tell_losses", "told",
 }  # fmt: skip
 
 

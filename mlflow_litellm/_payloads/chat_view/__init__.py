@@ -44,8 +44,8 @@ def _view(side: str, message_format: str | None, fields: Any) -> Any:
     if message_format is None or not isinstance(fields, dict):
         return fields
     for module in _FORMATS.get(message_format, ()):
-        for key, show in getattr(module, side).items():
+        for key, view in getattr(module, side).items():
             if isinstance(fields.get(key), list):
-                items = show(fields[key])
+                items = view(fields[key])
                 return fields if items is fields[key] else {**fields, key: items}
     return fields
