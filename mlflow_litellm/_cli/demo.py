@@ -93,7 +93,7 @@ def _read(trace_id: str | None) -> Trace:
     trace = store.ask(lambda: mlflow.get_trace(trace_id or ""))
     if not isinstance(trace, Trace):
         what = f"the traces did not arrive in {store_uri()}"
-        raise ProblemError(what, "run python -m mlflow_litellm doctor to find the cause")
+        raise ProblemError(what, "run python -m mlflow_litellm doctor --send to find the cause")
     return trace
 
 
