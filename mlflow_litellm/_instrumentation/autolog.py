@@ -7,7 +7,7 @@ import functools
 import importlib
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, ParamSpec
 
 from mlflow_litellm._common import interruptions
 from mlflow_litellm._common.patching import Patch, apply_all, holder_of, revert_all
@@ -21,7 +21,6 @@ from mlflow_litellm._instrumentation.notebook import notebook
 from mlflow_litellm._instrumentation.targets import TARGETS
 from mlflow_litellm._instrumentation.wrapper import wrapper_for
 from mlflow_litellm._tracing import (
-    builtin_flavor,
     fork,
     ids,
     losses,
@@ -29,6 +28,7 @@ from mlflow_litellm._tracing import (
     semconv,
     trace_destination,
 )
+from mlflow_litellm._tracing.builtin_flavor import FLAVOR, MODULE, builtin
 from mlflow_litellm._tracing.export import export_patches
 from mlflow_litellm._tracing.export_stats import stats
 from mlflow_litellm._tracing.guard import logger
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 
     from mlflow_litellm._instrumentation.target import Target
 
-FLAVOR = "litellm"
 P = ParamSpec("P")
 
 if tracing.is_enabled() and "autolog" in globals():
@@ -99,7 +98,7 @@ def autolog(
     _check_types(log_traces=log_traces, disable=disable, silent=silent)
     _check_types(**({} if log_content is None else {"log_content": log_content}))
     # The import resets MLflow's configuration of the flavor, so it comes first.
-    importlib.import_module(builtin_flavor.MODULE)
+    importlib.import_module(MODULE)
     if log_traces and not disable:
         # Before any lock is taken: another thread may be importing LiteLLM.
         importlib.import_module("litellm")
@@ -197,41 +196,7 @@ class _Patches:
             )
 
 
-class _BuiltinFlavor:
-    """
-    MLflow's own flavor, which is off while this package traces.
-
-    The process has one instance, which MLflow's lock guards.
-    """
-
-    def __init__(self) -> None:
-        # The configuration of the flavor, if it was on when this package began to trace.
-        self._config: dict[str, Any] | None = None
-
-    def remember(self) -> None:
-        """Remember the configuration if the flavor is on: this package's is about to replace it."""
-        if not tracing.is_enabled() and self._is_enabled():
-            config = mlflow_compat.flavor_configurations()[FLAVOR]
-            self._config = {key: config[key] for key in ("log_traces", "disable", "silent")}
-
-    def disable(self) -> None:
-        """Switch the flavor off, if it is on."""
-        if not tracing.is_enabled() and self._is_enabled():
-            builtin_flavor.builtin_autolog()(disable=True)
-
-    def restore(self) -> None:
-        """Switch the flavor on, if it was on before."""
-        if self._config is not None:
-            config, self._config = self._config, None
-            builtin_flavor.builtin_autolog()(**config)
-
-    def _is_enabled(self) -> bool:
-        config = mlflow_compat.flavor_configurations().get(FLAVOR) or {}
-        return config.get("disable") is False and bool(config.get("log_traces"))
-
-
 _patches = _Patches()
-_builtin = _BuiltinFlavor()
 
 
 def target_patches() -> list[Patch]:
@@ -243,10 +208,11 @@ def target_patches() -> list[Patch]:
 @mlflow_compat.locked
 def _switch(*, log_traces: bool, disable: bool, silent: bool, log_content: bool | None) -> None:
     wanted = log_traces and not disable
-    if wanted:
-        _builtin.remember()
-    else:
-        _builtin.disable()
+    if not tracing.is_enabled():
+        if wanted:
+            builtin.remember()
+        else:
+            builtin.disable()
     _configure(log_traces=log_traces, disable=disable, silent=silent, log_content=log_content)
     logger.disabled = silent
     if wanted:
@@ -284,7 +250,7 @@ def _disable() -> None:
     losses.detach()
     if _patches.litellm is not None:
         removed_callbacks.restore(_patches.litellm)
-    _builtin.restore()
+    builtin.restore()
 
 
 def _patch(litellm: ModuleType, target: Target) -> Patch:
