@@ -14,7 +14,7 @@ import logging
 import signal
 import sys
 from itertools import pairwise
-from threading import Condition
+from threading import Condition, RLock
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -46,6 +46,7 @@ _SWALLOWING = frozenset({"contextlib", "functools", "mlflow", "opentelemetry"})
 # Python's conditions, events, queues and semaphores lock by these two functions. An exception that
 # arrives in one of them leaves the lock locked, as ``with`` counts as not entered, or as left.
 _LOCKING = frozenset({Condition.__enter__.__code__, Condition.__exit__.__code__})
+_REENTRANT = type(RLock())
 # Longer than a thread that runs holds such a lock.
 _HELD_S = 1.0
 
@@ -112,8 +113,10 @@ def release_locks(error: BaseException) -> None:
 
 
 def _release(condition: Condition) -> None:
-    condition.acquire(timeout=_HELD_S)
-    # Either just acquired, or left locked. Else another thread has released it by now.
+    # A re-entrant lock knows its thread: if this thread has it, it was left locked.
+    if not isinstance(getattr(condition.acquire, "__self__", None), _REENTRANT):
+        condition.acquire(timeout=_HELD_S)
+    # Left locked, or just acquired. Else another thread has released it by now.
     with contextlib.suppress(RuntimeError):
         condition.release()
 

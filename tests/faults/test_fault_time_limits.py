@@ -12,6 +12,7 @@ import sqlite3
 import sys
 import threading
 import zlib
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import litellm
@@ -277,6 +278,7 @@ def ends_in_a_thread(use: Callable[[], Any]) -> bool:
 
 LOCKED: dict[str, Callable[[], Callable[[], Any]]] = {
     "event": lambda: threading.Event().set,
+    "future": lambda: Future().running,
     "queue": lambda: functools.partial(queue.Queue().put, 1),
     "semaphore": lambda: threading.Semaphore().release,
 }
