@@ -130,7 +130,7 @@ class DemoCalls:
     def _missing_model(self) -> str:
         return f"{self.model}-that-does-not-exist"
 
-    def _arguments(self, prompt: str | list[Any], response: str, **more: Any) -> dict[str, Any]:
+    def _arguments(self, prompt: str | list[Any], response: str, **more: object) -> dict[str, Any]:
         messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
         mock = {"mock_response": response} if self._mocked else {}
         return {"model": self.model, "messages": messages, **mock, **more}

@@ -113,7 +113,7 @@ def _switch() -> Iterator[Finding]:
     yield from _other_wrappers(patches)
 
 
-def _not_taken_over(autolog: Any) -> Finding:
+def _not_taken_over(autolog: object) -> Finding:
     if not switch(_takeover.SWITCH, default=True, unknown=True):
         value = os.environ[_takeover.SWITCH]
         what = f"mlflow.litellm.autolog is MLflow's own, because {_takeover.SWITCH} is {value}"
@@ -181,13 +181,13 @@ def _other_wrappers(patches: Iterable[Patch]) -> Iterator[Finding]:
         yield Finding("note", what, "nothing, unless you want one of the two: both see each call")
 
 
-def wrapped_by(function: Any) -> list[str]:
+def wrapped_by(function: object) -> list[str]:
     """Return the modules whose wrappers are on a function of LiteLLM's, the outermost first."""
     modules = dict.fromkeys(map(_module_of, _layers(function)))
     return [each for each in modules if each.partition(".")[0] not in {"litellm", "mlflow_litellm"}]
 
 
-def _layers(function: Any) -> Iterator[Any]:
+def _layers(function: object) -> Iterator[Any]:
     # Bounded: a wrapper may name itself as its wrapped function.
     for _ in range(100):
         if function is None:
@@ -196,7 +196,7 @@ def _layers(function: Any) -> Iterator[Any]:
         function = getattr(function, "__wrapped__", None)
 
 
-def _module_of(function: Any) -> str:
+def _module_of(function: object) -> str:
     # Not __module__, which a wrapper copies from the wrapped function.
     wrapper = getattr(function, "_self_wrapper", function)
     while isinstance(wrapper, functools.partial):
@@ -271,7 +271,7 @@ def _recording() -> Finding:
     return Finding("ok", "tracing is on in MLflow, for all traces")
 
 
-def other_callbacks(litellm: Any) -> Iterator[Finding]:
+def other_callbacks(litellm: object) -> Iterator[Finding]:
     """Yield the entries of LiteLLM's callback lists, before tracing is switched on."""
     callbacks: dict[str, list[str]] = {}
     for name in builtin_callback.LISTS:
@@ -288,7 +288,7 @@ def other_callbacks(litellm: Any) -> Iterator[Finding]:
             yield Finding("note", what, "nothing; it works beside this package")
 
 
-def _label(callback: Any) -> str:
+def _label(callback: object) -> str:
     if isinstance(callback, str):
         return callback
     return str(getattr(callback, "__qualname__", type(callback).__qualname__))

@@ -186,7 +186,7 @@ def _handlers() -> set[Any]:
     return {code for code in codes if code is not None}
 
 
-def _code(handler: Any) -> Any:
+def _code(handler: object) -> Any:
     for _ in range(10):
         if isinstance(handler, FunctionType):
             return handler.__code__
@@ -219,7 +219,7 @@ def _package_of(frame: FrameType) -> str:
     return _package(frame.f_globals.get("__name__"))
 
 
-def _package(module: Any) -> str:
+def _package(module: object) -> str:
     return str(module).partition(".")[0]
 
 

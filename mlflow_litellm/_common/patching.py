@@ -87,7 +87,7 @@ class PatchedFunction(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     def __deepcopy__(self, memo: dict[int, Any]) -> PatchedFunction:
         return self
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
         return pkgutil.resolve_name, (self._self_name,)
 
 
@@ -104,7 +104,7 @@ def _patched_method(original: Any, wrapper: Wrapper, is_enabled: Callable[[], bo
     """
 
     @functools.wraps(original)
-    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def method(self: object, /, *args: object, **kwargs: object) -> Any:
         bound = _bound(original, self)
         return wrapper(bound, self, args, kwargs) if is_enabled() else bound(*args, **kwargs)
 
@@ -144,7 +144,7 @@ class Patch:
         wrapper: Wrapper,
         is_enabled: Callable[[], bool],
         *,
-        served: Any = None,
+        served: object = None,
     ) -> None:
         self.holder = holder
         self.name = name
@@ -183,7 +183,7 @@ class Patch:
         current = self.current
         return self._installed and current is not self.original and not self._is_own(current)
 
-    def _is_own(self, function: Any) -> bool:
+    def _is_own(self, function: object) -> bool:
         """Return whether a function is the patched package's own, and so no wrapper on ours."""
         # Not by __module__, which a wrapper copies from the function.
         namespace = function.__globals__ if type(function) is FunctionType else {}
@@ -202,7 +202,7 @@ class Patch:
         setattr(self.holder, self.name, self.patched)
         self._installed = True
 
-    def _wrap(self, current: Any) -> Any:
+    def _wrap(self, current: object) -> Any:
         if isinstance(current, staticmethod):
             name = f"{self.holder.__module__}:{self.holder.__qualname__}.{self.name}"
             wrapped = PatchedFunction(name, current.__func__, self._wrapper, self._is_enabled)

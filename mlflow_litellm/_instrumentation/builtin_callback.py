@@ -65,7 +65,7 @@ class RemovedCallbacks:
 removed_callbacks = RemovedCallbacks()
 
 
-def is_mlflow(callback: Any) -> bool:
+def is_mlflow(callback: object) -> bool:
     """Return whether a callback is MLflow's: the name "mlflow", or LiteLLM's logger for it."""
     if isinstance(callback, str):
         return callback == "mlflow"

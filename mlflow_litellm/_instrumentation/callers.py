@@ -67,7 +67,7 @@ def litellm_caller(
     functions: Callable[[Any], list[Any]],
     *,
     through: frozenset[str] = frozenset(),
-    thread_function: Any = None,
+    thread_function: object = None,
 ) -> str | None:
     """
     Return the module of LiteLLM that makes the call of a patched function.
@@ -100,11 +100,11 @@ def litellm_caller(
     return None
 
 
-def _is_code_of(code: Any, functions: list[Any]) -> bool:
+def _is_code_of(code: object, functions: list[Any]) -> bool:
     return any(code is each for function in functions for each in _codes(function))
 
 
-def _codes(function: Any) -> Iterator[Any]:
+def _codes(function: object) -> Iterator[Any]:
     """Yield the code of a function, and of those that it wraps."""
     # A mock has every attribute, so its `__wrapped__` never ends.
     for _ in range(_MAX_WRAPPERS):

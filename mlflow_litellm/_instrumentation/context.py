@@ -137,12 +137,12 @@ class CallContext:
     def add_lost_stream(self, error: BaseException) -> None:
         """Record that the stream of an inner call broke; its reader may not see the error."""
 
-    def add_inner_result(self, result: Any) -> None:
+    def add_inner_result(self, result: object) -> None:
         """Record the result of an inner call, which this call may return as its own."""
         if self._results is not None:
             self._results.append(result)
 
-    def resolve_outcome(self, result: Any) -> None:
+    def resolve_outcome(self, result: object) -> None:
         """Set `usage_is_below` if this call returns or raises the result of an inner call."""
         # The list is dropped: a stream must not be held here.
         results, self._results = self._results or [], None
@@ -325,13 +325,15 @@ def _is_by_litellm(target: Target) -> bool:
     )
 
 
-def run_below(call: CallContext, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def run_below(
+    call: CallContext, function: Callable[..., Any], /, *args: object, **kwargs: object
+) -> Any:
     """Run a function in the context of a call, in a thread that LiteLLM gave no context."""
     with call.active():
         return function(*args, **kwargs)
 
 
-def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def composite_attributes(instance: object, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the span attributes of a composite call: for Router, its model group and strategy.
 
@@ -349,13 +351,13 @@ def composite_attributes(instance: Any, arguments: Mapping[str, Any]) -> dict[st
     return {key: value for key, value in fields.items() if isinstance(value, str)}
 
 
-def _strategy(router: Any) -> Any:
+def _strategy(router: object) -> Any:
     """Return a router's strategy. Since LiteLLM 1.110, it is one of the router's settings."""
     settings = getattr(router, "settings", None)
     return getattr(settings() if callable(settings) else router, "routing_strategy", None)
 
 
-def is_custom_stream(stream: Any, arguments: Mapping[str, Any]) -> bool:
+def is_custom_stream(stream: object, arguments: Mapping[str, Any]) -> bool:
     """
     Return whether a stream comes from a custom provider, whose code may make calls at each chunk.
 

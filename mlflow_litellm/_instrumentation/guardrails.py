@@ -77,7 +77,7 @@ def record_metrics(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> 
     return result
 
 
-def _mode(configured: Any) -> Any:
+def _mode(configured: object) -> Any:
     """Return "logging_only" if it is configured and the call has ended, else all modes."""
     return (
         _FOR_LOGS
@@ -86,11 +86,11 @@ def _mode(configured: Any) -> Any:
     )
 
 
-def _action(response: Any) -> str | None:
+def _action(response: object) -> str | None:
     return response if isinstance(response, str) and response in _ACTIONS else None
 
 
-def _record(name: str, attributes: Mapping[str, Any], seconds: Any) -> None:
+def _record(name: str, attributes: Mapping[str, Any], seconds: object) -> None:
     recorded = {key: value for key, value in attributes.items() if value is not None}
     began = time.time_ns() - int(seconds * 1e9) if isinstance(seconds, (int, float)) else None
     status = str(recorded.get(names.GUARDRAIL_STATUS))

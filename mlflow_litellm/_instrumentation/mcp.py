@@ -70,7 +70,7 @@ class _ToolCall(Call):
                 self.send({})
         super().fail(error)
 
-    def _read(self, result: Any) -> Response:
+    def _read(self, result: object) -> Response:
         response = super()._read(result)
         if _is_masked():
             response.outputs = None
@@ -80,7 +80,7 @@ class _ToolCall(Call):
 _running: ContextVar[_ToolCall | None] = ContextVar("mlflow_litellm_tool", default=None)
 
 
-async def run_tool(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+async def run_tool(wrapped: Any, _: object, args: tuple[Any, ...], kwargs: Any) -> Any:
     """Wrap ``MCPServerManager.call_tool``, through which LiteLLM runs all tools."""
     call = _ToolCall(_by_name(wrapped, args, kwargs))
     token = _running.set(call)
@@ -131,7 +131,7 @@ def take_turn(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any) -
     return wrapper_for(_TURN, wrapped)(wrapped, instance, args, kwargs)
 
 
-def _is_patched(function: Any) -> bool:
+def _is_patched(function: object) -> bool:
     """Return whether a function is patched already under another name of its module."""
     # Not isinstance(): a patched function claims to be a plain function.
     return type(function) is PatchedFunction
@@ -153,7 +153,7 @@ async def _within(call: Call, wrapped: Any, args: tuple[Any, ...], kwargs: Any) 
         raise
 
 
-def _decoded(arguments: Any) -> Any:
+def _decoded(arguments: object) -> Any:
     try:
         return json.loads(arguments) if isinstance(arguments, str) else arguments
     except (ValueError, RecursionError):
@@ -172,7 +172,7 @@ def _is_masked() -> bool:
     return any(map(_changes_results, callbacks))
 
 
-def _changes_results(callback: Any) -> bool:
+def _changes_results(callback: object) -> bool:
     base: Any = sys.modules.get("litellm.integrations.custom_logger")
     hook = "async_post_mcp_tool_call_hook"
     inherited = getattr(getattr(base, "CustomLogger", None), hook, None)

@@ -118,7 +118,7 @@ def _served(router: type, name: str) -> Any:
         return method
 
     @functools.wraps(method)
-    async def async_method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def async_method(self: object, *args: object, **kwargs: object) -> Any:
         result = method(self, *args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 

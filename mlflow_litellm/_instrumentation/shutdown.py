@@ -6,7 +6,6 @@ import atexit
 import multiprocessing
 from functools import cache
 from multiprocessing import util
-from typing import Any
 
 import mlflow
 
@@ -32,7 +31,7 @@ def attach() -> None:
         _attach_to_worker()
 
 
-def _attach_to_worker(*_: Any) -> None:
+def _attach_to_worker(*_: object) -> None:
     # A forked worker ends by os._exit(), which runs no exit handler.
     util.Finalize(None, _end_worker, exitpriority=0)
 

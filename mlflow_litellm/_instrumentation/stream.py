@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from mlflow_litellm._instrumentation.stream_state import StreamRecord
 
 
-def is_stream(result: Any) -> bool:
+def is_stream(result: object) -> bool:
     """Return whether a result is read in chunks. Its type decides, not ``stream=``."""
     return hasattr(type(result), "__next__") or hasattr(type(result), "__anext__")
 
 
 def traced_stream(
-    stream: Any, call: CallContext, record: StreamRecord, *, is_custom: bool = False
+    stream: object, call: CallContext, record: StreamRecord, *, is_custom: bool = False
 ) -> Any:
     """
     Return a proxy of `stream` that records what is read and ends the span once.
@@ -73,12 +73,12 @@ class _Stream:
 
     def __init__(
         self,
-        stream: Any,
+        stream: object,
         call: CallContext,
         record: StreamRecord,
         *,
         is_custom: bool,
-        source: Any = None,
+        source: object = None,
     ) -> None:
         own = object.__setattr__
         own(self, "_self_stream", stream)
@@ -112,7 +112,7 @@ class _Stream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._self_stream, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(self._self_stream, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -135,7 +135,7 @@ class _Stream:
     def __hash__(self) -> int:
         return hash(self._self_stream)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: object) -> Any:
         return self._self_stream.__reduce_ex__(protocol)
 
 
@@ -316,7 +316,7 @@ def _protocols(kind: type) -> Iterator[str]:
 
 
 def _passing_on(name: str) -> Callable[..., Any]:
-    def method(self: _Stream, *args: Any, **kwargs: Any) -> Any:
+    def method(self: _Stream, *args: object, **kwargs: object) -> Any:
         return getattr(self._self_stream, name)(*args, **kwargs)
 
     method.__name__ = name

@@ -119,7 +119,7 @@ class StreamRecord:
         """Whether the stream was opened in this process, not in its parent before a fork."""
         return self._process == os.getpid()
 
-    def add(self, chunk: Any) -> None:
+    def add(self, chunk: object) -> None:
         """Add a chunk. A fault while reading it ends the recording, not the stream."""
         if self._ended:
             return

@@ -46,6 +46,6 @@ class Target:
         """Whether the function retries another call."""
         return self.name.endswith("_with_retries")
 
-    def named_by(self, wrapped: Any) -> Any:
+    def named_by(self, wrapped: object) -> Any:
         """Return the function whose signature names the arguments."""
         return vars(sys.modules["litellm"])[self.passes_to] if self.passes_to else wrapped

@@ -46,7 +46,7 @@ def _submit(wrapped: Any, executor: Any, args: tuple[Any, ...], kwargs: Any) -> 
     return wrapped(*args, **kwargs)
 
 
-def _is_waited_for(executor: Any) -> bool:
+def _is_waited_for(executor: object) -> bool:
     with guard("finding the caller of an executor"):
         submit = getattr(type(executor), "submit", None)
         return litellm_caller(lambda _: [submit]) in WAITING

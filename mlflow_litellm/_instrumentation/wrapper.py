@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MESSAGES = frozenset({"contents", "input", "messages", "prompt"})
 
 
-def wrapper_for(target: Target, original: Any) -> Callable[..., Any]:
+def wrapper_for(target: Target, original: object) -> Callable[..., Any]:
     """
     Return the wrapper of a traced function: an async one if the function is async.
 
@@ -65,7 +65,7 @@ def _call_sync(
 
 
 def _call_async(
-    target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
+    target: Target, wrapped: Any, instance: object, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     # Checked here, not in the coroutine: a task that runs the coroutine has another stack.
     if _is_internal_call(target, kwargs):
@@ -74,7 +74,7 @@ def _call_async(
 
 
 async def _await(
-    target: Target, wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: Any
+    target: Target, wrapped: Any, instance: object, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
     call = Call(target, kwargs)
     try:
@@ -96,7 +96,7 @@ def _is_internal_call(target: Target, kwargs: Mapping[str, Any]) -> bool:
     return False
 
 
-def _passed_on(target: Target, kwargs: Any) -> Any:
+def _passed_on(target: Target, kwargs: object) -> Any:
     """Return the arguments of an internal call. If it retries a call, each attempt is traced."""
     call = context.current_call()
     if call is not None and target.is_retry:
@@ -147,7 +147,9 @@ class Call:
         self.context = context.CallContext(self.span, target, self._outer)
         self.active = context.INACTIVE
 
-    def begin(self, wrapped: Any = None, instance: Any = None, args: tuple[Any, ...] = ()) -> None:
+    def begin(
+        self, wrapped: object = None, instance: object = None, args: tuple[Any, ...] = ()
+    ) -> None:
         """Start the span, and record the request."""
         context.started(self.span, self._outer)
         self.active = self.context.active()
@@ -157,7 +159,7 @@ class Call:
                 self._obey_switches()
                 self._read_request(instance)
 
-    def _read_request(self, instance: Any) -> None:
+    def _read_request(self, instance: object) -> None:
         request = self._target.kind.request(self._arguments)
         if self._target.is_composite:
             request.attributes.update(context.composite_attributes(instance, self._arguments))
@@ -183,7 +185,7 @@ class Call:
             return kwargs
         return propagation.with_traceparent(self._target.kind, self._arguments, kwargs)
 
-    def deliver(self, result: Any) -> Any:
+    def deliver(self, result: object) -> Any:
         """End the span and return `result`. For a stream, return a proxy that ends the span."""
         if not self.span.recording:
             self.context.is_open = False
@@ -197,7 +199,7 @@ class Call:
             self._outer.add_inner_result(delivered)
         return delivered
 
-    def _delivered(self, result: Any) -> Any:
+    def _delivered(self, result: object) -> Any:
         if _is_mock(result):
             self._end(None)
             return result
@@ -210,7 +212,7 @@ class Call:
         self._end(response)
         return result
 
-    def _read(self, result: Any) -> Response:
+    def _read(self, result: object) -> Response:
         return self._target.kind.parse_response(result, self._arguments)
 
     def fail(self, error: BaseException) -> None:
@@ -248,7 +250,7 @@ class Call:
             self._outer.redactions.append(redaction)
         return redaction
 
-    def _stream(self, stream: Any) -> Any:
+    def _stream(self, stream: object) -> Any:
         # Without the messages: the caller may keep the stream for long.
         kept = {key: value for key, value in self._arguments.items() if key not in _MESSAGES}
         accumulator = self._target.kind.accumulate(kept, stream)
@@ -288,14 +290,14 @@ def _named_as(function: Any, coroutine: Any) -> Any:
     return coroutine
 
 
-def _is_mock(result: Any) -> bool:
+def _is_mock(result: object) -> bool:
     """Return whether the result is a test's mock, which would count each access to it."""
     mock = sys.modules.get("unittest.mock")
     return mock is not None and issubclass(type(result), mock.NonCallableMock)
 
 
 def _by_name(
-    target: Target, wrapped: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    target: Target, wrapped: object, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Return the arguments by name. acompletion and completion differ in their positional order."""
     if not args:

@@ -29,12 +29,12 @@ _SCHEMAS = frozenset({
 _NOT_GIVEN = frozenset({"NotGiven", "Omit"})
 
 
-def is_given(value: Any) -> bool:
+def is_given(value: object) -> bool:
     """Return whether an argument has a value."""
     return value is not None and type(value).__name__ not in _NOT_GIVEN
 
 
-def recorded(name: str, value: Any) -> Any:
+def recorded(name: str, value: object) -> Any:
     """Return an argument as JSON types, without the secrets in its URLs and its definitions."""
     value = to_jsonable(value)
     if name in _MODELS:
@@ -44,7 +44,7 @@ def recorded(name: str, value: Any) -> Any:
     return redact_definitions(value) if name in _REDACTED_FIELDS else value
 
 
-def redact_definitions(value: Any) -> Any:
+def redact_definitions(value: object) -> Any:
     """Return tools and similar definitions without their secrets; schemas are kept."""
     if not isinstance(value, list):
         return redact_named_secrets(value)
@@ -56,7 +56,7 @@ def redact_definitions(value: Any) -> Any:
     ]
 
 
-def model_names(models: Any) -> Any:
+def model_names(models: object) -> Any:
     """Return the names of models, which are names, deployments, or fallbacks by their model."""
     if isinstance(models, list):
         return [_listed(item) for item in models]

@@ -22,7 +22,7 @@ _LISTS = (AbstractSet, Sequence, ValuesView)
 _MOST = 100_000
 
 
-def is_listed(value: Any) -> bool:
+def is_listed(value: object) -> bool:
     """Return whether a value is a list, or a similar container that can be read again."""
     if isinstance(value, (list, tuple)):
         return True
@@ -50,7 +50,7 @@ def listed(value: Any) -> list[Any]:
     return first if size <= _MOST else [*first, f"<{size - _MOST} more>"]
 
 
-def dicts(items: Any) -> list[dict[str, Any]]:
+def dicts(items: object) -> list[dict[str, Any]]:
     """Return the dicts of a list; an empty list for any other value."""
     return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
@@ -69,7 +69,7 @@ def from_numpy(value: Any) -> Any:
     return value
 
 
-def _is_declared(value: Any) -> bool:
+def _is_declared(value: object) -> bool:
     # Not isinstance(), which is true for every class that has the methods.
     return Collection in type(value).__mro__
 
@@ -79,7 +79,7 @@ def _is_array(value: Any) -> bool:
     return _is_a(value, "ndarray") and bool(value.ndim)
 
 
-def _is_a(value: Any, name: str) -> bool:
+def _is_a(value: object, name: str) -> bool:
     """Return whether a value has a numpy type, without importing numpy."""
     kind = getattr(sys.modules.get("numpy"), name, None)
     return isinstance(kind, type) and isinstance(value, kind)

@@ -45,7 +45,10 @@ def cost(total: Any, parts: Parts | None) -> dict[str, float] | None:
 
 
 def response_cost(
-    parsed: Response, response: Any, hidden_params: Mapping[str, Any], arguments: Mapping[str, Any]
+    parsed: Response,
+    response: object,
+    hidden_params: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> dict[str, float] | None:
     """
     Return the cost of a response that was not streamed; None if LiteLLM has no price for the model.
@@ -68,7 +71,7 @@ def response_cost(
 
 
 def stream_cost(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
-    logging: Any,
+    logging: object,
     hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
@@ -103,10 +106,10 @@ def stream_cost(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
 
 def merged_cost(
     parsed: Response,
-    logging: Any,
+    logging: object,
     hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
-    response: Any = None,
+    response: object = None,
 ) -> dict[str, float] | None:
     """
     Return the cost of a stream that is no chat completion's; None if LiteLLM has no price.
@@ -165,7 +168,7 @@ def _divided(  # noqa: PLR0913, PLR0917 - A price depends on each of them.
     hidden_params: Mapping[str, Any],
     arguments: Mapping[str, Any],
     provider: str | None,
-    usage: Any,
+    usage: object,
 ) -> dict[str, float] | None:
     """Return LiteLLM's total in parts: LiteLLM's own breakdown, or else the price list's."""
     models = _models(hidden_params, arguments)
@@ -184,12 +187,12 @@ def _is_known(total: float, models: list[str], arguments: Mapping[str, Any]) -> 
     return any(name in litellm.model_cost for name in names)
 
 
-def _listed_price(provider: str | None, usage: Any) -> float | None:
+def _listed_price(provider: str | None, usage: object) -> float | None:
     """Return the cost in a usage, which the provider or LiteLLM has put there."""
     return None if provider in _CALCULATED else number(getattr(usage, "cost", None))
 
 
-def _breakdown(logging: Any) -> Parts | None:
+def _breakdown(logging: object) -> Parts | None:
     """Return LiteLLM's breakdown of the cost; None in older versions, which have none."""
     breakdown = getattr(logging, "cost_breakdown", None)
     if not isinstance(breakdown, dict):
@@ -217,7 +220,7 @@ def _shares(
     models: list[str],
     arguments: Mapping[str, Any],
     provider: str | None,
-    usage: Any,
+    usage: object,
 ) -> Parts | None:
     """Return the prices of input and output that give LiteLLM's total."""
     custom = _product(_custom_price(arguments), usage)
@@ -248,14 +251,14 @@ def _list_price(model: str, provider: str | None) -> Parts | None:
     return None
 
 
-def _product(price: Parts | None, usage: Any) -> Parts | None:
+def _product(price: Parts | None, usage: object) -> Parts | None:
     counts = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
     if price is None or None in price or None in counts:
         return None
     return price[0] * counts[0], price[1] * counts[1]  # type: ignore[operator]
 
 
-def _price(model: Any, provider: str | None, usage: Any) -> Parts | None:
+def _price(model: object, provider: str | None, usage: object) -> Parts | None:
     """Return the cost of a ``Usage`` by LiteLLM's price list, as input and output. 70 us."""
     import litellm
 

@@ -84,7 +84,7 @@ def _default_base(provider: str) -> str | None:
     return None
 
 
-def _provider_of(model: Any) -> str | None:
+def _provider_of(model: object) -> str | None:
     import litellm
 
     # For an unknown name, such as a Router's model group, LiteLLM prints a help text.
@@ -93,7 +93,7 @@ def _provider_of(model: Any) -> str | None:
     return _look_up(name)[0] if is_known else None
 
 
-def _look_up(model: Any) -> tuple[str | None, str | None]:
+def _look_up(model: object) -> tuple[str | None, str | None]:
     """Return a model's provider and the provider's configured address; None if unknown."""
     import litellm
 

@@ -23,7 +23,7 @@ _IMAGES = (
 _UNKNOWN = "application/octet-stream"
 
 
-def described(file: Any) -> Any:
+def described(file: object) -> Any:
     """
     Return the name, the media type and the size in bytes of a file, if they are values.
 
@@ -40,7 +40,7 @@ def described(file: Any) -> Any:
     return fields or to_jsonable(file)
 
 
-def picture(file: Any) -> Any:
+def picture(file: object) -> Any:
     """Return the description of a picture or of a list of them, with the content of ``bytes``."""
     if isinstance(file, list):
         return [picture(item) for item in file]
@@ -66,20 +66,20 @@ def bytes_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _parts(file: Any) -> tuple[Any, Any, Any]:
+def _parts(file: object) -> tuple[Any, Any, Any]:
     if not isinstance(file, tuple):
         return None, file, None
     name, content, kind, *_ = (*file, None, None, None)
     return name, content, kind
 
 
-def _name(content: Any) -> str | None:
+def _name(content: object) -> str | None:
     # The name of a file without a path is a number.
     name = content if isinstance(content, os.PathLike) else getattr(content, "name", None)
     return PurePath(name).name if isinstance(name, (str, os.PathLike)) else None
 
 
-def _size(content: Any) -> int | None:
+def _size(content: object) -> int | None:
     if isinstance(content, (bytes, bytearray)):
         return len(content)
     # The size of another file would have to be read from the disk.

@@ -30,7 +30,7 @@ _COUNTS = {
 }
 
 
-def read_hidden_params(result: Any) -> dict[str, Any]:
+def read_hidden_params(result: object) -> dict[str, Any]:
     """
     Return LiteLLM's hidden parameters of a response, a chunk or a stream; empty if it has none.
 
@@ -65,7 +65,7 @@ def call_attributes(hidden_params: Mapping[str, Any]) -> dict[str, Any]:
     return {**fields, **header_attributes(headers)} if headers else fields
 
 
-def header_attributes(headers: Any) -> dict[str, int]:
+def header_attributes(headers: object) -> dict[str, int]:
     """Return the rate limits and retries in response headers; no other header is read."""
     attributes: dict[str, int] = {}
     for attribute, sources in _COUNTS.items():
@@ -88,7 +88,7 @@ def failure_attributes(error: BaseException, arguments: Mapping[str, Any]) -> di
     return fields
 
 
-def _count(headers: Any, name: str) -> int | None:
+def _count(headers: object, name: str) -> int | None:
     get = getattr(headers, "get", None)
     value = get and (get(name) or get(_PREFIX + name))
     if isinstance(value, str) and value.isdecimal():

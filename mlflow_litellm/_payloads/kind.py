@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _LOGGINGS = ("logging_obj", "litellm_logging_obj")
 
 
-def to_body(response: Any) -> Any:
+def to_body(response: object) -> Any:
     """Return a response as JSON types, without the private keys that LiteLLM adds to dicts."""
     body = to_jsonable(response)
     if not isinstance(body, dict):
@@ -61,7 +61,7 @@ class Argument:
     is_media: Callable[[Any], object] | None = None
     redact: Callable[[Any], Any] | None = None
 
-    def recorded(self, name: str, value: Any) -> tuple[Any, bool]:
+    def recorded(self, name: str, value: object) -> tuple[Any, bool]:
         """Return the recorded value of an argument, and whether it holds media."""
         value = recorded(name, value) if self.read is None else self.read(value)
         has_media = self.is_media is not None and bool(self.is_media(value))
@@ -150,7 +150,7 @@ class Kind:
                 has_media = has_media or is_media
         return (bounded(inputs) if self.has_large_data else inputs), has_media
 
-    def parse_response(self, response: Any, arguments: Mapping[str, Any]) -> Response:
+    def parse_response(self, response: object, arguments: Mapping[str, Any]) -> Response:
         """
         Return a parsed response; the responses of a batch as one.
 
@@ -172,10 +172,10 @@ class Kind:
 
     def read(
         self,
-        outputs: Any,
+        outputs: object,
         hidden_params: Mapping[str, Any],
         arguments: Mapping[str, Any],
-        response: Any = None,
+        response: object = None,
     ) -> Response:
         """
         Return a response from its outputs, whole or merged. Its cost is None, or 0 from the cache.
@@ -210,7 +210,7 @@ class Kind:
         provider = str(named) if named else endpoint.named_provider(self._with_provider(arguments))
         return Response(provider=provider, attributes=failure_attributes(error, arguments))
 
-    def accumulate(self, arguments: Mapping[str, Any], stream: Any) -> Accumulator | None:
+    def accumulate(self, arguments: Mapping[str, Any], stream: object) -> Accumulator | None:
         """
         Return an object that merges the chunks of a stream; None if the kind has no streams.
 
@@ -254,7 +254,7 @@ class Accumulator:
     """
 
     def __init__(
-        self, kind: Kind, arguments: Mapping[str, Any], stream: Any, inner: Any = None
+        self, kind: Kind, arguments: Mapping[str, Any], stream: object, inner: object = None
     ) -> None:
         self._kind, self._arguments = kind, arguments
         self._inner_params, self._stream_params = map(read_hidden_params, (inner, stream))
@@ -271,7 +271,7 @@ class Accumulator:
         """Whether any content other than reasoning has arrived."""
         return self._has_content
 
-    def add(self, chunk: Any) -> None:
+    def add(self, chunk: object) -> None:
         """Add the next chunk, or the next piece of the stream."""
         raise NotImplementedError
 

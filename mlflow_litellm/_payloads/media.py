@@ -36,7 +36,7 @@ _MOST_NUMBERS = 32
 _HEAD = 5
 
 
-def has_media(messages: Any) -> bool:
+def has_media(messages: object) -> bool:
     """Return whether messages, or lists of them, hold anything other than text."""
     if isinstance(messages, list) and messages and isinstance(messages[0], list):
         return any(map(has_media, messages))
@@ -63,12 +63,12 @@ def redact_media(messages: list[Any]) -> list[Any]:
     ]
 
 
-def redact_data(value: Any) -> Any:
+def redact_data(value: object) -> Any:
     """Return any JSON types with their media as in `redact_media`."""
     return _redact(value, ())
 
 
-def _is_media(content: Any) -> bool:
+def _is_media(content: object) -> bool:
     if isinstance(content, str):
         return content.startswith("data:") or _MARK in content
     # Not any(): this runs for each message of each call, and a generator is slower.
@@ -91,7 +91,7 @@ def _redact_message(message: dict[str, Any]) -> dict[str, Any]:
     return {**message, **fields}
 
 
-def _redact_part(part: Any) -> Any:
+def _redact_part(part: object) -> Any:
     if not isinstance(part, dict) or part.get("type") not in _TEXT_PARTS:
         return _redact(part, ())
     text = part.get("text")
@@ -105,7 +105,7 @@ def redact_media_in_text(text: str) -> str:
     return _URI.sub(lambda match: _described(match[1], match[0]), text)
 
 
-def _redact(value: Any, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
+def _redact(value: object, around: tuple[dict[str, Any], ...], key: str = "") -> Any:
     if isinstance(value, dict):
         holders = (value, *around)
         return {name: _redact(item, holders, name) for name, item in value.items()}
@@ -166,7 +166,7 @@ def _described(kind: str, data: str) -> str:
     return f"<{kind or _UNKNOWN}: {len(data)} characters>"
 
 
-def bounded(value: Any) -> Any:
+def bounded(value: object) -> Any:
     """Return JSON types with descriptions of base64 and vectors, and URLs without signatures."""
     if isinstance(value, dict):
         return {key: bounded(item) for key, item in value.items()}

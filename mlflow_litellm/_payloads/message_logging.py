@@ -123,7 +123,7 @@ def _should_redact(details: Mapping[str, Any], *, by_default: bool) -> bool:
     return by_default or any(headers.get(name) for name in ENABLE)
 
 
-def _is_true(value: Any) -> bool:
+def _is_true(value: object) -> bool:
     """Return whether a privacy switch is on. Any word other than no, off or false counts as on."""
     return value.strip().lower() not in _FALSE if isinstance(value, str) else bool(value)
 

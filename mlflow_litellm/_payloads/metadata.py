@@ -144,7 +144,7 @@ def _combined(arguments: Mapping[str, Any]) -> dict[Any, Any]:
     return {key: value for source in sources for key, value in source.items()}
 
 
-def _quoted(value: Any) -> Any:
+def _quoted(value: object) -> Any:
     """Return JSON types; texts in them that look like keys are redacted."""
     if isinstance(value, dict):
         return {key: _quoted(item) for key, item in value.items()}
@@ -168,11 +168,11 @@ def _as_dict(value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _tag_list(tags: Any) -> list[str]:
+def _tag_list(tags: object) -> list[str]:
     return [str(to_jsonable(tag)) for tag in items(tags) or () if _is(tag, str, int)]
 
 
-def _trace_metadata(metadata: Any) -> dict[str, str]:
+def _trace_metadata(metadata: object) -> dict[str, str]:
     fields = redact_named_secrets(to_jsonable(metadata)) if _is(metadata, Mapping) else None
     return {
         key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -191,7 +191,7 @@ def _storable(tags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield safe, to_jsonable(value)[:_TAG_VALUE_LENGTH]
 
 
-def _is_own(key: Any) -> bool:
+def _is_own(key: object) -> bool:
     if key in _LITELLMS or key in _ROUTERS:
         return False
     return not str(key).startswith(_LITELLMS_PREFIXES)
@@ -203,16 +203,16 @@ def _deployment_id(arguments: Mapping[str, Any]) -> str | None:
     return _first(*(info.get("id") for info in map(_as_dict, infos) if info is not None))
 
 
-def _first(*values: Any) -> str | None:
+def _first(*values: object) -> str | None:
     return next((text[:_ID_LENGTH] for value in values if (text := _text(value))), None)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return a name as text; an empty text for a value that is no name."""
     is_name = _is(value, str, int, float, UUID) and not _is(value, bool)
     return str(to_jsonable(value)).strip() if is_name else ""
 
 
-def _is(value: Any, *kinds: type) -> bool:
+def _is(value: object, *kinds: type) -> bool:
     # Not isinstance(), which reads __class__: that of a proxy object may raise.
     return issubclass(type(value), kinds)

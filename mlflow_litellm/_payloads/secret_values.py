@@ -129,7 +129,7 @@ def _settings() -> Iterator[str]:
 
 
 def _texts(
-    name: str, value: Any, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
+    name: str, value: object, *, is_hidden: bool, depth: int = 7, seen: set[Any] | None = None
 ) -> Iterator[str]:
     """Yield the secret texts in an argument: by their names, or because they look like keys."""
     try:
@@ -143,7 +143,7 @@ def _texts(
 
 
 def _texts_of(
-    name: str, value: Any, *, is_hidden: bool, depth: int, seen: set[Any] | None
+    name: str, value: object, *, is_hidden: bool, depth: int, seen: set[Any] | None
 ) -> Iterator[str]:
     is_hidden = is_hidden and name not in _HARMLESS and not _REGION.search(name)
     if isinstance(value, (bytes, bytearray)):
@@ -167,7 +167,7 @@ def _texts_of(
             yield from _texts(inner, item, is_hidden=is_hidden, depth=depth - 1, seen=seen)
 
 
-def _of_deployments(value: Any, seen: set[Any], depth: int = 7) -> Iterator[str]:
+def _of_deployments(value: object, seen: set[Any], depth: int = 7) -> Iterator[str]:
     if not depth or (id(value), depth) in seen:
         return
     seen.add((id(value), depth))
@@ -178,7 +178,7 @@ def _of_deployments(value: Any, seen: set[Any], depth: int = 7) -> Iterator[str]
             yield from _of_deployments(item, seen, depth - 1)
 
 
-def _entries(value: Any) -> Iterator[tuple[str | None, Any]]:
+def _entries(value: object) -> Iterator[tuple[str | None, Any]]:
     if isinstance(value, Mapping):
         items = entries(value).items()
         yield from ((key if isinstance(key, str) else "", item) for key, item in items)
@@ -235,7 +235,7 @@ def _of_json(name: str, text: str, depth: int) -> Iterator[str]:
     yield from _texts(name, data, is_hidden=True, depth=depth)
 
 
-def _nests_below(data: Any, depth: int) -> bool:
+def _nests_below(data: object, depth: int) -> bool:
     """Return whether JSON data nests deeper than a number of levels."""
     if not isinstance(data, (dict, list)):
         return False

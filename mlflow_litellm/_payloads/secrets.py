@@ -99,7 +99,7 @@ def _is_secret_name(name: str) -> bool:
     return bool(secret_words) and not (words & _COUNTING and secret_words <= _COUNTED)
 
 
-def redact_named_secrets(value: Any) -> Any:
+def redact_named_secrets(value: object) -> Any:
     """Return JSON types; values under a secret's name and credentials in URLs are redacted."""
     if isinstance(value, dict):
         named = value.get("name", value.get("key"))
@@ -119,11 +119,11 @@ def _redact_text(text: str) -> str:
     return strip_credentials(text) if "://" in text else text
 
 
-def _of(name: Any, value: Any) -> Any:
+def _of(name: object, value: object) -> Any:
     return REDACTED if value and isinstance(name, str) and is_secret_name(name) else value
 
 
-def _redact_entry(key: str, value: Any) -> Any:
+def _redact_entry(key: str, value: object) -> Any:
     # A price or a flag is no secret. Under "tokens", numbers are counts; texts are secrets.
     is_secret = is_secret_name(key) and not isinstance(value, (bool, float))
     if is_secret or (key.lower().endswith("tokens") and isinstance(value, (list, str))):
@@ -145,7 +145,7 @@ def split_url(url: str) -> SplitResult:
     return urlsplit(url)
 
 
-def endpoint(url: Any) -> str | None:
+def endpoint(url: object) -> str | None:
     """Return a URL without credentials, query and fragment, which may hold keys."""
     if not isinstance(url, str) or not url:
         return None

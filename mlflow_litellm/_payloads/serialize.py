@@ -27,7 +27,7 @@ _MOST = 100_000
 _WIDEST = 10_000
 
 
-def to_jsonable(value: Any) -> Any:
+def to_jsonable(value: object) -> Any:
     """
     Copy `value` as dicts, lists, strings, numbers, booleans and None.
 
@@ -42,7 +42,7 @@ def to_jsonable(value: Any) -> Any:
     return _to_jsonable(value, _Path())
 
 
-def items(value: Any) -> list[Any] | None:
+def items(value: object) -> list[Any] | None:
     """Return the items of a container; None if it cannot be read again, or raises."""
     with errors_ignored():
         return listed(value) if is_listed(value) else None
@@ -92,13 +92,13 @@ def _to_jsonable(value: Any, path: _Path) -> Any:
         path.discard(id(value))
 
 
-def _why_cut(value: Any, path: _Path) -> str:
+def _why_cut(value: object, path: _Path) -> str:
     if id(value) in path:
         return "cycle"
     return f"after {_MOST} others" if path.left < 0 else f"deeper than {_DEEPEST} levels"
 
 
-def _other(value: Any, path: _Path) -> Any:
+def _other(value: object, path: _Path) -> Any:
     if isinstance(value, Enum):
         return _to_jsonable(value.value, path)
     if isinstance(value, str):
@@ -110,7 +110,7 @@ def _other(value: Any, path: _Path) -> Any:
     return _container(value, path)
 
 
-def _container(value: Any, path: _Path) -> Any:
+def _container(value: object, path: _Path) -> Any:
     if isinstance(value, Mapping):
         return {_key(key): _to_jsonable(item, path) for key, item in entries(value).items()}
     if isinstance(value, BaseModel):
@@ -122,7 +122,7 @@ def _container(value: Any, path: _Path) -> Any:
     return _object(value, path)
 
 
-def _object(value: Any, path: _Path) -> Any:
+def _object(value: object, path: _Path) -> Any:
     if isinstance(value, _PRINTABLE):
         return _text(str(value))
     if (scalar := from_numpy(value)) is not value:
@@ -139,7 +139,7 @@ def _wide(value: int) -> str:
     return f"<integer of {value.bit_length()} bits>"
 
 
-def _key(key: Any) -> str:
+def _key(key: object) -> str:
     return _text(key if isinstance(key, str) else str(_to_jsonable(key, _Path())))
 
 

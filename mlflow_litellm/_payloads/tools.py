@@ -15,7 +15,7 @@ _SCHEMAS = ("parameters", "input_schema", "parametersJsonSchema", "parameters_js
 _DECLARATIONS = ("functionDeclarations", "function_declarations")
 
 
-def chat_tools(tools: Any) -> list[Any] | None:
+def chat_tools(tools: object) -> list[Any] | None:
     """
     Return tools in the shape of a chat completion's; a provider's own tool has its type as name.
 
@@ -30,7 +30,7 @@ def chat_tools(tools: Any) -> list[Any] | None:
     return definitions or None
 
 
-def has_mcp(tools: Any) -> bool:
+def has_mcp(tools: object) -> bool:
     """Return whether tools include an MCP server's, which LiteLLM may run itself."""
     return any(isinstance(tool, dict) and tool.get("type") == "mcp" for tool in items(tools) or ())
 

@@ -74,7 +74,7 @@ def is_estimated(chunks: Sequence[Any]) -> bool:
     return bool(chunks) and not any(getattr(chunk, "usage", None) for chunk in chunks)
 
 
-def tokens(usage: Any) -> dict[str, int] | None:
+def tokens(usage: object) -> dict[str, int] | None:
     """
     Return the counts of a usage by MLflow's names; None if nothing was counted.
 
@@ -100,7 +100,7 @@ def tokens(usage: Any) -> dict[str, int] | None:
     return counts if any(counts.values()) else None
 
 
-def token_details(usage: Any) -> dict[str, int]:
+def token_details(usage: object) -> dict[str, int]:
     """Return the reasoning and audio tokens: MLflow has no names for them."""
     if not isinstance(usage, dict):
         return {}
@@ -126,7 +126,7 @@ def latest(usages: Iterable[Any]) -> dict[str, Any]:
     return counts
 
 
-def _take(counts: dict[str, Any], usage: Any) -> None:
+def _take(counts: dict[str, Any], usage: object) -> None:
     for name, count in usage.items() if isinstance(usage, dict) else ():
         if isinstance(count, dict):
             _take(counts.setdefault(name, {}), count)
@@ -162,7 +162,7 @@ def _first(usage: Mapping[str, Any], paths: tuple[tuple[str, ...], ...]) -> int 
     return None
 
 
-def _at(usage: Any, path: tuple[str, ...]) -> int | None:
+def _at(usage: object, path: tuple[str, ...]) -> int | None:
     for name in path:
         usage = usage.get(name) if type(usage) is dict else None
     # Not isinstance(): a bool is an int too, and some proxies put flags among the counts.

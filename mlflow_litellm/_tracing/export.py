@@ -76,7 +76,7 @@ def export_patches() -> list[Patch]:
     ]
 
 
-def _log_spans(wrapped: Any, _: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+def _log_spans(wrapped: Any, _: object, args: tuple[Any, ...], kwargs: Any) -> Any:
     arguments = {**dict(zip(("location", "spans"), args, strict=False)), **kwargs}
     # If this fails, MLflow sends the spans with the trace.
     arguments["location"] = experiment.wait_for_id(arguments["location"])

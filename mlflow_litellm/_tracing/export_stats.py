@@ -52,7 +52,7 @@ class ExportStats:
         """Count spans from now on: MLflow's methods are patched."""
         self._is_watched = True
 
-    def track(self, span: Any) -> None:
+    def track(self, span: object) -> None:
         """Count a span that is about to be passed to MLflow's exporter."""
         with self._lock:
             ended = otel_span(span)

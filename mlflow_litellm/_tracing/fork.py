@@ -85,7 +85,7 @@ def _reset_locks() -> None:
     _reset_locks_of(mlflow_compat.lock_of_readiness())
 
 
-def _reset_locks_of(holder: Any) -> None:
+def _reset_locks_of(holder: object) -> None:
     for name, value in list(getattr(holder, "__dict__", {}).items()):
         if fresh := _FRESH.get(type(value)):
             setattr(holder, name, fresh())

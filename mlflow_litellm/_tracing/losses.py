@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import Any
 
 from mlflow.exceptions import MlflowException
 
@@ -54,7 +53,7 @@ class watching:  # noqa: N801 - reads as the verb that it is
         _start.is_ours = False
 
 
-def count(span: Any) -> None:
+def count(span: object) -> None:
     """
     Count a call as lost, if MLflow could not start its span.
 
@@ -97,7 +96,7 @@ def detach() -> None:
     _FAILED_TO_SEND.removeFilter(_keep_sending)
 
 
-def _is_failure(span: Any) -> bool:
+def _is_failure(span: object) -> bool:
     # A span that is sampled out has a context. So does a span while tracing is disabled.
     has_context = mlflow_compat.otel_span(span).get_span_context() is not None
     return not (has_context or mlflow_compat.is_off_here())

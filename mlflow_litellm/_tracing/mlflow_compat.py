@@ -44,7 +44,7 @@ class Name:
     attribute: str
     lost: str
 
-    def find(self, default: Any = None) -> Any:
+    def find(self, default: object = None) -> Any:
         """Return the object with the name; `default` if there is none."""
         # Not pkgutil.resolve_name(): it takes 2 us, and each call needs several names.
         value = getattr(self._imported(), self.attribute, None)
@@ -53,7 +53,7 @@ class Name:
             return default
         return value
 
-    def call(self, *args: Any) -> Any:
+    def call(self, *args: object) -> Any:
         """Call the function or the class with the name; return None if there is none."""
         function = self.find()
         return None if function is None else function(*args)
@@ -212,7 +212,7 @@ def locked(function: F) -> F:
         return cast("F", lock(function))
 
     @functools.wraps(function)
-    def with_lock(*args: Any, **kwargs: Any) -> Any:
+    def with_lock(*args: object, **kwargs: object) -> Any:
         with _lock:
             return function(*args, **kwargs)
 
@@ -272,17 +272,17 @@ def current_otel_span() -> Any:
     return CURRENT_SPAN.call()
 
 
-def make_current(span: Any) -> Any:
+def make_current(span: object) -> Any:
     """Make one of MLflow's spans the current one; return a token for `make_not_current`."""
     return SET_CURRENT.call(span)
 
 
-def make_not_current(token: Any) -> None:
+def make_not_current(token: object) -> None:
     """Make the previous span current again."""
     DETACH.call(token)
 
 
-def is_no_op(span: Any) -> bool:
+def is_no_op(span: object) -> bool:
     """Return whether a span of MLflow's records nothing."""
     kind = NO_OP_SPAN.find()
     return kind is not None and isinstance(span, kind)
@@ -309,7 +309,7 @@ def configured_metadata() -> dict[str, str]:
     return CONFIGURED_METADATA.call() or {}
 
 
-def otel_span(span: Any) -> Any:
+def otel_span(span: object) -> Any:
     """Return OpenTelemetry's span within one of MLflow's."""
     return getattr(span, "_span", span)
 
@@ -359,7 +359,7 @@ def trace_exporter() -> Any:
     return EXPORTER.call()
 
 
-def export_queue(exporter: Any = None) -> Any:
+def export_queue(exporter: object = None) -> Any:
     """Return the queue from which the exporter's threads send; None if it has no queue."""
     return getattr(exporter or trace_exporter(), "_async_queue", None)
 
@@ -384,7 +384,7 @@ def trace_exporters() -> list[Any]:
     return exporters if current is None or current in exporters else [*exporters, current]
 
 
-def reset_ending_spans(processor: Any) -> None:
+def reset_ending_spans(processor: object) -> None:
     """Keep a flush from waiting for spans that other threads were ending at the fork."""
     if hasattr(processor, "_pending_on_end_count"):
         processor._pending_on_end_count = 0  # noqa: SLF001 - There is no public way.
@@ -403,7 +403,7 @@ def has_trace(trace_id: int) -> bool:
     return find is None or find(trace_id) is not None
 
 
-def store_engine(exporter: Any = None) -> Any:
+def store_engine(exporter: object = None) -> Any:
     """
     Return the SQLAlchemy engine of the SQL store that traces go to.
 

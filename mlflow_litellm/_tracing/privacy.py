@@ -136,5 +136,5 @@ def shows_errors(content: Content) -> bool:
     return content == Content.FULL and not message_logging.is_excluded(*fields)
 
 
-def _is_harmless(key: str, value: Any) -> bool:
+def _is_harmless(key: str, value: object) -> bool:
     return isinstance(value, (int, float)) or (key in _WORDS and isinstance(value, str))

@@ -143,7 +143,7 @@ def _translated(span: ReadableSpan) -> ReadableSpan:
     )
 
 
-def _decoded(value: Any) -> Any:
+def _decoded(value: object) -> Any:
     # MLflow writes its attributes as JSON; tags of a trace are plain texts.
     try:
         return json.loads(value) if isinstance(value, str) else value
@@ -203,7 +203,7 @@ def convention_attributes(name: str, fields: Mapping[str, Any]) -> dict[str, Any
     return {key: value for key, value in converted.items() if _is_valid(value)}
 
 
-def _is_valid(value: Any) -> bool:
+def _is_valid(value: object) -> bool:
     """Return whether OpenTelemetry allows a value as an attribute, and it is not empty."""
     if isinstance(value, list):
         return bool(value) and all(isinstance(item, str) for item in value)
@@ -278,7 +278,7 @@ def _output_type(name: str, request: Mapping[str, Any]) -> str | None:
     return "text" if output.get("type") == "text" else "json"
 
 
-def _server(api_base: Any) -> dict[str, Any]:
+def _server(api_base: object) -> dict[str, Any]:
     if not isinstance(api_base, str):
         return {}
     try:

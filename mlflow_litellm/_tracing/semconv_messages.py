@@ -13,7 +13,7 @@ _INSTRUCTIONS = ("system_instruction", "systemInstruction")
 _FLOATS = ("temperature", "top_p")
 
 
-def parameters(request: Any) -> dict[str, Any]:
+def parameters(request: object) -> dict[str, Any]:
     """Return a request's parameters; Google's are moved out of their nested dicts."""
     if not isinstance(request, dict):
         return {}
@@ -22,7 +22,7 @@ def parameters(request: Any) -> dict[str, Any]:
     return {**nested, **request}
 
 
-def inputs(request: Any) -> Any:
+def inputs(request: object) -> Any:
     """Return a request with its messages under the names that MLflow reads, without its tools."""
     if not isinstance(request, dict):
         return None
@@ -40,17 +40,17 @@ def inputs(request: Any) -> Any:
     return {**request, "messages": [{"role": "user", "content": text} for text in texts]}
 
 
-def tools(definitions: Any) -> Any:
+def tools(definitions: object) -> Any:
     """Return definitions of tools with a function's name and parameters beside the type."""
     return [_tool(each) for each in definitions] if isinstance(definitions, list) else None
 
 
-def _tool(tool: Any) -> Any:
+def _tool(tool: object) -> Any:
     function = tool.get("function") if isinstance(tool, dict) else None
     return {"type": "function", **function} if isinstance(function, dict) else tool
 
 
-def outputs(response: Any) -> Any:
+def outputs(response: object) -> Any:
     """Return a response with its messages under the names that MLflow reads."""
     if not isinstance(response, dict):
         return None
@@ -70,7 +70,7 @@ def _message(message: Any) -> Any:
     return {**message, "content": "\n".join(text for text in texts if text)}
 
 
-def _choice(choice: Any) -> Any:
+def _choice(choice: object) -> Any:
     """Return a choice of a text completion as a choice of a chat completion."""
     if not isinstance(choice, dict) or "text" not in choice:
         return choice
@@ -85,16 +85,16 @@ def _config(request: Mapping[str, Any]) -> dict[str, Any]:
     return {"system_instruction": _content(instruction)}
 
 
-def _contents(value: Any) -> Any:
+def _contents(value: object) -> Any:
     contents = [value] if isinstance(value, dict) else value
     return [_content(each) for each in contents] if isinstance(contents, list) else contents
 
 
-def _content(content: Any, role: str = "user") -> Any:
+def _content(content: object, role: str = "user") -> Any:
     return {"role": role, **content} if isinstance(content, dict) else content
 
 
-def _candidate(candidate: Any) -> Any:
+def _candidate(candidate: object) -> Any:
     if not isinstance(candidate, dict):
         return candidate
     return {**candidate, "content": _content(candidate.get("content") or {}, "model")}

@@ -286,7 +286,7 @@ class ActiveSpan:
 
     __slots__ = ("_before", "_span", "_token")
 
-    def __init__(self, span: Any) -> None:
+    def __init__(self, span: object) -> None:
         self._span = span
         self._before: Context | None = None
         self._token: Any = None

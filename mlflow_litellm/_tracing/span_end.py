@@ -145,7 +145,7 @@ class SpanEnd:
             self.span.set_outputs(response.outputs)
             self._renew_view(names.OUTPUTS, chat_view.outputs)
 
-    def _view(self, view: Callable[[str | None, Any], Any], content: Any) -> Any:
+    def _view(self, view: Callable[[str | None, Any], Any], content: object) -> Any:
         with guard("making the chat view"):
             return view(self.request.message_format if self.request else None, content)
         return content
@@ -227,7 +227,7 @@ def _attributes_of(response: Response) -> dict[str, Any]:
     return {**response.attributes, **response.token_details, **fields}
 
 
-def tag_trace(span: Any, request: Request, active: Any) -> None:
+def tag_trace(span: object, request: Request, active: object) -> None:
     """Tag the trace of a span with the data of a request, if the span is the root."""
     if request.tags or request.trace_metadata or request.session or request.user:
         with guard("tagging a trace"):
@@ -235,7 +235,7 @@ def tag_trace(span: Any, request: Request, active: Any) -> None:
             copy_context().run(_tag, span, request, active)
 
 
-def _tag(span: Any, request: Request, active: Any) -> None:
+def _tag(span: object, request: Request, active: Any) -> None:
     active().__enter__()
     trace_metadata.set_metadata(span, request)
 

@@ -81,7 +81,7 @@ class _Handler(CustomLogger):  # type: ignore[misc]
         *,
         request_data: Mapping[str, Any],
         original_exception: Exception,
-        user_api_key_dict: Any,
+        user_api_key_dict: object,
         **_: object,
     ) -> None:
         """Record why a request failed: a bad key, a budget, a provider."""

@@ -97,7 +97,7 @@ def _callbacks() -> Iterator[Any]:
                 yield callback
 
 
-def _is_guard(callback: Any) -> bool:
+def _is_guard(callback: object) -> bool:
     if isinstance(callback, CustomGuardrail):
         return True
     kind = type(callback)
@@ -106,7 +106,7 @@ def _is_guard(callback: Any) -> bool:
     return not is_harmless and any(_overrides(kind, hook) for hook in _HOOKS)
 
 
-def _masks_logs(callback: Any) -> bool:
+def _masks_logs(callback: object) -> bool:
     if not any(_overrides(type(callback), hook) for hook in _LOGGING):
         return False
     event = getattr(callback, "event_hook", None)
@@ -114,7 +114,7 @@ def _masks_logs(callback: Any) -> bool:
     return event is None or "logging_only" in str(event)
 
 
-def _runs(callback: Any, details: Mapping[str, Any]) -> bool:
+def _runs(callback: object, details: Mapping[str, Any]) -> bool:
     if not isinstance(callback, CustomGuardrail):
         return True
     from litellm.types.guardrails import GuardrailEventHooks

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mlflow_litellm._common import attributes as names
 from mlflow_litellm._payloads.metadata import redacts_key_info
 
@@ -23,7 +21,7 @@ _TAGS = (names.KEY_ALIAS, names.TEAM_ALIAS, names.TEAM_ID)
 _NOBODY = "default_user_id"
 
 
-def attributes(key: Any) -> dict[str, str]:
+def attributes(key: object) -> dict[str, str]:
     """Return the span attributes of the key of a request, a ``UserAPIKeyAuth``."""
     # https://docs.litellm.ai/docs/proxy/logging#redact-userapikeyinfo
     if redacts_key_info():

@@ -164,7 +164,7 @@ class ProxiedRequest(CallContext):
             self._identity[names.CLIENT_DISCONNECTED] = True
             self.cancelled_by = self.cancelled_by or "the client left"
 
-    def identify(self, key: Any, call_type: str | None = None) -> None:
+    def identify(self, key: object, call_type: str | None = None) -> None:
         """
         Record the key and the call type of the request.
 
@@ -364,7 +364,7 @@ class ProxiedRequest(CallContext):
             return {}
         return body if isinstance(body, dict) else {}
 
-    def _without_secrets(self, body: Any) -> Any:
+    def _without_secrets(self, body: object) -> Any:
         text = self._redaction()(json.dumps(body))
         try:
             return json.loads(text)

@@ -145,7 +145,7 @@ class ProxyResponse:
         return self._headers.get(b"content-type", b"").startswith(b"text/event-stream")
 
 
-def message_of(body: Any) -> str:
+def message_of(body: object) -> str:
     """Return the message in an error's body: in OpenAI's, Anthropic's or FastAPI's form."""
     error = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(error, dict):
@@ -153,7 +153,7 @@ def message_of(body: Any) -> str:
     return error if isinstance(error, str) else json.dumps(to_jsonable(error))
 
 
-def _stream_error(error: Any) -> StreamError:
+def _stream_error(error: object) -> StreamError:
     code = error.get("code") if isinstance(error, dict) else None
     return StreamError(": ".join(str(part) for part in (code, message_of(error)) if part))
 

@@ -80,7 +80,7 @@ class Verdict:
         self._data = data
         verdicts.add(call_id, self)
 
-    def record_masked(self, callback: Any, masked: Any) -> None:
+    def record_masked(self, callback: object, masked: object) -> None:
         """Record the request and the response as a logging hook has masked them."""
         if not isinstance(masked, tuple):
             # LiteLLM and its callbacks then go on with the unmasked content.
@@ -242,7 +242,7 @@ class Texts:
         data: The data; converted to JSON types if it has others.
     """
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, data: object) -> None:
         self._texts = frozenset(_texts(to_jsonable(data)))
         self._merged: str | None = None
         self._searches = 0
@@ -257,7 +257,7 @@ class Texts:
             self._merged = "\0".join(self._texts)
         return text in self._merged
 
-    def only(self, data: Any) -> Any:
+    def only(self, data: object) -> Any:
         """Return `data` with each text that is not in this set redacted."""
         if isinstance(data, dict):
             return {key: self._field(key, value) for key, value in data.items()}
@@ -265,7 +265,7 @@ class Texts:
             return [self.only(item) for item in data]
         return _REDACTED if isinstance(data, str) and data not in self else data
 
-    def _field(self, key: Any, value: Any) -> Any:
+    def _field(self, key: object, value: object) -> Any:
         is_short = isinstance(value, str) and len(value) <= _LONGEST_NO_CONTENT
         return value if is_short and key in _NO_CONTENT else self.only(value)
 
@@ -275,7 +275,7 @@ def _record_below(root: SpanEnd, record: Callable[[], None]) -> None:
     record()
 
 
-def _texts(data: Any) -> Iterator[str]:
+def _texts(data: object) -> Iterator[str]:
     if isinstance(data, str):
         yield data
         if data[:1] in _OPENINGS:
@@ -303,7 +303,7 @@ def _originals(*sources: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(masks.items(), key=lambda pair: -len(pair[0])))
 
 
-def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
+def _masked_again(data: object, originals: Mapping[str, str]) -> Any:
     """Return data with each original text replaced by its mask."""
     if not originals:
         return data
@@ -318,7 +318,7 @@ def _masked_again(data: Any, originals: Mapping[str, str]) -> Any:
     return data
 
 
-def _masked_outputs(outputs: Any, masked: Any) -> Any:
+def _masked_outputs(outputs: object, masked: object) -> Any:
     """Return a response with the contents that a logging hook has masked."""
     if isinstance(outputs, dict) and isinstance(masked, dict):
         return {**outputs, **{key: masked[key] for key in _OUTPUTS if key in masked}}
@@ -348,7 +348,7 @@ class Verdicts:
         """Drop a verdict that is given."""
         self._waiting.discard(verdict)
 
-    def record_masked(self, callback: Any, details: Any, masked: Any) -> None:
+    def record_masked(self, callback: object, details: Any, masked: object) -> None:
         """Pass on the result of a logging hook of one of LiteLLM's callbacks."""
         with guard("recording the masks of a guardrail"):
             if (verdict := self._by_call.get(details.get("litellm_call_id"))) is not None:

@@ -26,12 +26,12 @@ _FORMATS: dict[str, tuple[ModuleType, ...]] = {
 _LAST = ("id", "object", "created", "created_at")
 
 
-def inputs(message_format: str | None, fields: Any) -> Any:
+def inputs(message_format: str | None, fields: object) -> Any:
     """Return a request's inputs as the UI displays them; the same object if nothing changes."""
     return _view("REQUEST", message_format, fields)
 
 
-def outputs(message_format: str | None, fields: Any) -> Any:
+def outputs(message_format: str | None, fields: object) -> Any:
     """Return a response's outputs as the UI displays them; the same object if nothing changes."""
     fields = _view("RESPONSE", message_format, fields)
     if message_format is None or not isinstance(fields, dict):
@@ -40,7 +40,7 @@ def outputs(message_format: str | None, fields: Any) -> Any:
     return {**{key: fields[key] for key in fields if key not in last}, **last} if last else fields
 
 
-def _view(side: str, message_format: str | None, fields: Any) -> Any:
+def _view(side: str, message_format: str | None, fields: object) -> Any:
     if message_format is None or not isinstance(fields, dict):
         return fields
     for module in _FORMATS.get(message_format, ()):

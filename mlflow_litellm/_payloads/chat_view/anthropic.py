@@ -50,7 +50,7 @@ def _result(block: dict[str, Any]) -> dict[str, Any]:
     return within(block, "content", _blocks) if is_list else block
 
 
-def _is_read(source: Any) -> bool:
+def _is_read(source: object) -> bool:
     return isinstance(source, dict) and source.get("type") in _SOURCES
 
 

@@ -31,7 +31,7 @@ def within(item: dict[str, Any], key: str, show: Callable[[Any], Any]) -> dict[s
     return item if fields is value else {**item, key: fields}
 
 
-def replaced(item: dict[str, Any], **values: Any) -> dict[str, Any]:
+def replaced(item: dict[str, Any], **values: object) -> dict[str, Any]:
     """Return an item with new values; its former values become its `original`."""
     former = {key: item.get(key) for key in values}
     return {**item, **values, "original": {**former, **(item.get("original") or {})}}
@@ -45,7 +45,7 @@ def as_text(part: dict[str, Any], kind: str = "text") -> dict[str, Any]:
     return {**replaced(part, type=kind), "text": fields or _label(part)}
 
 
-def attachment(value: Any) -> str | None:
+def attachment(value: object) -> str | None:
     """Return the first reference to an attachment in JSON types, or None."""
     if isinstance(value, str):
         return value if value.startswith(_ATTACHED) else None

@@ -65,7 +65,7 @@ def _picture(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "image_url": replaced(fields, detail=None)}
 
 
-def _is_sound(fields: Any) -> bool:
+def _is_sound(fields: object) -> bool:
     return isinstance(fields, dict) and "data" in fields and fields.get("format") in _SOUNDS
 
 

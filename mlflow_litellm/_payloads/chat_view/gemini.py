@@ -46,7 +46,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     return {**part, "text": as_text({"type": next(iter(part), ""), **held})["text"]}
 
 
-def _renamed(value: Any) -> Any:
+def _renamed(value: object) -> Any:
     if not isinstance(value, dict) or not _FILE_KEYS.keys() & value.keys():
         return value
     return {_FILE_KEYS.get(key, key): item for key, item in value.items()}

@@ -51,7 +51,7 @@ def _part(part: dict[str, Any]) -> dict[str, Any]:
     return part if is_text else as_text(part, "output_text")
 
 
-def _kind(part: Any) -> Any:
+def _kind(part: object) -> Any:
     return part.get("type") if isinstance(part, dict) else None
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _THINKING = frozenset({"redacted_thinking", "thinking"})
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Record the finish reason of a message."""
     parsed.finish_reasons = [parsed.outputs.get("stop_reason")]
 
@@ -35,14 +35,14 @@ def read_response(parsed: Response, _: Any) -> None:
 class MessageAccumulator(Accumulator):
     """Merges bytes, texts or dicts into the message."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
         self._events = Events()
         self._message: dict[str, Any] = {"type": "message", "role": "assistant"}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[Any, _Block] = {}
 
-    def add(self, piece: Any) -> None:
+    def add(self, piece: object) -> None:
         """Add the next piece of the stream, which may hold several events, or part of one."""
         for event in self._events.read(piece):
             self._add_event(event)

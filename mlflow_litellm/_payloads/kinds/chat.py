@@ -37,7 +37,7 @@ _NOT_OUTPUTS = frozenset({"choices", "object", "obfuscation", "usage"})
 MESSAGES = Argument(is_media=has_media, redact=redact_media)
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Change the outputs to OpenAI's schema, and record the finish reasons."""
     choices = dicts(parsed.outputs.get("choices"))
     messages = [choice.setdefault("message", {}) for choice in choices]
@@ -65,7 +65,7 @@ def _drop_empty(item: dict[str, Any], name: str) -> None:
 class ChatAccumulator(Accumulator):
     """Merges ``ModelResponseStream`` objects into a chat completion."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
         self._chunks = getattr(stream, "chunks", ())
         self._head: dict[str, Any] = {}
@@ -109,7 +109,7 @@ class ChatAccumulator(Accumulator):
         if not self._head.get("model"):
             self._head = {key: own[key] for key in _HEAD if own.get(key) is not None}
 
-    def _add_more(self, key: str, value: Any) -> None:
+    def _add_more(self, key: str, value: object) -> None:
         if key not in _NOT_OUTPUTS:
             self._more[key] = value if type(value) is str else to_jsonable(value)
 
@@ -190,7 +190,7 @@ class _Choice:
         first: The first delta of the choice: it shows whether missing content is "" or None.
     """
 
-    def __init__(self, first: Any) -> None:
+    def __init__(self, first: object) -> None:
         self._empty = "" if getattr(first, "content", None) == "" else None
         self._texts: dict[str, list[str]] = defaultdict(list)
         self._role = "assistant"

@@ -25,12 +25,12 @@ _HEAD = 5
 _MARKS = ("data:", "http://", "https://", "gs://", "s3://")
 
 
-def _read_input(value: Any) -> Any:
+def _read_input(value: object) -> Any:
     """Return the input; lists of tokens, which mean nothing to a reader, become their counts."""
     return recorded("input", _counted(items(value) or value))
 
 
-def _counted(inputs: Any) -> Any:
+def _counted(inputs: object) -> Any:
     if not isinstance(inputs, list) or not inputs:
         return inputs
     if type(from_numpy(inputs[0])) is int:
@@ -38,7 +38,7 @@ def _counted(inputs: Any) -> Any:
     return [_counted(items(item) or item) for item in inputs]
 
 
-def _is_media(inputs: Any) -> bool:
+def _is_media(inputs: object) -> bool:
     return any(
         isinstance(item, dict) or (isinstance(item, str) and item.startswith(_MARKS))
         for item in (inputs if isinstance(inputs, list) else [inputs])
@@ -62,7 +62,7 @@ def outputs(response: Any) -> Any:
     return parsed
 
 
-def read_response(parsed: Response, response: Any) -> None:
+def read_response(parsed: Response, response: object) -> None:
     """Record the number of vectors, and their dimension."""
     if vectors := _vectors(response):
         parsed.attributes[names.EMBEDDING_COUNT] = len(vectors)
@@ -71,18 +71,18 @@ def read_response(parsed: Response, response: Any) -> None:
             parsed.attributes[names.EMBEDDING_DIMENSION] = len(first)
 
 
-def _vectors(response: Any) -> list[Any] | None:
+def _vectors(response: object) -> list[Any] | None:
     vectors = getattr(response, "data", None)
     return vectors if isinstance(vectors, list) else None
 
 
-def _entry(entry: Any) -> Any:
+def _entry(entry: object) -> Any:
     values = {"object": _of(entry, "object"), "index": _of(entry, "index")}
     parsed = {key: to_jsonable(value) for key, value in values.items() if value is not None}
     return {**parsed, "embedding": _described(_of(entry, "embedding"))}
 
 
-def _described(vector: Any) -> Any:
+def _described(vector: object) -> Any:
     if isinstance(vector, str):
         return f"<base64: {len(vector)} characters>"
     if not isinstance(vector, list):
@@ -92,6 +92,6 @@ def _described(vector: Any) -> Any:
     return {"dimension": len(vector), "head": to_jsonable(head)}
 
 
-def _of(entry: Any, name: str) -> Any:
+def _of(entry: object, name: str) -> Any:
     """Return a field of an entry, which is a dict or an ``Embedding``."""
     return entry.get(name) if isinstance(entry, dict) else getattr(entry, name, None)

@@ -33,7 +33,7 @@ _CONFIGS = ("config", "generationConfig")
 _MEDIA = frozenset({"fileData", "file_data", "inlineData", "inline_data"})
 
 
-def _hold_media(contents: Any) -> bool:
+def _hold_media(contents: object) -> bool:
     """Return whether contents, parts or candidates hold anything other than text."""
     return any(
         _MEDIA & item.keys() or _hold_media(item.get("parts")) or _hold_media(item.get("content"))
@@ -41,7 +41,7 @@ def _hold_media(contents: Any) -> bool:
     )
 
 
-def _redact_config(config: Any) -> Any:
+def _redact_config(config: object) -> Any:
     if not isinstance(config, dict):
         return config
     schemas = {key: config[key] for key in _SCHEMAS & config.keys()}
@@ -67,7 +67,7 @@ def usage_of(outputs: dict[str, Any]) -> Any:
     return outputs.get("usageMetadata")
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Record the finish reasons, and turn media into data URIs."""
     candidates = parsed.outputs.get("candidates")
     parsed.finish_reasons = [candidate.get("finishReason") for candidate in dicts(candidates)]
@@ -79,13 +79,13 @@ def read_response(parsed: Response, _: Any) -> None:
 class ContentAccumulator(Accumulator):
     """Merges bytes, dicts or objects into the response."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
         self._events = Events()
         self._fields: dict[str, Any] = {}
         self._candidates: dict[int, _Candidate] = {}
 
-    def add(self, piece: Any) -> None:
+    def add(self, piece: object) -> None:
         """Add the next piece of the stream, which may hold several events, or part of one."""
         for event in self._events.read(piece):
             self._add_event(event)

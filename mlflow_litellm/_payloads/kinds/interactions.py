@@ -40,7 +40,7 @@ _COUNTS = {
 }
 
 
-def _hold_media(items: Any) -> bool:
+def _hold_media(items: object) -> bool:
     """Return whether steps, turns or contents hold anything other than text."""
     return any(
         item.get("type") in _MEDIA or _hold_media(item.get("content"))
@@ -65,7 +65,7 @@ def usage_of(outputs: dict[str, Any]) -> dict[str, Any]:
     return counts
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Record the status as finish reason, and turn media into data URIs."""
     outputs = parsed.outputs
     if status := outputs.get("status"):
@@ -79,12 +79,12 @@ def read_response(parsed: Response, _: Any) -> None:
 class InteractionAccumulator(Accumulator):
     """Merges events into the interaction."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
         self._fields: dict[str, Any] = {}
         self._steps: dict[int, _Step] = {}
 
-    def add(self, event: Any) -> None:
+    def add(self, event: object) -> None:
         """Add the next event."""
         values = to_jsonable(event)
         if not isinstance(values, dict):

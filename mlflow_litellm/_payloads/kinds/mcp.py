@@ -48,7 +48,7 @@ class McpKind(Kind):
         texts = {key: value for key, value in attributes.items() if isinstance(value, str)}
         return Request(bounded(redact_named_secrets(inputs)), attributes=texts)
 
-    def parse_response(self, response: Any, _: Mapping[str, Any]) -> Response:
+    def parse_response(self, response: object, _: Mapping[str, Any]) -> Response:
         """Return the response, from a result or the JSON-RPC message that holds it."""
         body = to_jsonable(response)
         if isinstance(body, dict) and "jsonrpc" in body:
@@ -62,7 +62,7 @@ class McpKind(Kind):
         return parsed
 
 
-def _error(error: Any) -> ToolError:
+def _error(error: object) -> ToolError:
     parts = (error.get("code"), error.get("message")) if isinstance(error, dict) else (error,)
     return ToolError(": ".join(str(part) for part in parts if part))
 

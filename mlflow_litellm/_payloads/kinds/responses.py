@@ -46,7 +46,7 @@ _PICTURES = frozenset({"code_interpreter_call", "image_generation_call"})
 _OF_MEDIA = _PICTURES | {"computer_call_output", "function_call_output"}
 
 
-def _hold_media(items: Any) -> bool:
+def _hold_media(items: object) -> bool:
     """Return whether items hold anything other than text."""
     if has_media(items):
         return True
@@ -74,7 +74,7 @@ ARGUMENTS = {
 }
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Record the finish reason, and turn media into data URIs."""
     outputs = parsed.outputs
     incomplete = outputs.get("incomplete_details")
@@ -89,14 +89,14 @@ def read_response(parsed: Response, _: Any) -> None:
 class ResponseAccumulator(Accumulator):
     """Merges events into the response."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
         self._begun: dict[str, Any] = {"object": "response"}
         self._ended: dict[str, Any] | None = None
         self._response: Any = None
         self._items: dict[tuple[Any, Any], _Item] = {}
 
-    def add(self, event: Any) -> None:
+    def add(self, event: object) -> None:
         """Add one event, an object or a dict."""
         values = event if type(event) is dict else vars(event)
         kind = values.get("type")
@@ -110,7 +110,7 @@ class ResponseAccumulator(Accumulator):
         elif kind in _ITEMS or kind in _BEGUN or kind in _ENDED or kind == "error":
             self._add_whole(kind, fields(event))
 
-    def _add_whole(self, kind: Any, values: Mapping[str, Any]) -> None:
+    def _add_whole(self, kind: object, values: Mapping[str, Any]) -> None:
         if kind in _ITEMS:
             item = to_jsonable(values.get("item"))
             if isinstance(item, dict):
@@ -127,7 +127,7 @@ class ResponseAccumulator(Accumulator):
             if kind == "response.failed":
                 self.error = _error(response if isinstance(response, dict) else {})
 
-    def _item(self, kind: Any, name: Any, values: Mapping[str, Any]) -> _Item:
+    def _item(self, kind: object, name: object, values: Mapping[str, Any]) -> _Item:
         index = values.get("output_index")
         # Some of LiteLLM's bridges give each event another id; others give all items one index.
         key = (index, kind) if kind in (_MESSAGE, _REASONING) else (kind, name or index)
@@ -151,7 +151,7 @@ class ResponseAccumulator(Accumulator):
 class _Item:
     """One item of the output, which arrives in fragments."""
 
-    def __init__(self, kind: Any, name: Any) -> None:
+    def __init__(self, kind: object, name: object) -> None:
         self._fields: dict[str, Any] = {"type": kind}
         if kind == _MESSAGE:
             self._fields["role"] = "assistant"

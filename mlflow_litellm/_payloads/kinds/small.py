@@ -37,7 +37,7 @@ def search_provider(arguments: Mapping[str, Any]) -> str | None:
     return arguments.get("search_provider")
 
 
-def read_search(parsed: Response, _: Any) -> None:
+def read_search(parsed: Response, _: object) -> None:
     """
     Turn the results of a web search into the documents of a retriever.
 
@@ -47,7 +47,7 @@ def read_search(parsed: Response, _: Any) -> None:
     parsed.outputs = [_document(each.pop("snippet", None), each, "url") for each in results]
 
 
-def read_vector_store_search(parsed: Response, _: Any) -> None:
+def read_vector_store_search(parsed: Response, _: object) -> None:
     """Turn the results of a search of a vector store into the documents of a retriever."""
     results = dicts(redact_data(parsed.outputs.get("data")))
     parsed.outputs = [
@@ -55,13 +55,13 @@ def read_vector_store_search(parsed: Response, _: Any) -> None:
     ]
 
 
-def _document(text: Any, metadata: dict[str, Any], uri_key: str) -> dict[str, Any]:
+def _document(text: object, metadata: dict[str, Any], uri_key: str) -> dict[str, Any]:
     if uri := metadata.pop(uri_key, None):
         metadata["doc_uri"] = uri
     return {"page_content": text, "metadata": metadata}
 
 
-def _joined(content: Any) -> str:
+def _joined(content: object) -> str:
     text = "\n".join(filter(None, (part.get("text") for part in dicts(content))))
     more = len(text) - _LONGEST_DOCUMENT
     return f"{text[:_LONGEST_DOCUMENT]}… <{more} more characters>" if more > 0 else text
@@ -72,13 +72,13 @@ def moderation_provider(arguments: Mapping[str, Any]) -> str:
     return endpoint.named_provider(arguments) or "openai"
 
 
-def read_moderation(parsed: Response, _: Any) -> None:
+def read_moderation(parsed: Response, _: object) -> None:
     """Record whether any input was flagged."""
     if results := dicts(parsed.outputs.get("results")):
         parsed.attributes[names.FLAGGED] = any(result.get("flagged") for result in results)
 
 
-def read_images(parsed: Response, _: Any) -> None:
+def read_images(parsed: Response, _: object) -> None:
     """Turn the pictures of a response into data URIs."""
     outputs = parsed.outputs
     parsed.has_media = bool(outputs.get("data"))
@@ -92,13 +92,13 @@ def _redact_image(image: dict[str, Any]) -> dict[str, Any]:
     return {**parsed, "b64_json": picture_uri(content)} if isinstance(content, str) else parsed
 
 
-def drop_empty_usage(parsed: Response, _: Any) -> None:
+def drop_empty_usage(parsed: Response, _: object) -> None:
     """Drop the usage from the outputs if it is 0: LiteLLM fills that in if there is no count."""
     if _is_empty(parsed.outputs.get("usage")):
         parsed.outputs.pop("usage", None)
 
 
-def _is_empty(usage: Any) -> bool:
+def _is_empty(usage: object) -> bool:
     return all(map(_is_empty, usage.values())) if isinstance(usage, dict) else not usage
 
 
@@ -113,12 +113,12 @@ def document(value: Any) -> Any:
     return {**redacted, "file": described(value["file"])} if "file" in recorded else redacted
 
 
-def is_dict(value: Any) -> bool:
+def is_dict(value: object) -> bool:
     """Return whether a value is a dict."""
     return isinstance(value, dict)
 
 
-def read_ocr(parsed: Response, _: Any) -> None:
+def read_ocr(parsed: Response, _: object) -> None:
     """Turn the pictures of pages into data URIs, and record the number of pages."""
     for page in dicts(parsed.outputs.get("pages")):
         for image in dicts(page.get("images")):
@@ -130,13 +130,13 @@ def read_ocr(parsed: Response, _: Any) -> None:
         parsed.attributes[names.PAGES_PROCESSED] = pages
 
 
-def audio_outputs(response: Any) -> Any:
+def audio_outputs(response: object) -> Any:
     """Return a transcription, or speech as a data URI."""
     speech = _speech(response)
     return to_body(response) if speech is None else _recording(speech)
 
 
-def read_audio(parsed: Response, response: Any) -> None:
+def read_audio(parsed: Response, response: object) -> None:
     """Record the length of a transcribed recording in seconds: as reported, billed or measured."""
     parsed.has_media = _speech(response) is not None
     usage = parsed.outputs.get("usage")
@@ -150,7 +150,7 @@ def read_audio(parsed: Response, response: Any) -> None:
         parsed.attributes[names.AUDIO_SECONDS] = seconds
 
 
-def _speech(response: Any) -> Any:
+def _speech(response: object) -> Any:
     import httpx
 
     carrier = getattr(response, "response", None)

@@ -32,7 +32,7 @@ def read_request(request: Request) -> None:
         request.model = request.inputs.get("engine")
 
 
-def read_response(parsed: Response, _: Any) -> None:
+def read_response(parsed: Response, _: object) -> None:
     """Record the finish reason of each choice."""
     choices = dicts(parsed.outputs.get("choices"))
     parsed.finish_reasons = [choice.get("finish_reason") for choice in choices]
@@ -41,7 +41,7 @@ def read_response(parsed: Response, _: Any) -> None:
 class TextAccumulator(Accumulator):
     """Merges ``TextCompletionResponse`` objects into one."""
 
-    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: Any) -> None:
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         # The chat completion stream that LiteLLM reads, or a generator over it.
         inner = getattr(stream, "completion_stream", None)
         super().__init__(kind, arguments, stream, inner)
@@ -50,7 +50,7 @@ class TextAccumulator(Accumulator):
         self._choices: dict[int, _Choice] = {}
         self._usage: Any = None
 
-    def add(self, chunk: Any) -> None:
+    def add(self, chunk: object) -> None:
         """Add one chunk, a ``TextCompletionResponse``."""
         own = fields(chunk)
         for choice in own.get("choices") or ():

@@ -108,7 +108,7 @@ def _whole(block: Any) -> Any:
     return {key: block[key] for key in block if key != "index"} if is_numbered else block
 
 
-def _goes_on(before: Any, now: Any) -> bool:
+def _goes_on(before: object, now: object) -> bool:
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return False
     kind = before.get("type")

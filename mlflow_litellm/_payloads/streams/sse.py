@@ -29,7 +29,7 @@ class Events:
         self._kept = 0
         self._data: list[bytes] = []
 
-    def read(self, piece: Any) -> list[dict[str, Any]]:
+    def read(self, piece: object) -> list[dict[str, Any]]:
         """Add the next piece of the stream, and return the events that it completes."""
         if isinstance(piece, str):
             piece = piece.encode("utf-8", "replace")

@@ -49,7 +49,7 @@ def lazy_client_class(base: type) -> type:
 
         _is_made = False
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
+        def __init__(self, *args: object, **kwargs: object) -> None:
             super().__init__(*args, **kwargs)
             self._is_made = True
 
