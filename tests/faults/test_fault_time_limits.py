@@ -348,23 +348,34 @@ def test_call_after_an_interrupted_one_does_not_hang(moment: str, tracing: Trace
     assert ends_in_a_thread(functools.partial(litellm.completion, **call))
 
 
+class Locking(litellm.CustomLLM):
+    """A provider that is interrupted as it locks or unlocks a condition."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        super().__init__()
+        self._interrupt = interrupt
+        self.semaphore = threading.Semaphore()
+
+    def completion(self, *_: Any, **__: Any) -> NoReturn:
+        """Use a semaphore, as LiteLLM does when it submits to its threads."""
+        self._interrupt()
+        self.semaphore.release()
+        pytest.fail("was not interrupted")
+
+
 @needs_signals
 @pytest.mark.parametrize("moment", interrupt_locked)
-def test_call_after_one_interrupted_in_litellm_does_not_hang(
+def test_interruption_in_litellm_leaves_no_lock_locked(
     moment: str, tracing: Traces, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """LiteLLM locks a condition as it submits to its threads."""
-    call = {"model": MODEL, "messages": user("hello"), "mock_response": "hi"}
+    """A lock of LiteLLM's is released as well: a call that is traced is interrupted more often."""
+    provider = Locking(interrupt_locked[moment])
+    custom = [{"provider": "locking", "custom_handler": provider}]
+    monkeypatch.setattr(litellm, "custom_provider_map", custom)
     signal.signal(USR1, limit)
-    litellm.completion(**call)
-    interrupting = [lambda *_: interrupt_locked[moment]()]
-    with (
-        monkeypatch.context() as patched,
-        pytest.raises((TimeLimitError, litellm.APIConnectionError)),
-    ):
-        patched.setattr(litellm, "input_callback", interrupting)
-        litellm.completion(**call)
-    assert ends_in_a_thread(functools.partial(litellm.completion, **call))
+    with pytest.raises((TimeLimitError, litellm.APIConnectionError)):
+        litellm.completion("locking/model", user("hello"))
+    assert ends_in_a_thread(provider.semaphore.release)
 
 
 # Sends a signal at each line of a call in this package, so that its handler raises when Python next
