@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import mlflow
 
+from mlflow_litellm._common.interruptions import errors_ignored
 from mlflow_litellm._common.patching import Patch
 
 if TYPE_CHECKING:
@@ -251,8 +252,11 @@ def default_experiment_id() -> str | None:
     It stays the same in a process. MLflow asks for it at each trace, and looks for IPython then:
     in each folder of the path, if IPython is not installed.
     """
-    experiment_id = DEFAULT_EXPERIMENT.call()
-    return None if experiment_id is None else str(experiment_id)
+    # A store that is not installed fails here; MLflow is to report that.
+    with errors_ignored():
+        if (experiment_id := DEFAULT_EXPERIMENT.call()) is not None:
+            return str(experiment_id)
+    return None
 
 
 def has_destination() -> bool:

@@ -204,9 +204,12 @@ def test_silence_is_kept_at_exit(tmp_path: Path) -> None:
 def test_report_tells_of_faults() -> None:
     """The report has faults with a remedy. Without faults it names a source of the counts."""
     well = mlflow_litellm.Health(3, {}, 1, 0)
-    assert "ok    no fault of tracing" in str(report.own_health(well))
+    found = report.own_health(well)
+    assert (found.mark, found.remedy) == ("ok", "")
+    assert "no fault of tracing here; call mlflow_litellm.health()" in found.text
     ill = mlflow_litellm.Health(3, {"ending a span: LookupError": 2}, 1, 4)
-    told = " ".join(str(report.own_health(ill)).split())
-    assert "FAIL tracing is not well: 3 calls traced, 1 streams abandoned, 4 spans dropped" in told
-    assert "2 faults of tracing (2 x ending a span: LookupError)" in told
-    assert "-> set the logger 'mlflow_litellm' to DEBUG" in told
+    found = report.own_health(ill)
+    assert found.mark == "FAIL"
+    assert "tracing is not well: 3 calls traced, 1 streams abandoned, 4 spans" in found.text
+    assert "2 faults of tracing (2 x ending a span: LookupError)" in found.text
+    assert "set the logger 'mlflow_litellm' to DEBUG" in found.remedy

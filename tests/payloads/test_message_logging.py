@@ -298,8 +298,9 @@ def test_litellm_has_the_rule_where_it_is_looked_for() -> None:
     assert message_logging._function(*message_logging._RULE) is not None
 
 
-def test_switches_that_litellms_proxy_noted_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_switches_that_litellms_proxy_noted_count() -> None:
     """Switches from a proxy key or team apply, which LiteLLM Proxy puts on its logging object."""
     noted = SimpleNamespace(standard_callback_dynamic_params=TURN_OFF)
-    monkeypatch.setattr(privacy, "_logged", True)
+    privacy.content_switch.choose(None)
+    assert privacy.allowed({}) == Content.FULL
     assert privacy.allowed({"litellm_logging_obj": noted}) == Content.REDACTED
