@@ -10,8 +10,9 @@ from __future__ import annotations
 
 # MLflow's export.
 THREADS = ("MLflow", "Mlflow", "mlflow", "OtelBatch")
-# MLflow's store, and modules that its export imports at the time.
-OPEN_FILES = ("mlflow.db", ".py")
+# MLflow's store, modules that its export imports at the time, and connections, which LiteLLM's HTTP
+# clients close at any time.
+OPEN_FILES = ("mlflow.db", ".py", "socket:")
 # For mlflow.get_last_active_trace_id(), and the current call, which is None after a stream's chunk.
 CONTEXT_VARIABLES = frozenset({"last_active_trace_id", "mlflow_litellm_call"})
 # Packages with frames in tracebacks, between the caller's and LiteLLM's.

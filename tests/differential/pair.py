@@ -119,7 +119,7 @@ class Pair:
 
 
 def _keep_leaks(untraced: dict[str, Any], traced: dict[str, Any]) -> None:
-    """Keep of the files left open only those of the traced run alone: connections end any time."""
+    """Keep of the files left open only those of the traced run alone."""
     more = Counter(traced.get("files")) - Counter(untraced.get("files"))
     untraced["files"], traced["files"] = [], sorted(more.elements())
 

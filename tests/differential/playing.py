@@ -102,9 +102,11 @@ def play(program: Any) -> None:
         _run(program, see)
         del program
         _settle(see)
+    messages = [f"{w.category.__name__}: {see.describe.text(str(w.message))}" for w in warned]
     transcript = {
         "steps": see.lines,
-        "warned": [f"{w.category.__name__}: {see.describe.text(str(w.message))}" for w in warned],
+        # Those of other threads and of the garbage collector come in any order.
+        "warned": sorted(messages),
         "logged": [see.describe.text(record) for record in logs.records],
         "left": _left(see),
         "changed": {key: [before[key], now] for key, now in _surroundings(see).items()},
