@@ -22,8 +22,6 @@ _SCHEMAS = frozenset({
     "custom", "function", "functionDeclarations", "function_declarations", "input_schema",
     "parameters",
 })  # fmt: skip
-
-
 # The classes by which programs leave an argument out, of the clients of OpenAI and Anthropic.
 # https://github.com/openai/openai-python/blob/main/src/openai/_types.py
 _NOT_GIVEN = frozenset({"NotGiven", "Omit"})

@@ -20,15 +20,13 @@ from mlflow_litellm._tracing.privacy import Content
 from mlflow_litellm._tracing.span_end import Failure, SpanEnd, has_ended
 from mlflow_litellm._tracing.stack_traces import stack_trace
 from mlflow_litellm._tracing.store import experiment, first_span
+from mlflow_litellm._tracing.trace_metadata import SOURCE_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mlflow_litellm._payloads.base import Request, Response
     from mlflow_litellm._tracing.span_end import Holder
-
-# MLflow's metadata of a trace.
-SOURCE_RUN = "mlflow.sourceRun"
 
 
 class CallSpan:

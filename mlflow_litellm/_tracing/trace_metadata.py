@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # MLflow's metadata of a trace. Each stored trace has it, but MLflow's constants are not public.
 TRACE_SESSION = "mlflow.trace.session"
 TRACE_USER = "mlflow.trace.user"
+SOURCE_RUN = "mlflow.sourceRun"
 # The prefix of a tag's name among the attributes of a span, if MLflow exports only to OTLP.
 TRACE_TAG_PREFIX = "mlflow.traceTag."
 # https://opentelemetry.io/docs/specs/semconv/registry/attributes/session/

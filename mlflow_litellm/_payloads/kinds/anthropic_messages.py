@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common.interruptions import let_through
 from mlflow_litellm._payloads.base import StreamError
-from mlflow_litellm._payloads.kind import Accumulator
 from mlflow_litellm._payloads.serialize import to_jsonable
-from mlflow_litellm._payloads.streams.sse import Events
+from mlflow_litellm._payloads.streams.sse import EventAccumulator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,20 +31,14 @@ def read_response(parsed: Response, _: object) -> None:
     parsed.finish_reasons = [parsed.outputs.get("stop_reason")]
 
 
-class MessageAccumulator(Accumulator):
+class MessageAccumulator(EventAccumulator):
     """Merges bytes, texts or dicts into the message."""
 
     def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
-        self._events = Events()
         self._message: dict[str, Any] = {"type": "message", "role": "assistant"}
         self._usage: dict[str, Any] = {}
         self._blocks: dict[Any, _Block] = {}
-
-    def add(self, piece: object) -> None:
-        """Add the next piece of the stream, which may hold several events, or part of one."""
-        for event in self._events.read(piece):
-            self._add_event(event)
 
     def _add_event(self, event: dict[str, Any]) -> None:
         kind = event.get("type")
@@ -77,10 +70,7 @@ class MessageAccumulator(Accumulator):
         self._usage.update((key, count) for key, count in counts if count is not None)
         self._message.update(values)
 
-    def outputs(self) -> dict[str, Any]:
-        """Return the message so far, in the shape that it has without streaming."""
-        for event in self._events.rest():
-            self._add_event(event)
+    def _merged(self) -> dict[str, Any]:
         in_order = sorted(self._blocks.items(), key=lambda item: (item[0] is None, item[0]))
         content = [block.merged() for _, block in in_order]
         outputs = {**to_jsonable(self._message), "content": content}

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from mlflow_litellm._payloads.arguments import redact_definitions
 from mlflow_litellm._payloads.base import StreamError
 from mlflow_litellm._payloads.containers import dicts
-from mlflow_litellm._payloads.kind import Accumulator, Argument
+from mlflow_litellm._payloads.kind import Argument
 from mlflow_litellm._payloads.media import redact_data
 from mlflow_litellm._payloads.secrets import redact_named_secrets
 from mlflow_litellm._payloads.serialize import to_jsonable
-from mlflow_litellm._payloads.streams.sse import Events
+from mlflow_litellm._payloads.streams.sse import EventAccumulator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,19 +76,13 @@ def read_response(parsed: Response, _: object) -> None:
         parsed.outputs["candidates"] = redact_data(candidates)
 
 
-class ContentAccumulator(Accumulator):
+class ContentAccumulator(EventAccumulator):
     """Merges bytes, dicts or objects into the response."""
 
     def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
         super().__init__(kind, arguments, stream)
-        self._events = Events()
         self._fields: dict[str, Any] = {}
         self._candidates: dict[int, _Candidate] = {}
-
-    def add(self, piece: object) -> None:
-        """Add the next piece of the stream, which may hold several events, or part of one."""
-        for event in self._events.read(piece):
-            self._add_event(event)
 
     def _add_event(self, event: dict[str, Any]) -> None:
         for values in dicts(event.pop("candidates", None)):
@@ -102,10 +96,7 @@ class ContentAccumulator(Accumulator):
             self.error = StreamError(f"{parsed.get('status')}: {parsed.get('message')}")
         self._fields.update((key, value) for key, value in event.items() if value is not None)
 
-    def outputs(self) -> dict[str, Any]:
-        """Return the response so far, in the shape that it has without streaming."""
-        for event in self._events.rest():
-            self._add_event(event)
+    def _merged(self) -> dict[str, Any]:
         in_order = sorted(self._candidates.items())
         candidates = [{**candidate.merged(), "index": index} for index, candidate in in_order]
         return {"candidates": candidates, **to_jsonable(self._fields)}

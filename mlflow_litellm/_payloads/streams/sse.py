@@ -7,10 +7,16 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlflow_litellm._common.interruptions import let_through
+from mlflow_litellm._payloads.kind import Accumulator
 from mlflow_litellm._payloads.serialize import to_jsonable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlflow_litellm._payloads.kind import Kind
 
 # In bytes. Longer data is no event: models send at most a picture, a tenth of this.
 _LONGEST = 64_000_000
@@ -80,6 +86,31 @@ class Events:
         if event is not None:
             self._data.clear()
         return event
+
+
+class EventAccumulator(Accumulator):
+    """Merges the events of a stream. A subclass adds one event, and returns the merged outputs."""
+
+    def __init__(self, kind: Kind, arguments: Mapping[str, Any], stream: object) -> None:
+        super().__init__(kind, arguments, stream)
+        self._events = Events()
+
+    def add(self, piece: object) -> None:
+        """Add the next piece of the stream, which may hold several events, or part of one."""
+        for event in self._events.read(piece):
+            self._add_event(event)
+
+    def outputs(self) -> dict[str, Any]:
+        """Return the outputs so far, in the shape that they have without streaming."""
+        for event in self._events.rest():
+            self._add_event(event)
+        return self._merged()
+
+    def _add_event(self, event: dict[str, Any]) -> None:
+        raise NotImplementedError
+
+    def _merged(self) -> dict[str, Any]:
+        raise NotImplementedError
 
 
 def _object(data: bytes | bytearray) -> dict[str, Any] | None:
